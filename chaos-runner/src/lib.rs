@@ -1,0 +1,1 @@
+//! Runs chaos experiments and a demo shop to break.

@@ -1,0 +1,1 @@
+//! Pure algorithms over incident evidence: ranking, fingerprints, similarity.

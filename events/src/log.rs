@@ -1,0 +1,144 @@
+//! The event log: the only ground state.
+//!
+//! Every backend keeps these promises, and the conformance suite holds it to them:
+//! - EL-1 an acknowledged append is durable;
+//! - EL-2 readers see positions in order, without a gap that later fills;
+//! - EL-3 revisions in a stream are gapless;
+//! - EL-4 the same event id appended twice is one event and the same answer;
+//! - EL-5 a stale expected revision is refused and nothing of the batch is written;
+//! - EL-6 on open, a torn unacknowledged tail is dropped; damage anywhere else is an error that
+//!   names the place.
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+use crate::envelope::{Event, RecordedEvent};
+use crate::id::{EventId, StreamId};
+
+/// What the writer believes of the stream it appends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedRevision {
+    /// Nothing.
+    Any,
+    /// The stream has no event yet.
+    NoStream,
+    /// The stream's last event has this revision.
+    Exact(u64),
+}
+
+/// Where an event ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The event.
+    pub id: EventId,
+    /// Its number in its stream, from 0.
+    pub revision: u64,
+    /// Its number in the log, from 1 in the embedded log; only the order means something.
+    pub position: u64,
+}
+
+/// Why nothing of a batch was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// EL-5.
+    #[error("stream {stream:?} is at revision {}, expected {}", shown(*.actual), shown(*.expected))]
+    WrongExpectedRevision {
+        /// The stream.
+        stream: String,
+        /// Its last revision; `None` when it has no event.
+        actual: Option<u64>,
+        /// The revision that was expected; `None` for no stream.
+        expected: Option<u64>,
+    },
+    /// Some ids of the batch are known and others are not, or they are known elsewhere.
+    #[error("event {id} was appended before, with other events around it")]
+    PartlyKnown {
+        /// The first known id.
+        id: EventId,
+    },
+    /// The batch is empty.
+    #[error("a batch needs at least one event")]
+    Empty,
+    /// One id twice in a batch.
+    #[error("event {id} stands in the batch twice")]
+    RepeatedId {
+        /// The id.
+        id: EventId,
+    },
+    /// The batch is larger than the log takes at once.
+    #[error("a batch takes at most {max_bytes} bytes, got {got_bytes}")]
+    TooLarge {
+        /// The limit.
+        max_bytes: usize,
+        /// What was given.
+        got_bytes: usize,
+    },
+    /// The queue before the log is full; nothing was written and a retry is in place.
+    #[error("the log's queue is full")]
+    Overloaded,
+    /// The log can no longer write. The events may or may not be durable; after a restart a
+    /// retry with the same ids finds out.
+    #[error("the log stopped writing: {0}")]
+    Poisoned(String),
+}
+
+fn shown(revision: Option<u64>) -> String {
+    revision.map_or_else(|| "no stream".to_owned(), |revision| revision.to_string())
+}
+
+/// Why the log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A read failed.
+    #[error("reading the log failed")]
+    Io(#[from] std::io::Error),
+    /// What is stored is not what was written.
+    #[error("the log is damaged at {place}: {what}")]
+    Damaged {
+        /// File and offset, or stream and revision.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// An append-only log of events in streams.
+///
+/// Positions rise with time and are otherwise opaque; 0 is before the first event. Revisions
+/// count from 0 in each stream.
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends `events` to `stream`, all or none, and answers when they are durable. The same
+    /// ids again answer the same coordinates, whatever revision is expected.
+    fn append(
+        &self,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        events: Vec<Event>,
+    ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>>;
+
+    /// At most `limit` events of `stream` from `from_revision` on; empty past the end and for an
+    /// unknown stream.
+    fn read_stream(
+        &self,
+        stream: StreamId,
+        from_revision: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>>;
+
+    /// At most `limit` events behind position `after`, in order.
+    fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>>;
+
+    /// The event with this id.
+    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>>;
+
+    /// Everything behind position `after`, then what is appended, as it becomes durable. Ends
+    /// when the log closes.
+    fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>>;
+
+    /// Position of the last durable event; 0 when there is none.
+    fn head(&self) -> u64;
+}

@@ -1,0 +1,1 @@
+//! The SurrealDB graph of components and incidents, its projections, and GraphQL over it.

@@ -1,0 +1,1 @@
+//! Integration, end-to-end and fault tests over the real binaries.
