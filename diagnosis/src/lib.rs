@@ -1,1 +1,15 @@
-//! Pure algorithms over incident evidence: ranking, fingerprints, similarity.
+//! Pure algorithms over incident evidence: what is unusual, who is suspected, what it resembles.
+//!
+//! Data in, data out: no clock, no I/O, no randomness. The same evidence gives the same answer,
+//! byte for byte and in whatever order it arrived (DI-1); nothing here can hold the ground truth
+//! of an experiment (DI-3).
+//!
+//! - [`evidence`]: what is known of an incident, the input of everything below.
+//! - [`rank`]: ranked suspects, each with the terms of its score.
+//! - [`fingerprint`]: what an incident looked like, whatever component it was on.
+//! - [`similarity`]: which past incidents looked like it.
+
+pub mod evidence;
+pub mod fingerprint;
+pub mod rank;
+pub mod similarity;

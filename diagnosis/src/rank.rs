@@ -1,0 +1,31 @@
+//! Who is suspected, and why.
+
+use events::catalogue::diagnosis::Suspect;
+use events::value::Line;
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Evidence;
+
+/// The suspects of an incident by one method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranking {
+    /// The method and its version.
+    pub method: Line,
+    /// Why there are no suspects; present exactly when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstained: Option<Line>,
+    /// The most suspected first. The terms of each add up to its score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<Suspect>,
+}
+
+/// A named and versioned way to rank. A change that ranks anything else is a new version, so
+/// that past answers can be asked again.
+pub trait Ranker: Send + Sync {
+    /// The name and version, such as `own-excess@1`.
+    fn name(&self) -> &'static str;
+
+    /// Ranks the components of the evidence, or abstains and says why (DI-4).
+    fn rank(&self, evidence: &Evidence) -> Ranking;
+}
