@@ -1,1 +1,3 @@
 //! Runs chaos experiments and a demo shop to break.
+
+pub mod shop;
