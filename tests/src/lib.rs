@@ -1,1 +1,2 @@
-//! Integration, end-to-end and fault tests over the real binaries.
+//! Integration, end-to-end and fault tests. They drive the real binaries over real sockets and
+//! poll for state; nothing depends on this crate.

@@ -1,0 +1,30 @@
+# The menu: `just` lists it. Needs https://just.systems; every recipe is a command that works
+# without it too.
+
+default:
+    @just --list --unsorted
+
+# Build both binaries and run the demo
+demo *args:
+    cargo build --bins && cargo run --quiet --bin faultline -- demo {{args}}
+
+# All tests
+test:
+    cargo test
+
+# What has to hold before a change lands
+ci:
+    .ci/run
+
+# Formatting and lints, warnings as errors
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Licences and sources of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check licenses bans sources
+
+# Append speed of the log as ratios to a raw append
+bench-log:
+    cargo bench -p events --bench append
