@@ -112,6 +112,10 @@ pub struct DiagnosisProposed {
     /// Past incidents, the most similar first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub similar: Vec<SimilarIncident>,
+    /// What the incident looked like, in the form of the method's fingerprint: later incidents
+    /// are compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Something that may help was found.
