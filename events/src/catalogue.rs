@@ -114,6 +114,22 @@ macro_rules! catalogue {
                 }
             }
 
+            /// Reads `data` that was checked when it was written, of any known version.
+            pub(crate) fn from_stored(
+                event_type: &str,
+                data: &[u8],
+            ) -> Result<Self, $crate::envelope::InvalidEvent> {
+                let newest = match event_type {
+                    $($event_type => serde_json::from_slice(data).map(Self::$variant).ok(),)*
+                    _ => None,
+                };
+                // The careful way reads older versions, and says what is wrong.
+                newest.map_or_else(
+                    || Self::from_json(event_type, serde_json::from_slice(data).unwrap_or_default()),
+                    Ok,
+                )
+            }
+
             /// The JSON Schema of the `data` of every event type, by type.
             pub fn schemas() -> Vec<(&'static str, Schema)> {
                 vec![$(($event_type, schemars::schema_for!($variant)),)*]

@@ -9,8 +9,12 @@
 //! - EL-6 on open, a torn unacknowledged tail is dropped; damage anywhere else is an error that
 //!   names the place.
 
+mod embedded;
+
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+
+pub use embedded::{EmbeddedLog, OpenError, Options};
 
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};

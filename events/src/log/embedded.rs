@@ -1,0 +1,424 @@
+//! The log of one machine: segments of checksummed frames, and an index that is rebuilt from
+//! them when it is lost.
+//!
+//! ```text
+//! lock                      held while the log is open
+//! segments/⟨base:020⟩.seg   the log: ground state
+//! index/                    derived; may be deleted while the log is closed
+//!   entries/                event id → place, stream and revision → position
+//!   offsets/⟨base:020⟩.off  where each record of a full segment begins
+//! ```
+//!
+//! A batch becomes visible only after it is durable. A torn last group is dropped on open;
+//! other damage is an error, because losing acknowledged history silently is worse than
+//! refusing to start.
+
+mod active;
+mod frame;
+mod index;
+mod reader;
+mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod storage;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use self::active::Active;
+use self::index::Index;
+use self::record::Draft;
+use self::recovery::Recovery;
+use self::segment::Segments;
+use self::storage::{Folder, Storage};
+use self::writer::{Request, Writer};
+use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
+use crate::envelope::{Event, RecordedEvent};
+use crate::id::{EventId, StreamId};
+
+/// How a log is kept.
+#[derive(Clone)]
+pub struct Options {
+    /// Length of a segment file. A larger group gets a segment of its own length.
+    pub segment_bytes: u64,
+    /// Most bytes of one batch, as stored.
+    pub max_batch_bytes: usize,
+    /// Most batches that wait for the writer.
+    pub queue_batches: usize,
+    /// Most bytes that wait for the writer.
+    pub queue_bytes: usize,
+    /// What `recorded_at` is taken from; a clock that goes back is not followed.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Random numbers, one a segment.
+    pub salts: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            max_batch_bytes: 16 << 20,
+            queue_batches: 1024,
+            queue_bytes: 32 << 20,
+            clock: Arc::new(Timestamp::now),
+            // The low half of a UUIDv7 is random but for its two variant bits.
+            salts: Arc::new(|| uuid::Uuid::now_v7().as_u64_pair().1),
+        }
+    }
+}
+
+/// Why a log cannot be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or this one, has it open.
+    #[error("the log in {folder} is open already")]
+    Locked {
+        /// The log's folder.
+        folder: String,
+    },
+    /// What is stored is not what was acknowledged.
+    #[error("the log is damaged at {place}: {what}")]
+    Damaged {
+        /// File and offset.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A newer version of this software wrote it.
+    #[error("{file} has format version {found}, this version reads {}", frame::VERSION)]
+    UnsupportedVersion {
+        /// The segment.
+        file: String,
+        /// Its version.
+        found: u32,
+    },
+    /// A file operation failed.
+    #[error("{doing} {path} failed")]
+    Io {
+        /// What was done.
+        doing: &'static str,
+        /// With which file.
+        path: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The index could not be written. It may be deleted: it is rebuilt from the log.
+    #[error("the index of the log failed")]
+    Index(#[from] fjall::Error),
+    /// Options that contradict each other.
+    #[error("{0}")]
+    Options(&'static str),
+}
+
+/// The log of one machine. Dropping it finishes what is queued and releases the folder.
+pub struct EmbeddedLog {
+    queue: Option<mpsc::Sender<Request>>,
+    queue_bytes: Arc<Semaphore>,
+    head: watch::Receiver<u64>,
+    segments: Arc<Segments>,
+    /// Empty once the log is closed, so that no late reader keeps the index's files open.
+    index: Arc<RwLock<Option<Index>>>,
+    writer: Option<JoinHandle<()>>,
+    max_batch_bytes: usize,
+    _lock: File,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in `folder`, or begins one there. Reads what the last run left behind, so
+    /// it may take seconds when the index is rebuilt.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let io = |doing| {
+            move |source| OpenError::Io { doing, path: folder.display().to_string(), source }
+        };
+        Folder::create(folder).map_err(io("creating"))?;
+        let lock = lock(folder)?;
+        let segments = Folder::create(&folder.join("segments")).map_err(io("creating"))?;
+        Self::open_on(Arc::new(segments), &folder.join("index"), lock, options)
+    }
+
+    /// Opens a log whose segments are in `storage`.
+    fn open_on(
+        storage: Arc<dyn Storage>,
+        index_folder: &Path,
+        lock: File,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        options.check()?;
+        let index = open_index(index_folder)?;
+        let offsets_folder = offsets_folder(index_folder)?;
+        let recovered = Recovery {
+            storage: &storage,
+            offsets_folder: offsets_folder.clone(),
+            index: &index,
+            applied: index.applied()?,
+            options: &options,
+        }
+        .run()?;
+        let active = Active::resume(
+            Arc::clone(&storage),
+            recovered.active,
+            recovered.file,
+            recovered.end,
+            options.segment_bytes,
+            Arc::clone(&options.salts),
+        )
+        .map_err(|source| OpenError::Io {
+            doing: "reading",
+            path: storage.shown(""),
+            source,
+        })?;
+        let segments = Arc::new(Segments::new(storage, offsets_folder, recovered.segments));
+        let (head, durable) = watch::channel(recovered.head);
+        let (queue, requests) = mpsc::channel(options.queue_batches);
+        let writer = Writer {
+            queue: requests,
+            segments: Arc::clone(&segments),
+            active,
+            index: index.clone(),
+            head,
+            chain: recovered.chain,
+            recorded_at: last_recorded_at(&segments, recovered.head)?,
+            clock: options.clock,
+        };
+        let writer = std::thread::Builder::new()
+            .name("event-log".to_owned())
+            .spawn(|| writer.run())
+            .map_err(|source| OpenError::Io {
+                doing: "starting the writer of",
+                path: index_folder.display().to_string(),
+                source,
+            })?;
+        Ok(Self {
+            queue: Some(queue),
+            queue_bytes: Arc::new(Semaphore::new(options.queue_bytes)),
+            head: durable,
+            segments,
+            index: Arc::new(RwLock::new(Some(index))),
+            writer: Some(writer),
+            max_batch_bytes: options.max_batch_bytes,
+            _lock: lock,
+        })
+    }
+
+    async fn enqueue(
+        &self,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        events: Vec<Event>,
+    ) -> Result<Vec<Appended>, AppendError> {
+        if events.is_empty() {
+            return Err(AppendError::Empty);
+        }
+        let mut ids = HashSet::with_capacity(events.len());
+        if let Some(repeated) = events.iter().find(|event| !ids.insert(event.id)) {
+            return Err(AppendError::RepeatedId { id: repeated.id });
+        }
+        let drafts: Vec<_> = events.iter().map(|event| Draft::new(event, &stream)).collect();
+        let got_bytes = drafts.iter().map(Draft::len).sum();
+        if got_bytes > self.max_batch_bytes {
+            return Err(AppendError::TooLarge { max_bytes: self.max_batch_bytes, got_bytes });
+        }
+        let share = u32::try_from(got_bytes).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.queue_bytes)
+            .try_acquire_many_owned(share)
+            .map_err(|_| AppendError::Overloaded)?;
+        let (reply, answer) = oneshot::channel();
+        let queue = self.queue.as_ref().expect("only dropping the log takes it");
+        queue.try_send(Request { stream, expected, drafts, reply, permit }).map_err(|error| {
+            match error {
+                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => stopped(),
+            }
+        })?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Runs a read where it may block.
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Index, &Segments, u64) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (index, segments) = (Arc::clone(&self.index), Arc::clone(&self.segments));
+        let head = self.head();
+        blocking(move || {
+            let index = index.read().expect("no reader panics with the lock");
+            let closed = || std::io::Error::other("the log is closed");
+            read(index.as_ref().ok_or_else(closed)?, &segments, head)
+        })
+        .await
+    }
+}
+
+impl EventLog for EmbeddedLog {
+    fn append(
+        &self,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        events: Vec<Event>,
+    ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
+        Box::pin(self.enqueue(stream, expected, events))
+    }
+
+    fn read_stream(
+        &self,
+        stream: StreamId,
+        from_revision: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        Box::pin(self.reading(move |index, segments, head| {
+            let mut positions =
+                index.positions(stream.as_str(), from_revision, limit).map_err(in_index)?;
+            // The index may be a group ahead of the head that was published.
+            positions.retain(|position| *position <= head);
+            reader::read_each(segments, &positions)
+        }))
+    }
+
+    fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        let (segments, head) = (Arc::clone(&self.segments), self.head());
+        Box::pin(blocking(move || reader::read_all(&segments, after, head, limit)))
+    }
+
+    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
+        Box::pin(self.reading(move |index, segments, head| {
+            let Some((position, _)) = index.find(id).map_err(in_index)? else { return Ok(None) };
+            if position > head {
+                return Ok(None);
+            }
+            Ok(reader::read_each(segments, &[position])?.pop())
+        }))
+    }
+
+    fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {
+        subscription::subscribe(Arc::clone(&self.segments), self.head.clone(), after)
+    }
+
+    fn head(&self) -> u64 {
+        *self.head.borrow()
+    }
+}
+
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has told so itself.
+            let _ = writer.join();
+        }
+        if let Ok(mut index) = self.index.write() {
+            *index = None;
+        }
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), OpenError> {
+        const MAX_BYTES: u64 = 1 << 30;
+        if !(4096..=MAX_BYTES).contains(&self.segment_bytes) {
+            return Err(OpenError::Options("expected segments of 4 KiB to 1 GiB"));
+        }
+        if self.max_batch_bytes as u64 > MAX_BYTES || self.max_batch_bytes > self.queue_bytes {
+            return Err(OpenError::Options(
+                "expected batches of at most 1 GiB and at most the bytes of the queue",
+            ));
+        }
+        if self.queue_batches == 0 || self.queue_bytes > Semaphore::MAX_PERMITS {
+            return Err(OpenError::Options("expected a queue of at least one batch"));
+        }
+        Ok(())
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let shown = || path.display().to_string();
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|source| OpenError::Io { doing: "opening", path: shown(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(OpenError::Locked { folder: folder.display().to_string() })
+        }
+        Err(TryLockError::Error(source)) => {
+            Err(OpenError::Io { doing: "locking", path: shown(), source })
+        }
+    }
+}
+
+/// An index that does not open is derived state: it is begun anew.
+fn open_index(folder: &Path) -> Result<Index, OpenError> {
+    let path = folder.join("entries");
+    Index::open(&path).and_then(|index| index.applied().map(|_| index)).or_else(|error| {
+        tracing::warn!(%error, "the index of the log does not open and is rebuilt");
+        std::fs::remove_dir_all(folder).map_err(|source| OpenError::Io {
+            doing: "removing",
+            path: folder.display().to_string(),
+            source,
+        })?;
+        Ok(Index::open(&path)?)
+    })
+}
+
+fn offsets_folder(index_folder: &Path) -> Result<PathBuf, OpenError> {
+    let path = index_folder.join("offsets");
+    std::fs::create_dir_all(&path).map_err(|source| OpenError::Io {
+        doing: "creating",
+        path: path.display().to_string(),
+        source,
+    })?;
+    Ok(path)
+}
+
+fn last_recorded_at(segments: &Segments, head: u64) -> Result<Timestamp, OpenError> {
+    let mut last = Timestamp::MIN;
+    reader::scan(segments, head, head, &mut |_, record| {
+        last = record.recorded_at();
+        Ok(())
+    })
+    .map_err(|error| match error {
+        ReadError::Damaged { place, what } => OpenError::Damaged { place, what },
+        ReadError::Io(source) => {
+            OpenError::Io { doing: "reading", path: format!("position {head}"), source }
+        }
+    })?;
+    Ok(last)
+}
+
+fn stopped() -> AppendError {
+    AppendError::Poisoned("its writer ended".to_owned())
+}
+
+fn in_index(error: fjall::Error) -> ReadError {
+    ReadError::Io(std::io::Error::other(error))
+}
+
+/// Runs a read where it may block.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(result) => result,
+        Err(error) => Err(ReadError::Io(std::io::Error::other(error))),
+    }
+}

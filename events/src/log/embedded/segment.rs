@@ -1,0 +1,167 @@
+//! The segment files and the offsets of their records.
+//!
+//! A full segment's offsets are in `index/offsets/⟨base⟩.off`, one little-endian u32 a record
+//! and one for the end of the last; those of the segment being written are in memory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use super::frame::Header;
+use super::storage::{Storage, StoredFile};
+
+const EXTENSION: &str = ".seg";
+
+/// Name of the segment that begins at `base`.
+pub fn file_name(base: u64) -> String {
+    format!("{base:020}{EXTENSION}")
+}
+
+/// The base in a segment's name; `None` for any other file.
+pub fn base_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(EXTENSION)?;
+    (digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+enum State {
+    /// Offsets of the records, then the end of the last.
+    Written {
+        file: Arc<dyn StoredFile>,
+        offsets: Vec<u32>,
+    },
+    Sealed,
+}
+
+/// One segment, as readers see it.
+pub struct Segment {
+    /// What it says of itself.
+    pub header: Header,
+    state: RwLock<State>,
+}
+
+/// A stretch of one segment, ready to be read.
+pub struct Stretch {
+    /// Where the bytes are.
+    pub file: Arc<dyn StoredFile>,
+    /// Offset of each record, then the end of the last.
+    pub offsets: Vec<u32>,
+}
+
+/// Every segment of a log.
+pub struct Segments {
+    storage: Arc<dyn Storage>,
+    offsets_folder: PathBuf,
+    list: RwLock<Vec<Arc<Segment>>>,
+}
+
+impl Segment {
+    /// The segment that is written to, with the offsets of its records and their end.
+    pub fn written(header: Header, file: Arc<dyn StoredFile>, offsets: Vec<u32>) -> Self {
+        Self { header, state: RwLock::new(State::Written { file, offsets }) }
+    }
+
+    /// A full segment whose offsets are on disk.
+    pub fn sealed(header: Header) -> Self {
+        Self { header, state: RwLock::new(State::Sealed) }
+    }
+
+    /// Makes records known that begin at `offsets`, the last of which ends at `end`.
+    pub fn extend(&self, offsets: impl Iterator<Item = u32>, end: u32) {
+        let mut state = self.state.write().expect("no reader panics with the lock");
+        if let State::Written { offsets: known, .. } = &mut *state {
+            known.pop();
+            known.extend(offsets);
+            known.push(end);
+        }
+    }
+}
+
+impl Segments {
+    /// Segments in the order of their bases.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        offsets_folder: PathBuf,
+        list: Vec<Arc<Segment>>,
+    ) -> Self {
+        Self { storage, offsets_folder, list: RwLock::new(list) }
+    }
+
+    /// Appends a new segment behind the last, whose offsets go to disk.
+    pub fn roll(&self, next: Arc<Segment>) -> io::Result<()> {
+        let last = {
+            let list = self.list.read().expect("no reader panics with the lock");
+            Arc::clone(list.last().expect("a log has a segment"))
+        };
+        let offsets = match &*last.state.read().expect("no reader panics with the lock") {
+            State::Written { offsets, .. } => offsets.clone(),
+            State::Sealed => Vec::new(),
+        };
+        write_offsets(&self.offsets_folder, last.header.base, &offsets)?;
+        *last.state.write().expect("no reader panics with the lock") = State::Sealed;
+        self.list.write().expect("no reader panics with the lock").push(next);
+        Ok(())
+    }
+
+    /// The segment that holds `position`.
+    pub fn holding(&self, position: u64) -> Option<Arc<Segment>> {
+        let list = self.list.read().expect("no reader panics with the lock");
+        let after = list.partition_point(|segment| segment.header.base <= position);
+        Some(Arc::clone(list.get(after.checked_sub(1)?)?))
+    }
+
+    /// At most `limit` records of `segment` from `position` on.
+    pub fn stretch(&self, segment: &Segment, position: u64, limit: usize) -> io::Result<Stretch> {
+        let skip = usize::try_from(position - segment.header.base).unwrap_or(usize::MAX);
+        if let State::Written { file, offsets } =
+            &*segment.state.read().expect("no writer panics with the lock")
+        {
+            let offsets = offsets.iter().skip(skip).take(limit.saturating_add(1)).copied();
+            return Ok(Stretch { file: Arc::clone(file), offsets: offsets.collect() });
+        }
+        let file = self.storage.open(&file_name(segment.header.base))?;
+        let offsets = read_offsets(&self.offsets_folder, segment.header.base, skip, limit)?;
+        Ok(Stretch { file, offsets })
+    }
+
+    /// How messages show a place.
+    pub fn place(&self, segment: &Segment, offset: u64) -> String {
+        place(&*self.storage, segment.header.base, offset)
+    }
+}
+
+/// How messages show an offset in a segment.
+pub fn place(storage: &dyn Storage, base: u64, offset: u64) -> String {
+    format!("{} at offset {offset}", storage.shown(&file_name(base)))
+}
+
+fn offsets_path(folder: &Path, base: u64) -> PathBuf {
+    folder.join(format!("{base:020}.off"))
+}
+
+/// Whether the offsets of a full segment of `count` records are on disk.
+pub fn has_offsets(folder: &Path, base: u64, count: u64) -> bool {
+    std::fs::metadata(offsets_path(folder, base))
+        .is_ok_and(|metadata| metadata.len() == (count + 1) * 4)
+}
+
+/// Puts the offsets of a full segment on disk, whole or not at all.
+pub fn write_offsets(folder: &Path, base: u64, offsets: &[u32]) -> io::Result<()> {
+    let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+    let path = offsets_path(folder, base);
+    let unfinished = path.with_extension("tmp");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, path)
+}
+
+fn read_offsets(folder: &Path, base: u64, skip: usize, limit: usize) -> io::Result<Vec<u32>> {
+    let file = File::open(offsets_path(folder, base))?;
+    let stored = usize::try_from(file.metadata()?.len() / 4).unwrap_or(usize::MAX);
+    let count = stored.saturating_sub(skip).min(limit.saturating_add(1));
+    let mut bytes = vec![0; count * 4];
+    FileExt::read_exact_at(&file, &mut bytes, skip as u64 * 4)?;
+    Ok(bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes).collect())
+}

@@ -1,0 +1,288 @@
+//! The one thread that writes.
+//!
+//! It takes what is queued without waiting, decides every request against the index and the
+//! requests before it, writes all new records as one frame, syncs, updates the index, moves the
+//! head and answers. So a request waits for one sync at most twice, however many there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use super::active::Active;
+use super::frame::{Chain, FRAME_BYTES, FrameBuilder};
+use super::index::{Applied, Index};
+use super::record::Draft;
+use super::segment::Segments;
+use crate::id::{EventId, StreamId};
+use crate::log::{AppendError, Appended, ExpectedRevision};
+
+/// Most requests in one group.
+const MAX_GROUP_REQUESTS: usize = 1024;
+/// A group takes no further request from this size on.
+const MAX_GROUP_BYTES: usize = 4 << 20;
+/// Streams whose last revision is kept at hand.
+const MAX_CACHED_STREAMS: usize = 16_384;
+
+/// What an append asks for.
+pub struct Request {
+    /// The stream.
+    pub stream: StreamId,
+    /// What it must be at.
+    pub expected: ExpectedRevision,
+    /// The encoded events.
+    pub drafts: Vec<Draft>,
+    /// Where the answer goes. Nobody may be listening any more; the append stands all the same.
+    pub reply: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+    /// The request's share of the queue's bytes.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// What the thread owns.
+pub struct Writer {
+    /// Requests.
+    pub queue: mpsc::Receiver<Request>,
+    /// The segment files.
+    pub segments: Arc<Segments>,
+    /// The segment that is written.
+    pub active: Active,
+    /// The index.
+    pub index: Index,
+    /// The last durable position.
+    pub head: watch::Sender<u64>,
+    /// The chain behind it.
+    pub chain: Chain,
+    /// When its last event was recorded.
+    pub recorded_at: Timestamp,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A write that failed: what happened after it is unknown until the log is opened again.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{what} failed: {source}")]
+    Io { what: &'static str, source: std::io::Error },
+    #[error("the index failed: {0}")]
+    Index(#[from] fjall::Error),
+}
+
+fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    move |source| Failure::Io { what, source }
+}
+
+type Answer = Result<Vec<Appended>, AppendError>;
+
+/// A record with its place.
+struct Placed {
+    draft: Draft,
+    stream: StreamId,
+    at: Appended,
+}
+
+/// What the requests of a group add to the index, before it knows.
+#[derive(Default)]
+struct Group {
+    placed: Vec<Placed>,
+    ids: HashMap<EventId, usize>,
+    revisions: HashMap<StreamId, u64>,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Writes until every sender is gone.
+    pub fn run(mut self) {
+        let mut revisions = HashMap::new();
+        let mut buffer = Vec::new();
+        let mut poison: Option<String> = None;
+        while let Some(first) = self.queue.blocking_recv() {
+            let (requests, replies) = self.take_group(first);
+            if let Some(reason) = &poison {
+                refuse(replies, reason);
+                continue;
+            }
+            match self.write(requests, &mut revisions, &mut buffer) {
+                Ok(answers) => {
+                    for (reply, answer) in replies.into_iter().zip(answers) {
+                        let _ = reply.send(answer);
+                    }
+                }
+                Err(failure) => {
+                    let reason = format!(
+                        "{failure}; whether the last events are durable is unknown: check the \
+                         disk and open the log again, which finds out"
+                    );
+                    tracing::error!(log.head = *self.head.borrow(), "{reason}");
+                    refuse(replies, &reason);
+                    poison = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// `first` and what else is queued already, up to the limits of a group. Their share of the
+    /// queue is free again once they are taken.
+    #[expect(clippy::type_complexity, reason = "the two halves of the requests, in step")]
+    fn take_group(
+        &mut self,
+        first: Request,
+    ) -> (Vec<(StreamId, ExpectedRevision, Vec<Draft>)>, Vec<oneshot::Sender<Answer>>) {
+        let (mut requests, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(request) = next {
+            bytes += request.permit.num_permits();
+            requests.push((request.stream, request.expected, request.drafts));
+            replies.push(request.reply);
+            let full = requests.len() >= MAX_GROUP_REQUESTS || bytes >= MAX_GROUP_BYTES;
+            next = if full { None } else { self.queue.try_recv().ok() };
+        }
+        (requests, replies)
+    }
+
+    fn write(
+        &mut self,
+        requests: Vec<(StreamId, ExpectedRevision, Vec<Draft>)>,
+        revisions: &mut HashMap<StreamId, u64>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Vec<Answer>, Failure> {
+        let mut group = Group::default();
+        let answers = requests
+            .into_iter()
+            .map(|(stream, expected, drafts)| {
+                self.decide(&mut group, revisions, stream, expected, drafts)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if group.placed.is_empty() {
+            return Ok(answers);
+        }
+        self.store(&mut group, buffer)?;
+        if revisions.len() + group.revisions.len() > MAX_CACHED_STREAMS {
+            revisions.clear();
+        }
+        revisions.extend(group.revisions);
+        Ok(answers)
+    }
+
+    /// Decides one request as if those before it in the group were durable: no answer leaves
+    /// before they are.
+    fn decide(
+        &self,
+        group: &mut Group,
+        revisions: &HashMap<StreamId, u64>,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        drafts: Vec<Draft>,
+    ) -> Result<Answer, Failure> {
+        // Ids come first: a retry that succeeded unseen finds the stream moved by itself.
+        let mut known = Vec::new();
+        let mut first_known = None;
+        for draft in &drafts {
+            let (place, elsewhere) = self.place_of(group, &stream, draft.id)?;
+            if place.is_some() || elsewhere {
+                first_known.get_or_insert(draft.id);
+            }
+            known.extend(place);
+        }
+        if known.len() == drafts.len() {
+            return Ok(Ok(known));
+        }
+        if let Some(id) = first_known {
+            return Ok(Err(AppendError::PartlyKnown { id }));
+        }
+        let actual = match group.revisions.get(&stream).or_else(|| revisions.get(&stream)) {
+            Some(revision) => Some(*revision),
+            None => self.index.last_revision(stream.as_str())?,
+        };
+        let holds = match expected {
+            ExpectedRevision::Any => true,
+            ExpectedRevision::NoStream => actual.is_none(),
+            ExpectedRevision::Exact(revision) => actual == Some(revision),
+        };
+        if !holds {
+            let expected = match expected {
+                ExpectedRevision::Exact(revision) => Some(revision),
+                ExpectedRevision::Any | ExpectedRevision::NoStream => None,
+            };
+            let stream = stream.into();
+            return Ok(Err(AppendError::WrongExpectedRevision { stream, actual, expected }));
+        }
+        Ok(Ok(group.add(stream, actual, drafts, *self.head.borrow() + 1)))
+    }
+
+    /// Where `id` is in `stream`, and whether it is in another stream.
+    fn place_of(
+        &self,
+        group: &Group,
+        stream: &StreamId,
+        id: EventId,
+    ) -> Result<(Option<Appended>, bool), Failure> {
+        if let Some(placed) = group.ids.get(&id).map(|index| &group.placed[*index]) {
+            let here = placed.stream == *stream;
+            return Ok((here.then_some(placed.at), !here));
+        }
+        let Some((position, revision)) = self.index.find(id)? else { return Ok((None, false)) };
+        let here = self.index.position(stream.as_str(), revision)? == Some(position);
+        Ok((here.then_some(Appended { id, revision, position }), !here))
+    }
+
+    /// One write, one sync, one index batch; then the group is history.
+    fn store(&mut self, group: &mut Group, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+        self.recorded_at = self.recorded_at.max((self.clock)());
+        let first = *self.head.borrow() + 1;
+        if !self.active.has_room(FRAME_BYTES + group.bytes) {
+            self.active
+                .roll(&self.segments, first, self.chain, FRAME_BYTES + group.bytes)
+                .map_err(failed("beginning a new segment"))?;
+        }
+        let salt = self.active.salt();
+        let mut frame = FrameBuilder::new(std::mem::take(buffer));
+        for Placed { draft, at, .. } in &mut group.placed {
+            frame.push(draft.place(salt, at.position, at.revision, self.recorded_at));
+        }
+        let (bytes, offsets, chain) = frame.finish(salt, first, &self.chain);
+        let written = self.active.append(&bytes, &offsets);
+        *buffer = bytes;
+        written.map_err(failed("writing to the segment"))?;
+        let mut changes = self.index.changes();
+        for Placed { stream, at, .. } in &group.placed {
+            changes.add(at.id, stream.as_str(), at.revision, at.position);
+        }
+        let position = first + group.placed.len() as u64 - 1;
+        changes.commit(Applied { position, chain })?;
+        self.chain = chain;
+        self.head.send_replace(position);
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Gives `drafts` the next places; `next` is the first position of the group.
+    fn add(
+        &mut self,
+        stream: StreamId,
+        last_revision: Option<u64>,
+        drafts: Vec<Draft>,
+        next: u64,
+    ) -> Vec<Appended> {
+        let mut revision = last_revision.map_or(0, |last| last + 1);
+        let mut places = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let position = next + self.placed.len() as u64;
+            let at = Appended { id: draft.id, revision, position };
+            self.bytes += draft.len();
+            self.ids.insert(draft.id, self.placed.len());
+            self.placed.push(Placed { draft, stream: stream.clone(), at });
+            places.push(at);
+            revision += 1;
+        }
+        self.revisions.insert(stream, revision - 1);
+        places
+    }
+}
+
+fn refuse(replies: Vec<oneshot::Sender<Answer>>, reason: &str) {
+    for reply in replies {
+        let _ = reply.send(Err(AppendError::Poisoned(reason.to_owned())));
+    }
+}
