@@ -9,6 +9,8 @@
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
 
+pub mod baseline;
+pub mod contrast;
 pub mod evidence;
 pub mod fingerprint;
 pub mod rank;

@@ -1,10 +1,18 @@
 //! Who is suspected, and why.
 
+mod max_z;
+mod own_excess;
+mod path;
+mod terms;
+
 use events::catalogue::diagnosis::Suspect;
 use events::value::Line;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
+
+pub use max_z::MaxZ;
+pub use own_excess::OwnExcess;
 
 /// The suspects of an incident by one method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,4 +36,28 @@ pub trait Ranker: Send + Sync {
 
     /// Ranks the components of the evidence, or abstains and says why (DI-4).
     fn rank(&self, evidence: &Evidence) -> Ranking;
+}
+
+/// Every method, the default first.
+pub fn methods() -> &'static [&'static dyn Ranker] {
+    &[&OwnExcess, &MaxZ]
+}
+
+/// The method of that name.
+pub fn method(name: &str) -> Option<&'static dyn Ranker> {
+    methods().iter().copied().find(|ranker| ranker.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_found_by_the_name_they_give() {
+        for ranker in methods() {
+            assert_eq!(method(ranker.name()).unwrap().name(), ranker.name());
+        }
+        assert!(method("own-excess").is_none(), "a name without a version is no method");
+        assert_eq!(methods()[0].name(), "own-excess@1");
+    }
 }

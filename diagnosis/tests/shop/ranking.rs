@@ -1,0 +1,119 @@
+//! Who is suspected, over every fault.
+
+use std::collections::BTreeMap;
+
+use diagnosis::rank::{Ranker, method};
+
+use super::fault::Fault;
+use super::recording::Run;
+use super::system::Build;
+
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    first: usize,
+    top_three: usize,
+    misses: Vec<String>,
+}
+
+impl Tally {
+    fn share(&self, hits: usize) -> f64 {
+        hits as f64 / self.runs.max(1) as f64
+    }
+}
+
+fn tally(ranker: &dyn Ranker, build: Build, after: usize, seeds: u64) -> BTreeMap<&str, Tally> {
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    for fault in Fault::all() {
+        for seed in 0..seeds {
+            let run = Run { build, ..Run::of(fault, after, seed) };
+            let ranking = ranker.rank(&run.evidence("gateway"));
+            let rank =
+                ranking.suspects.iter().position(|s| s.component.as_str() == fault.component);
+            let tally = tallies.entry(fault.kind).or_default();
+            tally.runs += 1;
+            tally.first += usize::from(rank == Some(0));
+            tally.top_three += usize::from(rank.is_some_and(|rank| rank < 3));
+            if rank != Some(0) {
+                let said: Vec<String> = ranking
+                    .suspects
+                    .iter()
+                    .take(3)
+                    .map(|s| format!("{} {:.2}", s.component, s.score.get()))
+                    .collect();
+                let peer = fault.peer.unwrap_or("*");
+                tally.misses.push(format!("{peer}->{} #{seed}: {said:?}", fault.component));
+            }
+        }
+    }
+    tallies
+}
+
+fn report(name: &str, tallies: &BTreeMap<&str, Tally>) -> (f64, f64) {
+    let total = tallies.values().fold(Tally::default(), |mut total, tally| {
+        total.runs += tally.runs;
+        total.first += tally.first;
+        total.top_three += tally.top_three;
+        total
+    });
+    for (kind, tally) in tallies {
+        if tally.misses.is_empty() {
+            continue;
+        }
+        println!(
+            "{name} {kind:28} {:4} {:.2} {:.2}",
+            tally.runs,
+            tally.share(tally.first),
+            tally.share(tally.top_three)
+        );
+        for miss in tally.misses.iter().take(8) {
+            println!("    {miss}");
+        }
+    }
+    let (first, top_three) = (total.share(total.first), total.share(total.top_three));
+    println!("{name} over {} runs: top-1 {first:.3}, top-3 {top_three:.3}", total.runs);
+    (first, top_three)
+}
+
+#[test]
+fn own_excess_finds_the_broken_component() {
+    let ranker = method("own-excess@1").unwrap();
+    let tallies = tally(ranker, Build::default(), 2, 1);
+    let (first, top_three) = report("own-excess", &tallies);
+    assert!(first >= 0.97 && top_three >= 0.98, "top-1 {first:.3}, top-3 {top_three:.3}");
+    for (kind, tally) in tallies {
+        assert!(tally.share(tally.first) >= 0.8, "{kind}: {:?}", tally.misses);
+    }
+}
+
+#[test]
+fn the_first_window_alone_is_enough_for_most() {
+    let ranker = method("own-excess@1").unwrap();
+    let tallies = tally(ranker, Build::default(), 1, 1);
+    let (first, top_three) = report("one window", &tallies);
+    assert!(first >= 0.95 && top_three >= 0.95, "top-1 {first:.3}, top-3 {top_three:.3}");
+}
+
+#[test]
+fn noise_retries_and_long_timeouts_leave_a_margin() {
+    let ranker = method("own-excess@1").unwrap();
+    let calm = Build::default();
+    let builds = [
+        ("loud", Build { window_noise: 0.3, requests_per_s: 25.0, ..calm }),
+        ("retries", Build { retries: 1, ..calm }),
+        ("patient", Build { timeout_ms: 3_000.0, connect_wait_ms: 800.0, ..calm }),
+        ("hasty", Build { timeout_ms: 450.0, ..calm }),
+    ];
+    for (name, build) in builds {
+        let (first, top_three) = report(name, &tally(ranker, build, 3, 1));
+        assert!(first >= 0.9 && top_three >= 0.95, "{name}: {first:.3}, {top_three:.3}");
+    }
+}
+
+#[test]
+fn explaining_away_beats_the_largest_deviation() {
+    let name = "max-z@1";
+    let (first, top_three) = report(name, &tally(method(name).unwrap(), Build::default(), 4, 1));
+    assert!((0.4..0.9).contains(&first), "a baseline that is neither blind nor good: {first:.3}");
+    assert!(top_three >= 0.9, "{top_three:.3}");
+}
