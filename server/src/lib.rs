@@ -1,1 +1,37 @@
-//! The faultline server.
+//! The faultline server: wires the log, the graph, the reactors and HTTP together.
+//!
+//! - [`config`]: what the operator decides.
+//! - [`run`]: the server in this process; the binary, the demo and tests use the same.
+//! - [`ingest`]: from CloudEvents to the log.
+//! - [`reactors`]: what the server decides by itself.
+//! - [`demo`]: `faultline demo`.
+//!
+//! This crate alone reads the environment, binds ports and handles signals.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+mod http;
+pub mod ingest;
+pub mod metrics;
+pub mod projection;
+pub mod reactors;
+mod run;
+pub mod telemetry;
+
+pub use http::Clock;
+pub use run::{RunningServer, StartError, StopError, run, run_on};
+
+/// The JSON Schemas of all event types as one JSON object, by type.
+pub fn schemas() -> Result<String, serde_json::Error> {
+    let schemas: serde_json::Map<String, serde_json::Value> = events::EventData::schemas()
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema.to_value()))
+        .collect();
+    serde_json::to_string_pretty(&schemas)
+}
+
+/// The GraphQL schema in SDL.
+pub fn sdl() -> String {
+    String::new()
+}

@@ -1,1 +1,57 @@
-fn main() {}
+//! The `faultline` binary.
+
+use std::io::Write;
+
+use anyhow::Context;
+use clap::Parser;
+use server::cli::{Cli, Command, ServeArgs};
+use server::{config, demo, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Serve(args) => serve(&args),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Schemas => print(&server::schemas()?),
+        Command::Sdl => print(&server::sdl()),
+    }
+}
+
+fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = config::load(&args.settings)?;
+    if args.print_config {
+        return print(&config.to_printable()?);
+    }
+    runtime()?.block_on(async {
+        let _telemetry = telemetry::install(&config.telemetry)?;
+        let running = server::run(config).await?;
+        tracing::info!(url = running.url(), "listening");
+        let why = stop_asked(&running).await?;
+        tracing::info!(why, "draining");
+        running.stop().await.context("stopping")
+    })
+}
+
+/// Until the operator ends the process or a part of the server that it cannot do without ends.
+async fn stop_asked(running: &server::RunningServer) -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        part = running.ended() => part,
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting tokio")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()) {
+        // `faultline sdl | head` is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}

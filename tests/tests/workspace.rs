@@ -40,10 +40,8 @@ fn crates_depend_only_in_the_documented_direction() {
     assert_eq!(members, documented, "every crate of the workspace stands in MAY_USE");
 
     for package in metadata.workspace_packages() {
-        let (_, allowed) = MAY_USE
-            .iter()
-            .find(|(name, _)| *name == package.name.as_str())
-            .expect("checked above");
+        let (_, allowed) =
+            MAY_USE.iter().find(|(name, _)| *name == package.name.as_str()).expect("checked above");
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
             if members.contains(name) {

@@ -1,0 +1,40 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::demo;
+
+/// Faultline: an event-sourced incident knowledge base
+#[derive(Debug, Parser)]
+#[command(name = "faultline", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGINT or SIGTERM
+    Serve(ServeArgs),
+    /// Break a demo shop, watch it being diagnosed, learn from it
+    Demo(demo::DemoArgs),
+    /// Print the JSON Schema of every event type
+    Schemas,
+    /// Print the GraphQL schema
+    Sdl,
+}
+
+/// Settings come from flags, over the environment (`FAULTLINE_HTTP__LISTEN` is `http.listen`),
+/// over the file, over the defaults.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Settings with a flag.
+    #[command(flatten)]
+    pub settings: Flags,
+    /// Print the effective configuration as TOML, secrets redacted, and exit
+    #[arg(long)]
+    pub print_config: bool,
+}

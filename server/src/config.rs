@@ -1,0 +1,126 @@
+//! What the operator decides, read once: defaults, then a TOML file, then the environment, then
+//! flags. A field nobody knows is refused, because a misspelt limit would be lost silently.
+
+mod limits;
+mod source;
+mod storage;
+mod telemetry;
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use limits::{GraphqlConfig, IngestConfig, ProjectionConfig, ReactorConfig};
+pub use source::{Flags, load};
+pub use storage::StorageConfig;
+pub use telemetry::{LogFormat, TelemetryConfig};
+
+/// The whole configuration, one section a concern. Every field has a default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[http]`: where the server listens.
+    pub http: HttpConfig,
+    /// `[storage]`: where the log and the graph are kept.
+    pub storage: StorageConfig,
+    /// `[ingest]`: what one request may bring.
+    pub ingest: IngestConfig,
+    /// `[graphql]`: what one query may ask.
+    pub graphql: GraphqlConfig,
+    /// `[projection]`: how far the graph may lag behind the log.
+    pub projection: ProjectionConfig,
+    /// `[reactors]`: what the server decides by itself.
+    pub reactors: ReactorConfig,
+    /// `[telemetry]`: what the server says of itself.
+    pub telemetry: TelemetryConfig,
+}
+
+/// `[http]`: where the server listens, and its patience.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port; port 0 lets the system choose. Default `127.0.0.1:7700`.
+    pub listen: SocketAddr,
+    /// Accept an address that other machines reach. There is no authentication yet: whoever
+    /// reaches the port may write. Default `false`.
+    pub allow_remote: bool,
+    /// A request that takes longer is answered 503 `timeout`. Default 30,000 ms.
+    pub request_timeout_ms: u64,
+    /// How long open requests may still take once the server is told to stop. Default 10,000 ms.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
+            allow_remote: false,
+            request_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A source could not be read, or holds an unknown field or a value of another type.
+    #[error("configuration: {0}")]
+    Read(Box<figment::Error>),
+    /// The named file is not there; figment would take it for an empty one.
+    #[error("configuration file {path:?}: {reason}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A value outside of what the field accepts, or fields that contradict each other.
+    #[error("{field}: expected {expected}, got {got}")]
+    Invalid {
+        /// Section and field, such as `http.listen`.
+        field: &'static str,
+        /// What would be right.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+}
+
+impl Config {
+    /// Holds the fields against their ranges and against each other.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.http.listen.ip().is_loopback() && !self.http.allow_remote {
+            return Err(invalid(
+                "http.listen",
+                "a loopback address, or http.allow_remote = true (--allow-remote): there is no \
+                 authentication yet, whoever reaches the port may read and write everything",
+                self.http.listen,
+            ));
+        }
+        at_least_one("http.request_timeout_ms", self.http.request_timeout_ms)?;
+        self.storage.check()?;
+        self.ingest.check()?;
+        self.graphql.check()?;
+        self.projection.check()?;
+        self.reactors.check()?;
+        self.telemetry.check()
+    }
+
+    /// The configuration as TOML, credentials in URLs replaced by `redacted`.
+    pub fn to_printable(&self) -> Result<String, toml::ser::Error> {
+        let mut shown = self.clone();
+        shown.storage.graph = storage::redacted(&shown.storage.graph);
+        shown.telemetry.otlp_endpoint =
+            shown.telemetry.otlp_endpoint.as_deref().map(storage::redacted);
+        toml::to_string(&shown)
+    }
+}
+
+fn invalid(field: &'static str, expected: impl Into<String>, got: impl ToString) -> ConfigError {
+    ConfigError::Invalid { field, expected: expected.into(), got: got.to_string() }
+}
+
+fn at_least_one(field: &'static str, value: u64) -> Result<(), ConfigError> {
+    if value == 0 { Err(invalid(field, "1 or more", 0)) } else { Ok(()) }
+}

@@ -1,0 +1,127 @@
+//! JSON as it was sent: UTF-8, no NaN, no field twice.
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::error::ApiError;
+
+/// Reads a document, or says where it stops being one.
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = place(&bytes[..error.valid_up_to()]);
+        malformed(&format!("the body is not UTF-8 at line {line} column {column}"), line, column)
+    })?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Strict
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| malformed(&error.to_string(), error.line(), error.column()))
+}
+
+fn malformed(message: &str, line: usize, column: usize) -> ApiError {
+    ApiError::bad_request("malformed_json", message).with("line", line).with("column", column)
+}
+
+fn place(read: &[u8]) -> (usize, usize) {
+    let line = read.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = read.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    (line, column)
+}
+
+/// Reads any value and refuses an object that names a field twice: which of the two was meant
+/// would be a guess.
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Strict)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format!("field {name:?} stands here twice")));
+            }
+            let value = fields.next_value_seed(Strict)?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> (String, usize, usize) {
+        let error = parse(bytes).expect_err("refused");
+        let number = |name: &str| error.details()[name].as_u64().expect("a number") as usize;
+        (error.message().to_owned(), number("line"), number("column"))
+    }
+
+    #[test]
+    fn documents_come_back_as_they_were_written() {
+        let text = r#"{"a":[1,-2,1.5,true,null,"ü\n"],"b":{"a":18446744073709551615}}"#;
+        assert_eq!(parse(text.as_bytes()).expect("valid").to_string(), text);
+    }
+
+    #[test]
+    fn malformed_documents_are_located() {
+        let (message, line, column) = refusal(b"{\n  \"a\": NaN}");
+        assert!(message.contains("expected value"), "{message}");
+        assert_eq!((line, column), (2, 8));
+        let (message, ..) = refusal(br#"{"a":1,"a":2}"#);
+        assert!(message.contains("\"a\" stands here twice"), "{message}");
+        assert_eq!(refusal(b"[\n\"\xff\"]").1, 2);
+        assert!(refusal(b"{} {}").0.contains("trailing characters"));
+        assert!(refusal(b"1e999").0.contains("number out of range"));
+        assert!(refusal("[".repeat(10_000).as_bytes()).0.contains("recursion limit"));
+    }
+}

@@ -1,0 +1,89 @@
+//! What every request gets: an id, a span, a time limit, its numbers, and errors in one form.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::App;
+use super::error::ApiError;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// The id under which the server's log speaks of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Outermost: whatever the handlers and inner layers answer, an error leaves in one form.
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = RequestId(client_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string()));
+    let method = request.method().clone();
+    // The route, not the path: a path holds ids, and a label must stay bounded.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!(
+        "request",
+        request.id = id.0,
+        http.method = %method,
+        http.route = route,
+        http.status = tracing::field::Empty,
+        error.code = tracing::field::Empty,
+    );
+    let started = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        span.record("error.code", error.code());
+        response = error.render(&id.0);
+    }
+    span.record("http.status", response.status().as_u16());
+    app.metrics.request(&method, &route, response.status(), started.elapsed());
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    span.in_scope(|| tracing::debug!("answered"));
+    response
+}
+
+/// A client's own id is kept, so that its log and ours meet, when it is short and printable.
+fn client_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let accepted = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    accepted.then(|| id.to_owned())
+}
+
+/// Gives up on a request past its time.
+pub(super) async fn time_limit(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = Duration::from_millis(app.config.http.request_timeout_ms);
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::unavailable(
+            "timeout",
+            format!(
+                "the request took longer than {} ms; what it appended, if anything, is found by \
+                 sending the same ids again",
+                limit.as_millis()
+            ),
+        )
+        .into_response(),
+    }
+}
+
+/// Turns a panic into a 500 and a line in the log.
+pub(super) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(panic = what, "a request panicked");
+    ApiError::internal_without_cause().into_response()
+}

@@ -1,0 +1,223 @@
+//! From CloudEvents to the log: everything is validated before anything is appended.
+//!
+//! A batch is appended stream by stream. Within a stream it is all or none; across streams it is
+//! idempotent: when a part is refused for load, sending the same batch again appends what is
+//! missing and answers the positions of the rest.
+
+use std::collections::{HashMap, HashSet};
+
+use events::envelope::InvalidEvent;
+use events::log::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
+use events::{Event, EventData, EventId, StreamId, Timestamp};
+use futures::future::join_all;
+use jiff::SignedDuration;
+use serde::Serialize;
+use serde_json::Value;
+
+/// An event of a batch that is not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// What is wrong, stable across versions.
+    pub code: &'static str,
+    /// JSON pointer from the event's root.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// Where an event of a batch ended up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// The event.
+    pub id: EventId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its number in the stream.
+    pub revision: u64,
+    /// Its number in the log.
+    pub position: u64,
+}
+
+/// Why nothing was appended; see [`record`] for the one exception.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Some events are not acceptable.
+    #[error("{} of {of} events are invalid", .rejected.len())]
+    Invalid {
+        /// Which and why.
+        rejected: Vec<Rejected>,
+        /// Length of the batch.
+        of: usize,
+    },
+    /// An expected revision speaks of one stream, the batch has several.
+    #[error("an expected revision needs a batch of one stream, got {streams}")]
+    MixedStreams {
+        /// How many.
+        streams: usize,
+    },
+    /// The log refused.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Reads every document; if one is invalid the answer lists all that are.
+pub fn read(
+    documents: Vec<Value>,
+    received_at: Timestamp,
+    max_ahead: SignedDuration,
+) -> Result<Vec<Event>, IngestError> {
+    let of = documents.len();
+    let mut events = Vec::with_capacity(of);
+    let mut rejected = Vec::new();
+    let mut seen = HashSet::with_capacity(of);
+    for (index, document) in documents.into_iter().enumerate() {
+        let event = Event::from_cloud_event(document, received_at)
+            .map_err(|error| Rejected::new(index, &error))
+            .and_then(|event| not_ahead(index, event, received_at, max_ahead))
+            .and_then(|event| {
+                if seen.insert(event.id) {
+                    return Ok(event);
+                }
+                Err(Rejected {
+                    index,
+                    code: "repeated_id",
+                    pointer: "/id".to_owned(),
+                    message: format!("event {} stands in the batch twice", event.id),
+                })
+            });
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => rejected.push(error),
+        }
+    }
+    if rejected.is_empty() { Ok(events) } else { Err(IngestError::Invalid { rejected, of }) }
+}
+
+impl Rejected {
+    fn new(index: usize, error: &InvalidEvent) -> Self {
+        Self {
+            index,
+            code: error.code.as_str(),
+            pointer: error.pointer.clone(),
+            message: error.message.clone(),
+        }
+    }
+}
+
+/// A wrong clock must not push the detector's idea of now, which is the events' own time.
+fn not_ahead(
+    index: usize,
+    event: Event,
+    now: Timestamp,
+    max_ahead: SignedDuration,
+) -> Result<Event, Rejected> {
+    let latest = now.saturating_add(max_ahead).unwrap_or(Timestamp::MAX);
+    let window = match &event.data {
+        EventData::MetricSnapshotRecorded(data) => Some(&data.window),
+        EventData::LogPatternsRecorded(data) => Some(&data.window),
+        EventData::TraceEdgesRecorded(data) => Some(&data.window),
+        _ => None,
+    };
+    let ahead = if event.time > latest {
+        Some(("/time", event.time))
+    } else {
+        window.map(|window| ("/data/window/start", window.start)).filter(|(_, at)| *at > latest)
+    };
+    match ahead {
+        None => Ok(event),
+        Some((pointer, at)) => Err(Rejected {
+            index,
+            code: "time_in_future",
+            pointer: pointer.to_owned(),
+            message: format!(
+                "expected a time up to {} s after the server's {now}, got {at}",
+                max_ahead.as_secs()
+            ),
+        }),
+    }
+}
+
+/// Appends a batch and answers in its order.
+///
+/// With an expected revision the batch must be of one stream and is appended whole or not at
+/// all. Without one, each stream's part is; a part is left out only when the log is overloaded
+/// or stops writing, and the same batch sent again completes it.
+pub async fn record(
+    log: &dyn EventLog,
+    events: Vec<Event>,
+    expected: ExpectedRevision,
+) -> Result<Vec<Recorded>, IngestError> {
+    if events.is_empty() {
+        return Err(AppendError::Empty.into());
+    }
+    let order: Vec<EventId> = events.iter().map(|event| event.id).collect();
+    let parts = by_stream(events);
+    if parts.len() > 1 {
+        if expected != ExpectedRevision::Any {
+            return Err(IngestError::MixedStreams { streams: parts.len() });
+        }
+        refuse_partly_known(log, &parts).await?;
+    }
+    // All at once, so that one sync of the log serves all parts.
+    let appended = join_all(parts.into_iter().map(|(stream, events)| async move {
+        let appended = log.append(stream.clone(), expected, events).await?;
+        Ok::<_, AppendError>(appended.into_iter().map(move |at| recorded(&stream, at)))
+    }))
+    .await;
+    let mut places = HashMap::with_capacity(order.len());
+    for part in appended {
+        places.extend(part?.map(|recorded| (recorded.id, recorded)));
+    }
+    Ok(order.iter().filter_map(|id| places.remove(id)).collect())
+}
+
+fn recorded(stream: &StreamId, at: Appended) -> Recorded {
+    Recorded { id: at.id, stream: stream.clone(), revision: at.revision, position: at.position }
+}
+
+/// The events of each stream in their order, the streams in the order of their first event.
+fn by_stream(events: Vec<Event>) -> Vec<(StreamId, Vec<Event>)> {
+    let mut parts: Vec<(StreamId, Vec<Event>)> = Vec::new();
+    let mut places = HashMap::new();
+    for event in events {
+        let stream = event.data.stream();
+        let place = *places.entry(stream.clone()).or_insert_with(|| {
+            parts.push((stream, Vec::new()));
+            parts.len() - 1
+        });
+        parts[place].1.push(event);
+    }
+    parts
+}
+
+/// The log refuses a part of which it knows some events and not others; here, before any part is
+/// written. Whole parts may be known: that is a retry.
+async fn refuse_partly_known(
+    log: &dyn EventLog,
+    parts: &[(StreamId, Vec<Event>)],
+) -> Result<(), IngestError> {
+    for (stream, events) in parts {
+        let mut known = Vec::with_capacity(events.len());
+        for event in events {
+            let found = log.find(event.id).await?;
+            if let Some(found) = &found
+                && found.stream != *stream
+            {
+                return Err(AppendError::PartlyKnown { id: event.id }.into());
+            }
+            known.push(found.is_some());
+        }
+        if known.contains(&true)
+            && let Some(id) = known.iter().position(|known| *known).map(|at| events[at].id)
+            && known.contains(&false)
+        {
+            return Err(AppendError::PartlyKnown { id }.into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! What the server decides by itself, from the log and the graph, as events.

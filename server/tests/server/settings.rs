@@ -1,0 +1,80 @@
+//! The configuration through the real binary.
+
+use std::process::{Command, Output};
+
+fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
+    command.arg("serve").arg("--print-config").args(arguments);
+    command.env_clear().envs(environment.iter().copied());
+    command.output().expect("the binary runs")
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let output = serve(arguments, environment);
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn the_defaults_are_printed_as_documented() {
+    let output = serve(&[], &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    insta::assert_snapshot!(String::from_utf8(output.stdout).expect("UTF-8"));
+}
+
+#[test]
+fn flags_win_over_the_environment_over_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faultline.toml");
+    let text = "[http]\nlisten = \"127.0.0.1:1\"\ndrain_timeout_ms = 1\n\
+                request_timeout_ms = 1\n[storage]\ngraph = \"wss://root:hunter2@db/x\"\n";
+    std::fs::write(&file, text).expect("written");
+    let output = serve(
+        &["--config", file.to_str().expect("UTF-8"), "--listen", "127.0.0.1:3"],
+        &[
+            ("FAULTLINE_HTTP__LISTEN", "127.0.0.1:2"),
+            ("FAULTLINE_HTTP__DRAIN_TIMEOUT_MS", "2"),
+            ("FAULTLINE_PORT", "tcp://10.0.0.1:7700"),
+        ],
+    );
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "listen = \"127.0.0.1:3\"",
+        "drain_timeout_ms = 2",
+        "request_timeout_ms = 1",
+        "graph = \"wss://redacted@db/x\"",
+    ] {
+        assert!(printed.lines().any(|got| got == line), "no {line} in\n{printed}");
+    }
+    assert!(!printed.contains("hunter2"));
+}
+
+#[test]
+fn a_setting_nobody_knows_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faultline.toml");
+    std::fs::write(&file, "[http]\nlisten_on = \"127.0.0.1:1\"\n").expect("written");
+    let message = refused(&["--config", file.to_str().expect("UTF-8")], &[]);
+    assert!(message.contains("listen_on"), "{message}");
+    let message = refused(&[], &[("FAULTLINE_INGEST__MAX_BODY", "1")]);
+    assert!(message.contains("max_body"), "{message}");
+    let message = refused(&["--config", "/nonexistent.toml"], &[]);
+    assert!(message.contains("/nonexistent.toml"), "{message}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let message = refused(&["--listen", "0.0.0.0:7700"], &[]);
+    assert!(message.contains("http.listen") && message.contains("--allow-remote"), "{message}");
+    assert!(serve(&["--listen", "0.0.0.0:7700", "--allow-remote"], &[]).status.success());
+    let message = refused(&["--graph", "postgres://u:secret@db"], &[]);
+    assert!(message.contains("storage.graph") && !message.contains("secret"), "{message}");
+    let message = refused(&[], &[("FAULTLINE_INGEST__MAX_BATCH_EVENTS", "0")]);
+    assert!(message.contains("ingest.max_batch_events"), "{message}");
+    let message = refused(&[], &[("FAULTLINE_INGEST__MAX_BATCH_EVENTS", "many")]);
+    assert!(message.contains("INGEST.MAX_BATCH_EVENTS"), "{message}");
+    let message = refused(&["--log-filter", "=nonsense="], &[]);
+    assert!(message.contains("telemetry.log_filter"), "{message}");
+}

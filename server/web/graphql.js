@@ -1,0 +1,279 @@
+// A GraphQL explorer that needs nothing but this server: editor, variables, schema, history.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const HISTORY = "faultline.graphql.history";
+const KEPT = 30;
+let types = new Map();
+let roots = [];
+let trail = [];
+
+const INTROSPECTION = `query Introspection {
+  __schema {
+    queryType { name } mutationType { name } subscriptionType { name }
+    types {
+      kind name description
+      fields(includeDeprecated: true) {
+        name description isDeprecated deprecationReason
+        args { name description defaultValue type { ...ref } } type { ...ref }
+      }
+      inputFields { name description defaultValue type { ...ref } }
+      enumValues(includeDeprecated: true) { name description }
+      possibleTypes { name } interfaces { name }
+    }
+  }
+}
+fragment ref on __Type {
+  kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } }
+}`;
+
+async function ask(query, variables, operationName) {
+  const response = await fetch("/graphql", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query, variables, operationName }),
+  });
+  return response.json();
+}
+
+function state(text, bad = false) {
+  $("state").textContent = text;
+  $("state").className = bad ? "bad" : "";
+}
+
+// The operation under the cursor runs, when a document holds several with names.
+function operationAtCursor(query, cursor) {
+  const named = [...query.matchAll(/\b(?:query|mutation|subscription)\s+([A-Za-z_]\w*)/g)];
+  if (named.length < 2) return undefined;
+  return (named.filter((match) => match.index <= cursor).pop() ?? named[0])[1];
+}
+
+async function run() {
+  const query = $("query").value;
+  let variables = {};
+  try {
+    variables = JSON.parse($("variables").value.trim() || "{}");
+  } catch (error) {
+    state(`variables: ${error.message}`, true);
+    return;
+  }
+  state("asking…");
+  const started = performance.now();
+  try {
+    const answer = await ask(query, variables, operationAtCursor(query, $("query").selectionStart));
+    $("response").textContent = JSON.stringify(answer, null, 2);
+    const failed = Boolean(answer.errors || answer.error);
+    state(`${failed ? "answered with errors" : "answered"} in ${Math.round(performance.now() - started)} ms`, failed);
+    remember(query);
+  } catch (error) {
+    state(`the server did not answer: ${error.message}`, true);
+  }
+}
+
+function remembered() {
+  try {
+    const list = JSON.parse(localStorage.getItem(HISTORY) ?? "[]");
+    return Array.isArray(list) ? list.filter((query) => typeof query === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+function remember(query) {
+  const list = [query, ...remembered().filter((past) => past !== query)].slice(0, KEPT);
+  try {
+    localStorage.setItem(HISTORY, JSON.stringify(list));
+  } catch {
+    // A full or forbidden storage costs the history, not the answer.
+  }
+  offerHistory();
+}
+
+function offerHistory() {
+  const options = remembered().map((query) => {
+    const option = new Option(query.replace(/\s+/g, " ").slice(0, 60), query);
+    return option;
+  });
+  $("history").replaceChildren(new Option("History…", ""), ...options);
+}
+
+// Indents by braces; strings and comments are left as they are.
+function formatted(query) {
+  const tokens = query.match(/"""[\s\S]*?"""|"(?:\\.|[^"\\])*"|#[^\n]*|[{}]|\n|[^\s{}"#]+|[^\S\n]+/g) ?? [];
+  let depth = 0;
+  let line = "";
+  const lines = [];
+  const flush = () => {
+    if (line.trim()) lines.push("  ".repeat(depth) + line.trim());
+    line = "";
+  };
+  // Braces inside parentheses are input objects and stay in their line.
+  let nested = 0;
+  for (const token of tokens) {
+    if (!/^["#]/.test(token)) {
+      nested += (token.match(/\(/g) ?? []).length - (token.match(/\)/g) ?? []).length;
+    }
+    if (nested > 0 || !/^[{}\n#]/.test(token)) line += /^\s+$/.test(token) ? " " : token;
+    else if (token === "{") { line += "{"; flush(); depth += 1; }
+    else if (token === "}") { flush(); depth = Math.max(0, depth - 1); line = "}"; flush(); }
+    else if (token === "\n") flush();
+    else { line += token; flush(); }
+  }
+  flush();
+  return lines.join("\n") + "\n";
+}
+
+function typeName(type) {
+  if (type.kind === "NON_NULL") return `${typeName(type.ofType)}!`;
+  if (type.kind === "LIST") return `[${typeName(type.ofType)}]`;
+  return type.name;
+}
+
+function innermost(type) {
+  return type.ofType ? innermost(type.ofType) : type.name;
+}
+
+function element(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function linkTo(name, text) {
+  const button = element("button", "", text);
+  button.type = "button";
+  button.addEventListener("click", () => show([...trail, name]));
+  return button;
+}
+
+function fieldEntry(field) {
+  const entry = element("div", "field", field.name);
+  if (field.args?.length) {
+    entry.append("(");
+    field.args.forEach((arg, index) => {
+      entry.append(index ? ", " : "", `${arg.name}: `, linkTo(innermost(arg.type), typeName(arg.type)));
+      if (arg.defaultValue) entry.append(` = ${arg.defaultValue}`);
+    });
+    entry.append(")");
+  }
+  if (field.type) entry.append(": ", linkTo(innermost(field.type), typeName(field.type)));
+  if (field.isDeprecated) entry.append(` (deprecated: ${field.deprecationReason ?? ""})`);
+  if (field.description) entry.append(element("p", "", field.description));
+  return entry;
+}
+
+function show(next) {
+  trail = next.slice(-8);
+  const steps = trail.map((name, index) => {
+    const button = element("button", "", name);
+    button.type = "button";
+    button.addEventListener("click", () => show(trail.slice(0, index + 1)));
+    return button;
+  });
+  const home = element("button", "", "Schema");
+  home.type = "button";
+  home.addEventListener("click", () => show([]));
+  $("trail").replaceChildren(...[home, ...steps].flatMap((step, index) => (index ? [" › ", step] : [step])));
+  const type = types.get(trail.at(-1));
+  if (!type) {
+    const all = [...types.keys()].filter((name) => !name.startsWith("__") && !roots.includes(name)).sort();
+    $("docs").replaceChildren(
+      ...[...roots, ...all].map((name) => element("div", "field", linkTo(name, name))),
+    );
+    return;
+  }
+  const parts = [element("h2", "", type.name)];
+  if (type.description) parts.push(element("p", "", type.description));
+  for (const field of [...(type.fields ?? []), ...(type.inputFields ?? []), ...(type.enumValues ?? [])]) {
+    parts.push(fieldEntry(field));
+  }
+  for (const possible of type.possibleTypes ?? []) {
+    parts.push(element("div", "field", linkTo(possible.name, possible.name)));
+  }
+  $("docs").replaceChildren(...parts);
+}
+
+function search(text) {
+  const wanted = text.trim().toLowerCase();
+  if (!wanted) return show(trail);
+  const found = [];
+  for (const type of types.values()) {
+    if (type.name.startsWith("__")) continue;
+    if (type.name.toLowerCase().includes(wanted)) found.push(element("div", "field", linkTo(type.name, type.name)));
+    for (const field of type.fields ?? []) {
+      if (field.name.toLowerCase().includes(wanted)) {
+        found.push(element("div", "field", linkTo(type.name, type.name), ".", field.name));
+      }
+    }
+  }
+  $("docs").replaceChildren(...(found.length ? found.slice(0, 200) : [element("p", "", "Nothing found.")]));
+}
+
+// A query that is valid for this schema: scalars of a root field's type, two levels deep.
+function example(field) {
+  const selection = (name, depth) => {
+    const type = types.get(name);
+    if (!type?.fields) return "";
+    const parts = [];
+    for (const child of type.fields) {
+      if (child.args.some((arg) => arg.type.kind === "NON_NULL" && !arg.defaultValue)) continue;
+      const inner = types.get(innermost(child.type));
+      if (!inner?.fields && !inner?.possibleTypes) parts.push(child.name);
+      else if (depth > 0 && inner.fields) {
+        const nested = selection(inner.name, depth - 1);
+        if (nested) parts.push(`${child.name} ${nested}`);
+      }
+    }
+    return parts.length ? `{ ${parts.join("\n")} }` : "";
+  };
+  const required = field.args.filter((arg) => arg.type.kind === "NON_NULL" && !arg.defaultValue);
+  const declared = required.map((arg) => `$${arg.name}: ${typeName(arg.type)}`).join(", ");
+  const given = required.map((arg) => `${arg.name}: $${arg.name}`).join(", ");
+  const head = declared ? `query Example(${declared})` : "query Example";
+  const call = given ? `${field.name}(${given})` : field.name;
+  return formatted(`${head} {\n${call} ${selection(innermost(field.type), 2)}\n}`);
+}
+
+async function loadSchema() {
+  const answer = await ask(INTROSPECTION);
+  if (!answer.data) throw new Error(answer.errors?.[0]?.message ?? answer.error?.message ?? "no schema");
+  const schema = answer.data.__schema;
+  types = new Map(schema.types.map((type) => [type.name, type]));
+  roots = [schema.queryType, schema.mutationType, schema.subscriptionType].filter(Boolean).map((type) => type.name);
+  const fields = types.get(roots[0])?.fields ?? [];
+  $("examples").replaceChildren(
+    new Option("Examples…", ""),
+    ...fields.map((field) => new Option(field.name, field.name)),
+  );
+  $("examples").addEventListener("change", (event) => {
+    const field = fields.find((each) => each.name === event.target.value);
+    if (field) $("query").value = example(field);
+    event.target.value = "";
+  });
+  show(roots.slice(0, 1));
+  if (!$("query").value && fields.length) {
+    $("query").value = example(fields.find((field) => field.name === "incidents") ?? fields[0]);
+  }
+  state("ready");
+}
+
+function typed(event) {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    run();
+  }
+}
+
+$("run").addEventListener("click", run);
+$("format").addEventListener("click", () => { $("query").value = formatted($("query").value); });
+$("query").addEventListener("keydown", typed);
+$("variables").addEventListener("keydown", typed);
+$("search").addEventListener("input", (event) => search(event.target.value));
+$("history").addEventListener("change", (event) => {
+  if (event.target.value) $("query").value = event.target.value;
+  event.target.value = "";
+});
+$("query").value = new URLSearchParams(location.search).get("query") ?? remembered()[0] ?? "";
+offerHistory();
+loadSchema().catch((error) => state(`the schema did not load: ${error.message}`, true));
