@@ -5,12 +5,14 @@
 //! of an experiment (DI-3).
 //!
 //! - [`evidence`]: what is known of an incident, the input of everything below.
+//! - [`detect`]: what is unusual right now, and which unusual things are one incident.
 //! - [`rank`]: ranked suspects, each with the terms of its score.
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
 
 pub mod baseline;
 pub mod contrast;
+pub mod detect;
 pub mod evidence;
 pub mod fingerprint;
 pub mod rank;

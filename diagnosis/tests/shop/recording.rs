@@ -38,7 +38,11 @@ impl Run {
         Self { build, windows, fault: Some(fault), from: 20, to: windows, seed }
     }
 
-    fn start_of(&self, window: usize) -> Timestamp {
+    pub fn calm(build: Build, windows: usize, seed: u64) -> Self {
+        Self { build, windows, fault: None, from: 0, to: 0, seed }
+    }
+
+    pub fn start_of(&self, window: usize) -> Timestamp {
         let ms = i64::try_from(self.build.window_ms as usize * window).unwrap();
         Timestamp::from_second(1_760_000_000).unwrap() + SignedDuration::from_millis(ms)
     }

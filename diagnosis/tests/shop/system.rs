@@ -34,6 +34,8 @@ pub struct Build {
     pub retries: u32,
     /// Spread of a whole window's latency, of the logarithm.
     pub window_noise: f64,
+    /// Every so many windows the machine is three times as slow; 0 for never.
+    pub slow_window_every: usize,
     /// How long a pool tries to connect to a database that refuses.
     pub connect_wait_ms: f64,
 }
@@ -46,6 +48,7 @@ impl Default for Build {
             timeout_ms: 1_000.0,
             retries: 0,
             window_noise: 0.1,
+            slow_window_every: 0,
             connect_wait_ms: 0.0,
         }
     }
@@ -216,7 +219,9 @@ impl Shop {
         let window = (at / self.build.window_ms as f64) as usize;
         let (rng, sigma) = (&mut self.rng, self.build.window_noise);
         let noise = *self.noise.entry((window, component)).or_insert_with(|| rng.lognormal(sigma));
-        base * noise * self.rng.lognormal(0.4)
+        let every = self.build.slow_window_every;
+        let stalled = every > 0 && window % every == every - 1;
+        base * noise * self.rng.lognormal(0.4) * if stalled { 3.0 } else { 1.0 }
     }
 }
 

@@ -1,0 +1,217 @@
+//! What is unusual right now, and which unusual things are one incident.
+//!
+//! [`Detector`] compares every window of every component and edge with their own recent past;
+//! [`Grouping`] decides which anomalies open an incident, which join one and when one is over.
+//! Both are folds over the log: the same events give the same answers with the same ids, so that
+//! a crash or a replay repeats nothing.
+
+mod assembly;
+mod grouping;
+mod history;
+mod judge;
+mod topology;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::catalogue::diagnosis::{AnomalyDetected, AnomalyPart};
+use events::catalogue::telemetry::Window;
+use events::value::{Line, NonNegative};
+use events::{ComponentName, EventData, EventId, MaintenanceId, RecordedEvent};
+use jiff::Timestamp;
+
+pub use grouping::{Decided, Decision, Grouping, GroupingSettings, OPENED_BY};
+pub use topology::Topology;
+
+use assembly::{Assembly, Slot};
+use history::{History, Subject};
+
+/// The detector's name and version, as it stands in the events.
+pub const DETECTOR: &str = "robust-window@1";
+
+/// When a window counts as unusual.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Usual windows that must have been seen before any is called unusual.
+    pub least_windows: usize,
+    /// Usual windows that are remembered.
+    pub most_windows: usize,
+    /// Unusual windows in a row that make an anomaly, unless one alone is overwhelming.
+    pub in_a_row: usize,
+    /// Windows after which what stays unusual is the new usual.
+    pub relearn_after: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { least_windows: 6, most_windows: 30, in_a_row: 2, relearn_after: 150 }
+    }
+}
+
+/// A window of a component is unlike its past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anomaly {
+    /// The component.
+    pub component: ComponentName,
+    /// Which window.
+    pub window: Window,
+    /// Start of the first unusual window in a row.
+    pub since: Timestamp,
+    /// How unusual in all: the strongest deviation.
+    pub score: NonNegative,
+    /// The unusual signals, the strongest first.
+    pub parts: Vec<AnomalyPart>,
+    /// The telemetry that shows it, this window's first, then that of the windows since
+    /// [`Self::since`].
+    pub evidence: Vec<EventId>,
+}
+
+impl Anomaly {
+    /// The id of the event that tells of it: derived from the telemetry, hence the same whenever
+    /// the log is read again.
+    pub fn event_id(&self) -> EventId {
+        let first = self.evidence.first().copied().unwrap_or(EventId(uuid::Uuid::nil()));
+        first.derived(&format!("anomaly of {}", self.component))
+    }
+
+    /// The event's data. It happened at the window's end.
+    pub fn to_data(&self) -> AnomalyDetected {
+        AnomalyDetected {
+            component: self.component.clone(),
+            window: self.window.clone(),
+            detector: Line::clipped(DETECTOR),
+            score: self.score,
+            parts: self.parts.clone(),
+            evidence: self.evidence.clone(),
+        }
+    }
+}
+
+/// Watches telemetry, window by window.
+#[derive(Debug, Default)]
+pub struct Detector {
+    settings: Settings,
+    assembly: Assembly,
+    topology: Topology,
+    histories: BTreeMap<Subject, History>,
+    maintenance: BTreeMap<MaintenanceId, BTreeSet<ComponentName>>,
+    calm: BTreeMap<ComponentName, usize>,
+}
+
+impl Detector {
+    /// A detector that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Takes the next event of the log. Windows are judged when they are complete: when
+    /// everything that reported in the window before has reported, or when a later window
+    /// begins. Faults, experiments and labels are not looked at.
+    pub fn observe(&mut self, recorded: &RecordedEvent) -> Vec<Anomaly> {
+        let event = recorded.event.id;
+        self.topology.observe(&recorded.event.data);
+        let closed = match &recorded.event.data {
+            EventData::MetricSnapshotRecorded(data) => self.assembly.snapshot(event, data),
+            EventData::TraceEdgesRecorded(data) => self.assembly.edges(event, data),
+            EventData::MaintenanceStarted(data) => {
+                let components = data.components.iter().cloned().collect();
+                self.maintenance.insert(data.maintenance.clone(), components);
+                Vec::new()
+            }
+            EventData::MaintenanceEnded(data) => {
+                self.maintenance.remove(&data.maintenance);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        closed.into_iter().flat_map(|slot| self.judge(&slot)).collect()
+    }
+
+    /// How many windows in a row nothing of the component was unusual.
+    pub fn calm_windows(&self, component: &ComponentName) -> usize {
+        self.calm.get(component).copied().unwrap_or(0)
+    }
+
+    fn judge(&mut self, slot: &Slot) -> Vec<Anomaly> {
+        let context = judge::Context::of(slot, &self.histories, &self.topology);
+        let mut findings = context.findings(&self.settings);
+        let silenced: BTreeSet<&ComponentName> = self.maintenance.values().flatten().collect();
+        findings.retain(|finding| !silenced.contains(finding.subject.component()));
+        let skip = |subject: &Subject| silenced.contains(subject.component());
+        history::learn(&mut self.histories, slot, &findings, &self.settings, skip);
+
+        let mut by_component: BTreeMap<&ComponentName, Vec<&judge::Finding>> = BTreeMap::new();
+        let mut unusual = BTreeSet::new();
+        for finding in &findings {
+            if finding.triggers {
+                unusual.insert(finding.subject.component());
+            }
+            by_component.entry(finding.subject.component()).or_default().push(finding);
+        }
+        for component in slot.components() {
+            let calm = self.calm.entry(component.clone()).or_default();
+            *calm = if unusual.contains(component) { 0 } else { *calm + 1 };
+        }
+        let anomalies = by_component.into_iter().filter_map(|(component, findings)| {
+            anomaly(component, slot, &findings, &self.histories, self.settings.in_a_row)
+        });
+        anomalies.collect()
+    }
+}
+
+// A component is anomalous when one of its findings is overwhelming or has lasted; its other
+// findings in the window then belong to the picture.
+fn anomaly(
+    component: &ComponentName,
+    slot: &Slot,
+    findings: &[&judge::Finding],
+    histories: &BTreeMap<Subject, History>,
+    in_a_row: usize,
+) -> Option<Anomaly> {
+    let lasted = |finding: &&judge::Finding| {
+        finding.triggers
+            && (finding.overwhelming
+                || histories
+                    .get(&finding.subject)
+                    .is_some_and(|h| h.in_a_row(finding.part.signal) >= in_a_row))
+    };
+    if !findings.iter().any(lasted) {
+        return None;
+    }
+    let mut parts: Vec<AnomalyPart> = Vec::new();
+    let mut strongest_first = findings.to_vec();
+    strongest_first.sort_by(|a, b| {
+        let (a, b) = (a.part.deviation.get().abs(), b.part.deviation.get().abs());
+        b.total_cmp(&a)
+    });
+    for finding in &strongest_first {
+        if parts.iter().all(|part| part.signal != finding.part.signal) {
+            parts.push(finding.part.clone());
+        }
+    }
+    let score = parts.first()?.deviation.get().abs();
+    let mut evidence = Vec::new();
+    let mut since = slot.window.start;
+    for finding in &strongest_first {
+        push_new(&mut evidence, finding.event);
+    }
+    for finding in &strongest_first {
+        if let Some(streak) = histories.get(&finding.subject).and_then(|h| h.streak(finding)) {
+            since = since.min(streak.since);
+            streak.events.iter().for_each(|event| push_new(&mut evidence, *event));
+        }
+    }
+    Some(Anomaly {
+        component: component.clone(),
+        window: slot.window.clone(),
+        since,
+        score: NonNegative::new(score).expect("the deviation of an anomaly part is finite"),
+        parts,
+        evidence,
+    })
+}
+
+fn push_new(ids: &mut Vec<EventId>, id: EventId) {
+    if !ids.contains(&id) {
+        ids.push(id);
+    }
+}

@@ -1,0 +1,363 @@
+//! Which anomalies are one incident.
+//!
+//! Trouble spreads along calls, so anomalies that are near in the call graph while an incident is
+//! open belong to it. An incident is over when none of its components was unusual for a while.
+
+use std::collections::BTreeMap;
+
+use events::catalogue::diagnosis::AnomalyPart;
+use events::catalogue::incident::{
+    IncidentOpened, IncidentResolved, Severity, Signal, SymptomAttached,
+};
+use events::value::{Line, Text};
+use events::{ComponentName, EventData, EventId, IncidentId, RecordedEvent};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Anomaly, Topology};
+
+/// Who the grouping's incidents are opened and resolved by.
+pub const OPENED_BY: &str = "/faultline/detector";
+/// A symptom is told again when it has grown by this factor.
+const WORSE: f64 = 3.0;
+/// An entrance that fails for this share of requests is unusable.
+const UNUSABLE: f64 = 0.5;
+
+/// What is near enough in the graph and in time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupingSettings {
+    /// Calls between components of one incident.
+    pub hops: usize,
+    /// Windows without an anomaly after which an incident is over.
+    pub calm_windows: u64,
+}
+
+impl Default for GroupingSettings {
+    fn default() -> Self {
+        Self { hops: 2, calm_windows: 5 }
+    }
+}
+
+/// An event to append.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The event's id, derived from its cause.
+    pub id: EventId,
+    /// The event that led to it.
+    pub cause: EventId,
+    /// When it happened: the end of the window that showed it.
+    pub at: Timestamp,
+    /// What.
+    pub decision: Decision,
+}
+
+impl Decided {
+    /// The event's data.
+    pub fn data(self) -> EventData {
+        match self.decision {
+            Decision::Open { opened, .. } => opened.into(),
+            Decision::Attach(attached) => attached.into(),
+            Decision::Resolve(resolved) => resolved.into(),
+        }
+    }
+}
+
+/// What to do about anomalies, or their absence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// A new incident.
+    Open {
+        /// Its first event.
+        opened: IncidentOpened,
+        /// Start of the first unusual window.
+        began_at: Timestamp,
+    },
+    /// Another symptom of an open incident.
+    Attach(SymptomAttached),
+    /// The incident is over.
+    Resolve(IncidentResolved),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Open {
+    symptoms: BTreeMap<(ComponentName, Option<Signal>), f64>,
+    last_unusual: Timestamp,
+    window_ms: u64,
+    ours: bool,
+}
+
+impl Open {
+    fn components(&self) -> impl Iterator<Item = &ComponentName> {
+        self.symptoms.keys().map(|(component, _)| component)
+    }
+}
+
+/// Open incidents, as the log and the anomalies make them.
+#[derive(Debug, Default)]
+pub struct Grouping {
+    settings: GroupingSettings,
+    topology: Topology,
+    open: BTreeMap<IncidentId, Open>,
+    closed: BTreeMap<IncidentId, Open>,
+    latest_start: Option<Timestamp>,
+}
+
+impl Grouping {
+    /// A grouping that knows of no incident.
+    pub fn new(settings: GroupingSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Takes the next event of the log and the anomalies that the detector found in it. Decides
+    /// about incidents of its own; those that people opened are joined but never resolved.
+    pub fn observe(&mut self, recorded: &RecordedEvent, anomalies: &[Anomaly]) -> Vec<Decided> {
+        self.topology.observe(&recorded.event.data);
+        self.follow(recorded);
+        let (mut decided, mut strangers) = (Vec::new(), Vec::new());
+        for anomaly in anomalies {
+            match self.home_of(&anomaly.component) {
+                Some(incident) => decided.extend(self.attach(&incident, anomaly)),
+                None => strangers.push(anomaly),
+            }
+        }
+        for cluster in self.clusters(strangers) {
+            decided.extend(self.open(&cluster));
+        }
+        decided.extend(self.resolve_calm(recorded.event.id));
+        decided
+    }
+
+    // What people, and this grouping's own events when the log is read again, say of incidents.
+    fn follow(&mut self, recorded: &RecordedEvent) {
+        let at = recorded.event.time;
+        match &recorded.event.data {
+            EventData::MetricSnapshotRecorded(data) => self.advance(data.window.start),
+            EventData::TraceEdgesRecorded(data) => self.advance(data.window.start),
+            EventData::IncidentOpened(data) if !self.knows(&data.incident) => {
+                let symptoms = BTreeMap::from([((data.component.clone(), None), 0.0)]);
+                let open = Open { symptoms, last_unusual: at, window_ms: 0, ours: false };
+                self.open.insert(data.incident.clone(), open);
+            }
+            EventData::IncidentResolved(data) => self.close(&data.incident),
+            EventData::IncidentReopened(data) => {
+                if let Some(mut open) = self.closed.remove(&data.incident) {
+                    open.ours = false;
+                    self.open.insert(data.incident.clone(), open);
+                }
+            }
+            EventData::IncidentMerged(data) => {
+                let merged = self.open.get(&data.incident).map(|open| open.symptoms.clone());
+                self.close(&data.incident);
+                if let Some(into) = self.open.get_mut(&data.into) {
+                    into.symptoms.extend(merged.unwrap_or_default());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn knows(&self, incident: &IncidentId) -> bool {
+        self.open.contains_key(incident) || self.closed.contains_key(incident)
+    }
+
+    fn close(&mut self, incident: &IncidentId) {
+        if let Some(open) = self.open.remove(incident) {
+            self.closed.insert(incident.clone(), open);
+        }
+    }
+
+    fn advance(&mut self, start: Timestamp) {
+        self.latest_start = Some(self.latest_start.map_or(start, |latest| latest.max(start)));
+    }
+
+    fn resolve_calm(&mut self, cause: EventId) -> Vec<Decided> {
+        let Some(now) = self.latest_start else { return Vec::new() };
+        let calm = |open: &Open| {
+            let wait = open.window_ms.saturating_mul(self.settings.calm_windows);
+            let wait = SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
+            open.ours && now.duration_since(open.last_unusual) >= wait
+        };
+        let over: Vec<IncidentId> =
+            self.open.iter().filter(|(_, open)| calm(open)).map(|(id, _)| id.clone()).collect();
+        over.into_iter()
+            .map(|incident| {
+                self.close(&incident);
+                let windows = self.settings.calm_windows;
+                let resolution = format!("Nothing unusual for {windows} windows.");
+                Decided {
+                    id: cause.derived(&format!("resolves {incident}")),
+                    cause,
+                    at: now,
+                    decision: Decision::Resolve(IncidentResolved {
+                        incident,
+                        by: Line::clipped(OPENED_BY),
+                        resolution: Some(Text::clipped(&resolution)),
+                    }),
+                }
+            })
+            .collect()
+    }
+
+    // The open incident with a component nearest to this one; among equals the lesser id.
+    fn home_of(&self, component: &ComponentName) -> Option<IncidentId> {
+        let distance = |open: &Open| {
+            let hops = open
+                .components()
+                .filter_map(|member| self.topology.hops(member, component, self.settings.hops));
+            hops.min()
+        };
+        let near = self.open.iter().filter_map(|(id, open)| Some((distance(open)?, id)));
+        near.min().map(|(_, id)| id.clone())
+    }
+
+    fn clusters<'a>(&self, anomalies: Vec<&'a Anomaly>) -> Vec<Vec<&'a Anomaly>> {
+        let mut clusters: Vec<Vec<&Anomaly>> = Vec::new();
+        for anomaly in anomalies {
+            let near = |cluster: &Vec<&Anomaly>| {
+                cluster.iter().any(|member| {
+                    let hops = self.settings.hops;
+                    self.topology.hops(&member.component, &anomaly.component, hops).is_some()
+                })
+            };
+            let (joined, mut apart): (Vec<_>, Vec<_>) = clusters.into_iter().partition(near);
+            let mut joined: Vec<&Anomaly> = joined.into_iter().flatten().collect();
+            joined.push(anomaly);
+            apart.push(joined);
+            clusters = apart;
+        }
+        clusters
+    }
+
+    fn open(&mut self, cluster: &[&Anomaly]) -> Vec<Decided> {
+        let most_visible = cluster.iter().min_by(|a, b| {
+            let depth = |anomaly: &Anomaly| self.topology.depth(&anomaly.component);
+            let depths = depth(a).cmp(&depth(b));
+            depths.then_with(|| b.score.get().total_cmp(&a.score.get()))
+        });
+        let Some(&noticed) = most_visible else { return Vec::new() };
+        let cause = noticed.event_id();
+        let id = cause.derived("opens an incident");
+        let digits: String = id.0.simple().to_string().chars().take(12).collect();
+        let incident = IncidentId::new(format!("inc-{digits}"))
+            .expect("sixteen printable characters are an incident id");
+        let began_at = cluster.iter().map(|a| a.since).min().unwrap_or(noticed.since);
+        let mut evidence: Vec<EventId> = Vec::new();
+        for anomaly in cluster {
+            evidence.push(anomaly.event_id());
+            evidence.extend(&anomaly.evidence);
+        }
+        evidence.sort();
+        evidence.dedup();
+        let opened = IncidentOpened {
+            incident: incident.clone(),
+            title: title(noticed, cluster.len()),
+            component: noticed.component.clone(),
+            severity: self.severity(cluster),
+            opened_by: Line::clipped(OPENED_BY),
+            evidence,
+        };
+        self.open.insert(
+            incident.clone(),
+            Open {
+                symptoms: BTreeMap::new(),
+                last_unusual: noticed.window.end(),
+                window_ms: noticed.window.duration_ms,
+                ours: true,
+            },
+        );
+        let decision = Decision::Open { opened, began_at };
+        let mut decided = vec![Decided { id, cause, at: noticed.window.end(), decision }];
+        for anomaly in cluster {
+            decided.extend(self.attach(&incident, anomaly));
+        }
+        decided
+    }
+
+    fn severity(&self, cluster: &[&Anomaly]) -> Severity {
+        let at_the_entrance = cluster.iter().filter(|a| self.topology.depth(&a.component) <= 1);
+        let parts: Vec<&AnomalyPart> = at_the_entrance.flat_map(|a| &a.parts).collect();
+        let failing =
+            |part: &&&AnomalyPart| part.signal == Signal::Errors && part.observed.get() >= UNUSABLE;
+        let felt = |part: &&&AnomalyPart| {
+            matches!(part.signal, Signal::Errors | Signal::Latency | Signal::Availability)
+        };
+        if parts.iter().any(|part| failing(&part)) {
+            Severity::Critical
+        } else if parts.iter().any(|part| felt(&part)) {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+    }
+
+    fn attach(&mut self, incident: &IncidentId, anomaly: &Anomaly) -> Vec<Decided> {
+        let Some(open) = self.open.get_mut(incident) else { return Vec::new() };
+        open.last_unusual = open.last_unusual.max(anomaly.window.end());
+        open.window_ms = open.window_ms.max(anomaly.window.duration_ms);
+        let cause = anomaly.event_id();
+        let mut decided = Vec::new();
+        for part in &anomaly.parts {
+            let key = (anomaly.component.clone(), Some(part.signal));
+            let strength = part.deviation.get();
+            let told = open.symptoms.get(&key).copied();
+            if told.is_some_and(|told| strength.abs() < told.abs() * WORSE) {
+                continue;
+            }
+            open.symptoms.insert(key, strength);
+            decided.push(Decided {
+                id: cause.derived(&format!("{:?} symptom of {incident}", part.signal)),
+                cause,
+                at: anomaly.window.end(),
+                decision: Decision::Attach(SymptomAttached {
+                    incident: incident.clone(),
+                    component: anomaly.component.clone(),
+                    signal: part.signal,
+                    strength: part.deviation,
+                    observed: Some(part.observed),
+                    baseline: Some(part.baseline),
+                    evidence: anomaly.evidence.clone(),
+                }),
+            });
+        }
+        decided
+    }
+}
+
+fn title(noticed: &Anomaly, components: usize) -> Line {
+    let component = &noticed.component;
+    let said = noticed.parts.first().map_or_else(
+        || format!("{component} is unusual"),
+        |part| {
+            let (now, usual) = (part.observed.get(), part.baseline.get());
+            match part.signal {
+                Signal::Errors => format!(
+                    "{component} fails {:.0} % of requests, usually {:.1} %",
+                    now * 100.0,
+                    usual * 100.0
+                ),
+                Signal::Latency => {
+                    format!("{component} takes {now:.0} ms, usually {usual:.0} ms")
+                }
+                Signal::Traffic => {
+                    format!("{component} gets {now:.0} requests/s, usually {usual:.0}")
+                }
+                Signal::Availability => format!("{component} does not answer"),
+                Signal::Saturation => format!(
+                    "{component} uses {:.0} % of a resource, usually {:.0} %",
+                    now * 100.0,
+                    usual * 100.0
+                ),
+                Signal::Cpu => format!("{component} uses {now:.2} cores, usually {usual:.2}"),
+                Signal::Memory => format!(
+                    "{component} uses {:.0} MB of memory, usually {:.0} MB",
+                    now / 1e6,
+                    usual / 1e6
+                ),
+                Signal::Logs => format!("{component} logs what it did not log before"),
+            }
+        },
+    );
+    match components {
+        0 | 1 => Line::clipped(&said),
+        n => Line::clipped(&format!("{said}; {} more affected", n - 1)),
+    }
+}

@@ -1,0 +1,144 @@
+//! What was usual for a component or an edge in its last calm windows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use events::catalogue::incident::Signal;
+use events::{ComponentName, EventId};
+use jiff::Timestamp;
+
+use super::Settings;
+use super::assembly::Slot;
+use super::judge::{Finding, Values};
+use crate::baseline::Usual;
+
+/// Most events of earlier windows that an anomaly cites.
+const MOST_CITED: usize = 8;
+
+/// What has a past of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A component as all its callers and its process see it.
+    Component(ComponentName),
+    /// A component as one caller sees it.
+    Edge {
+        /// The caller.
+        caller: ComponentName,
+        /// The component.
+        callee: ComponentName,
+    },
+}
+
+impl Subject {
+    /// Whose trouble it is told as.
+    pub fn component(&self) -> &ComponentName {
+        match self {
+            Self::Component(component) | Self::Edge { callee: component, .. } => component,
+        }
+    }
+}
+
+/// Unusual windows in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Streak {
+    /// Start of the first.
+    pub since: Timestamp,
+    /// How many.
+    pub windows: usize,
+    /// The events that show the first of them.
+    pub events: Vec<EventId>,
+}
+
+/// The calm past of a subject. It stands still while something is unusual, so that a fault does
+/// not become its own baseline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    values: VecDeque<Values>,
+    streaks: BTreeMap<Signal, Streak>,
+    unusual: VecDeque<Values>,
+}
+
+impl History {
+    /// How many calm windows are remembered.
+    pub fn windows(&self) -> usize {
+        self.values.len()
+    }
+
+    /// What is usual of one value.
+    pub fn usual(&self, of: impl Fn(&Values) -> Option<f64>) -> Option<Usual> {
+        Usual::of(self.values.iter().filter_map(of))
+    }
+
+    /// The sum of one value over the remembered windows.
+    pub fn sum(&self, of: impl Fn(&Values) -> Option<f64>) -> f64 {
+        self.values.iter().filter_map(of).sum()
+    }
+
+    /// The last values before the present window, unusual ones included, the newest first.
+    pub fn latest<'h>(
+        &'h self,
+        of: impl Fn(&Values) -> Option<f64> + 'h,
+    ) -> impl Iterator<Item = f64> + 'h {
+        self.unusual.iter().rev().chain(self.values.iter().rev()).filter_map(of)
+    }
+
+    /// How many windows in a row the signal was unusual.
+    pub fn in_a_row(&self, signal: Signal) -> usize {
+        self.streaks.get(&signal).map_or(0, |streak| streak.windows)
+    }
+
+    /// The windows in a row that a finding is the last of.
+    pub fn streak(&self, finding: &Finding) -> Option<&Streak> {
+        self.streaks.get(&finding.part.signal)
+    }
+
+    fn continue_streaks(&mut self, slot: &Slot, findings: &[&Finding]) {
+        self.streaks.retain(|signal, _| findings.iter().any(|f| f.part.signal == *signal));
+        for finding in findings {
+            let streak = self.streaks.entry(finding.part.signal).or_insert_with(|| Streak {
+                since: slot.window.start,
+                windows: 0,
+                events: Vec::new(),
+            });
+            streak.windows += 1;
+            if streak.events.len() < MOST_CITED {
+                streak.events.push(finding.event);
+            }
+        }
+    }
+
+    fn remember(&mut self, values: Values, calm: bool, settings: &Settings) {
+        if calm {
+            self.unusual.clear();
+            self.values.push_back(values);
+        } else {
+            self.unusual.push_back(values);
+            if self.unusual.len() >= settings.relearn_after {
+                self.values = std::mem::take(&mut self.unusual);
+                self.streaks.clear();
+            }
+        }
+        while self.values.len() > settings.most_windows {
+            self.values.pop_front();
+        }
+    }
+}
+
+/// Adds a window to the past of everything that it tells of, except of what `skip` names.
+pub fn learn(
+    histories: &mut BTreeMap<Subject, History>,
+    slot: &Slot,
+    findings: &[Finding],
+    settings: &Settings,
+    skip: impl Fn(&Subject) -> bool,
+) {
+    for (subject, values) in Values::of_slot(slot) {
+        if skip(&subject) {
+            continue;
+        }
+        let own: Vec<&Finding> = findings.iter().filter(|f| f.subject == subject).collect();
+        let calm = own.iter().all(|finding| !finding.triggers);
+        let history = histories.entry(subject).or_default();
+        history.continue_streaks(slot, &own);
+        history.remember(values, calm, settings);
+    }
+}

@@ -1,0 +1,76 @@
+//! Who was seen to call whom.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use events::{ComponentName, EventData};
+
+/// The call graph as far as the log has told it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Topology {
+    callees: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
+    callers: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
+}
+
+impl Topology {
+    /// Takes what an event tells of calls.
+    pub fn observe(&mut self, data: &EventData) {
+        match data {
+            EventData::DependencyObserved(data) => self.call(&data.caller, &data.callee),
+            EventData::TraceEdgesRecorded(data) => {
+                data.edges.iter().for_each(|edge| self.call(&data.caller, &edge.callee));
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, caller: &ComponentName, callee: &ComponentName) {
+        if self.callees.get(caller).is_some_and(|callees| callees.contains(callee)) {
+            return;
+        }
+        self.callees.entry(caller.clone()).or_default().insert(callee.clone());
+        self.callers.entry(callee.clone()).or_default().insert(caller.clone());
+    }
+
+    /// Who calls a component.
+    pub fn callers<'t>(
+        &'t self,
+        component: &ComponentName,
+    ) -> impl Iterator<Item = &'t ComponentName> {
+        self.callers.get(component).into_iter().flatten()
+    }
+
+    /// How many calls lie between the components, in whichever direction; `None` past `most`.
+    pub fn hops(&self, from: &ComponentName, to: &ComponentName, most: usize) -> Option<usize> {
+        let near = |at: &ComponentName| {
+            let callees = self.callees.get(at).into_iter().flatten();
+            callees.chain(self.callers.get(at).into_iter().flatten()).collect::<Vec<_>>()
+        };
+        let mut seen = BTreeSet::from([from]);
+        let mut queue = VecDeque::from([(from, 0)]);
+        while let Some((at, hops)) = queue.pop_front() {
+            if at == to {
+                return Some(hops);
+            }
+            if hops < most {
+                queue
+                    .extend(near(at).into_iter().filter(|c| seen.insert(c)).map(|c| (c, hops + 1)));
+            }
+        }
+        None
+    }
+
+    /// How many calls lie between a component and the users: 1 is an entrance. Components that
+    /// no caller without callers leads to are farthest.
+    pub fn depth(&self, component: &ComponentName) -> usize {
+        let mut seen = BTreeSet::from([component]);
+        let mut queue = VecDeque::from([(component, 0)]);
+        while let Some((at, depth)) = queue.pop_front() {
+            let mut callers = self.callers(at).peekable();
+            if callers.peek().is_none() {
+                return depth;
+            }
+            queue.extend(callers.filter(|c| seen.insert(c)).map(|c| (c, depth + 1)));
+        }
+        usize::MAX
+    }
+}

@@ -1,0 +1,108 @@
+//! When an incident is opened and when it is over, over every fault and over none.
+
+use diagnosis::detect::{
+    Anomaly, Decided, Decision, Detector, Grouping, GroupingSettings, Settings,
+};
+use events::catalogue::change::MaintenanceStarted;
+use events::value::Line;
+use events::{ComponentName, Event, MaintenanceId, RecordedEvent};
+
+use super::fault::Fault;
+use super::recording::Run;
+use super::system::Build;
+
+fn watch(log: &[RecordedEvent]) -> (Vec<Anomaly>, Vec<Decided>) {
+    let mut detector = Detector::new(Settings::default());
+    let mut grouping = Grouping::new(GroupingSettings::default());
+    let (mut anomalies, mut decided) = (Vec::new(), Vec::new());
+    for recorded in log {
+        let found = detector.observe(recorded);
+        decided.extend(grouping.observe(recorded, &found));
+        anomalies.extend(found);
+    }
+    (anomalies, decided)
+}
+
+fn opened(decided: &[Decided]) -> Vec<&Decided> {
+    decided.iter().filter(|d| matches!(d.decision, Decision::Open { .. })).collect()
+}
+
+fn resolved(decided: &[Decided]) -> usize {
+    decided.iter().filter(|d| matches!(d.decision, Decision::Resolve(_))).count()
+}
+
+#[test]
+fn a_loud_machine_raises_no_alarm() {
+    let loud = Build { window_noise: 0.3, slow_window_every: 37, ..Build::default() };
+    for seed in 0..4 {
+        for requests_per_s in [12.0, 50.0] {
+            let log = Run::calm(Build { requests_per_s, ..loud }, 240, seed).record();
+            let (anomalies, decided) = watch(&log);
+            assert!(anomalies.is_empty(), "seed {seed}: {:#?}", anomalies.first());
+            assert!(decided.is_empty());
+        }
+    }
+}
+
+#[test]
+fn every_fault_is_noticed_soon_as_one_incident_and_ends() {
+    let (mut late, mut wrong, mut windows, mut runs) = (Vec::new(), Vec::new(), 0, 0);
+    for fault in Fault::all() {
+        let run = Run { windows: 46, to: 32, ..Run::of(fault, 12, 5) };
+        let (_, decided) = watch(&run.record());
+        let incidents = opened(&decided);
+        runs += 1;
+        let Some(first) = incidents.first() else {
+            late.push(format!("{fault:?}: never"));
+            continue;
+        };
+        let Decision::Open { began_at, .. } = &first.decision else { unreachable!() };
+        let delay = first.at.duration_since(run.start_of(run.from)).as_secs_f64() / 2.0
+            + delay as f64 * 0.0;
+        windows += delay as usize;
+        if delay > 4.0 {
+            late.push(format!("{fault:?}: after {delay} windows"));
+        }
+        let early = *began_at < run.start_of(run.from);
+        if early || incidents.len() != 1 || resolved(&decided) != 1 {
+            wrong.push(format!(
+                "{fault:?}: early {early}, {} opened, {} resolved",
+                incidents.len(),
+                resolved(&decided)
+            ));
+        }
+    }
+    println!("{runs} faults, mean delay {:.2} windows", windows as f64 / runs as f64);
+    println!("late: {late:#?}\nwrong: {wrong:#?}");
+    assert!(late.len() * 20 <= runs, "{late:#?}");
+    assert!(wrong.len() * 20 <= runs, "{wrong:#?}");
+}
+
+#[test]
+fn the_same_log_gives_the_same_ids() {
+    let log = Run::of(Fault::new("latency", "payments"), 5, 3).record();
+    assert_eq!(watch(&log), watch(&log));
+    let (anomalies, decided) = watch(&log);
+    let mut ids: Vec<_> = anomalies.iter().map(Anomaly::event_id).collect();
+    ids.extend(decided.iter().map(|d| d.id));
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "no two events share an id");
+}
+
+#[test]
+fn maintenance_silences_the_components_it_names() {
+    let mut log = Run::of(Fault::new("latency", "gateway"), 8, 3).record();
+    let data = MaintenanceStarted {
+        maintenance: MaintenanceId::new("m-1").unwrap(),
+        components: vec![ComponentName::new("gateway").unwrap()],
+        reason: Line::new("moving house").unwrap(),
+    };
+    assert!(!watch(&log).0.is_empty());
+    let first = log[0].clone();
+    let event = Event::new(first.event.source.clone(), first.event.time, data);
+    log.insert(0, RecordedEvent { stream: event.data.stream(), event, ..first });
+    let (anomalies, _) = watch(&log);
+    assert!(anomalies.is_empty(), "{anomalies:#?}");
+}
