@@ -9,6 +9,8 @@
 //! - EL-6 on open, a torn unacknowledged tail is dropped; damage anywhere else is an error that
 //!   names the place.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod embedded;
 
 use futures::future::BoxFuture;

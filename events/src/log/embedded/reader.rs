@@ -60,9 +60,17 @@ pub fn scan(
             return Err(missing(position));
         }
         let start = stretch.offsets[0];
+        if !stretch.offsets.is_sorted() {
+            let what = "the offsets of its records are damaged: close the log and delete its index";
+            return Err(ReadError::Damaged {
+                place: segments.place(&segment, u64::from(start)),
+                what: what.to_owned(),
+            });
+        }
         load(&stretch, count, &mut buffer)?;
         for offset in &stretch.offsets[..count] {
-            let bytes = buffer.get((offset - start) as usize..).unwrap_or_default();
+            let skip = offset.saturating_sub(start) as usize;
+            let bytes = buffer.get(skip..).unwrap_or_default();
             record::parse(bytes, segment.header.salt, position)
                 .and_then(|(view, _)| visit(position, &view))
                 .map_err(|what| ReadError::Damaged {

@@ -165,10 +165,11 @@ impl Recovery<'_> {
     ) -> Result<(u64, Chain), OpenError> {
         let found = self.read(header, file)?;
         let io = |source| self.io("writing", &file_name(header.base), source);
+        let complete = (found.next, found.chain) == (next.base, next.chain);
         match found.tail {
             Tail::Sealed => {}
-            // The successor says that nothing is missing: only the seal is.
-            Tail::Clean if (found.next, found.chain) == (next.base, next.chain) => {
+            // The successor says that no record is missing: what is torn can only be the seal.
+            Tail::Clean | Tail::Bad { followed: false, .. } if complete => {
                 let bytes = seal(header.salt, found.next, &found.chain);
                 file.write_all_at(&bytes, found.end).map_err(io)?;
                 file.sync_data().map_err(io)?;
