@@ -46,7 +46,7 @@ fn a_loud_machine_raises_no_alarm() {
 
 #[test]
 fn every_fault_is_noticed_soon_as_one_incident_and_ends() {
-    let (mut late, mut wrong, mut windows, mut runs) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut late, mut wrong, mut windows, mut runs) = (Vec::new(), Vec::new(), 0.0, 0);
     for fault in Fault::all() {
         let run = Run { windows: 46, to: 32, ..Run::of(fault, 12, 5) };
         let (_, decided) = watch(&run.record());
@@ -57,9 +57,8 @@ fn every_fault_is_noticed_soon_as_one_incident_and_ends() {
             continue;
         };
         let Decision::Open { began_at, .. } = &first.decision else { unreachable!() };
-        let delay = first.at.duration_since(run.start_of(run.from)).as_secs_f64() / 2.0
-            + delay as f64 * 0.0;
-        windows += delay as usize;
+        let delay = first.at.duration_since(run.start_of(run.from)).as_secs_f64() / 2.0;
+        windows += delay;
         if delay > 4.0 {
             late.push(format!("{fault:?}: after {delay} windows"));
         }
@@ -72,7 +71,7 @@ fn every_fault_is_noticed_soon_as_one_incident_and_ends() {
             ));
         }
     }
-    println!("{runs} faults, mean delay {:.2} windows", windows as f64 / runs as f64);
+    println!("{runs} faults, mean delay {:.2} windows", windows / runs as f64);
     println!("late: {late:#?}\nwrong: {wrong:#?}");
     assert!(late.len() * 20 <= runs, "{late:#?}");
     assert!(wrong.len() * 20 <= runs, "{wrong:#?}");
