@@ -1,0 +1,105 @@
+//! `shop`: the demo shop by itself.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+
+use super::OwnShopArgs;
+use super::exit::Exit;
+use super::host::start_shop;
+use super::signals::Interrupts;
+use crate::progress::{Form, Progress};
+use crate::submit::Submitter;
+
+/// How long telemetry that waits may take at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Arguments of `shop`.
+#[derive(Args, Debug)]
+pub(super) struct ShopArgs {
+    /// Faultline server that gets the telemetry; without it nothing is sent.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Loopback address of the control API; port 0 for any.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = parse_loopback)]
+    control: SocketAddr,
+    #[command(flatten)]
+    own: OwnShopArgs,
+    /// Ends when standard input is closed: for programs that start a shop and may die.
+    #[arg(long)]
+    until_stdin_closes: bool,
+    /// Writes the ready line as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Runs the shop until a signal, or the end of standard input, ends it. Everything is undone.
+pub(super) async fn run(args: ShopArgs, progress: Progress) -> anyhow::Result<Exit> {
+    let interrupts =
+        Interrupts::listen(|name| tracing::warn!("{name} again: still ending the shop"))?;
+    let submitter = args.server.as_deref().map(Submitter::start).transpose()?;
+    progress.doing("starting the shop");
+    let started = tokio::select! {
+        started = start_shop(&args.own, args.control, submitter.as_ref()) => started,
+        _ = asked_to_end(&interrupts, args.until_stdin_closes) => {
+            progress.done();
+            return Ok(exit(&interrupts));
+        }
+    };
+    progress.done();
+    let shop = started?;
+    let control = shop.control_url();
+    let ready = match progress.form() {
+        Form::Json => json!({ "ready": true, "control": control }).to_string(),
+        Form::Lines => format!("the shop is open; control: {control}"),
+    };
+    if let Err(error) = progress.say(&ready) {
+        shop.stop().await;
+        return Err(error).context("could not write the ready line");
+    }
+    asked_to_end(&interrupts, args.until_stdin_closes).await;
+    let cleared = shop.stop().await;
+    if progress.form() == Form::Lines {
+        for fault in &cleared {
+            progress.say(&format!("undone: {}", fault.action))?;
+        }
+        progress.say("the shop is closed")?;
+    }
+    if let Some(submitter) = submitter
+        && let Some(shortfall) = submitter.drain(DRAIN).await.shortfall()
+    {
+        tracing::warn!("{shortfall}");
+    }
+    Ok(exit(&interrupts))
+}
+
+/// Being told to end is how a shop ends: only its parent's closing of standard input, which is
+/// no signal, and a signal differ in the exit code.
+fn exit(interrupts: &Interrupts) -> Exit {
+    interrupts.received().map_or(Exit::Held, |received| Exit::Interrupted(received.number))
+}
+
+async fn asked_to_end(interrupts: &Interrupts, until_stdin_closes: bool) {
+    tokio::select! {
+        _ = interrupts.wait() => {}
+        () = stdin_closed(), if until_stdin_closes => {}
+    }
+}
+
+/// Waits for the end of standard input. What arrives before is nobody's.
+async fn stdin_closed() {
+    let mut stdin = tokio::io::stdin();
+    let mut unread = [0; 256];
+    while stdin.read(&mut unread).await.is_ok_and(|length| length > 0) {}
+}
+
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: Option<SocketAddr> = text.parse().ok();
+    address
+        .filter(|address| address.ip().is_loopback())
+        .ok_or_else(|| format!("expected a loopback address such as 127.0.0.1:0, got {text:?}"))
+}

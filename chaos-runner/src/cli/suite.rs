@@ -1,0 +1,122 @@
+//! `suite`: every shipped experiment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use events::catalogue::experiment::ExperimentOutcome;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::run::{Finished, Journals, ran_to_its_end, run_all};
+use super::{TargetArgs, select};
+use crate::experiment::shipped;
+use crate::experiment::{Experiment, Provider};
+use crate::progress::{Form, Progress};
+
+/// Arguments of `suite`.
+#[derive(Args, Debug)]
+pub(super) struct SuiteArgs {
+    /// Only the shipped experiments whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Folder for the journals, one a run.
+    #[arg(long, value_name = "FOLDER", default_value_os_t = super::journals_folder())]
+    journals: PathBuf,
+}
+
+/// Runs the shipped experiments. Deviating is what most of them are for, so it counts as well as
+/// holding.
+pub(super) async fn run(args: SuiteArgs, mut progress: Progress) -> anyhow::Result<Exit> {
+    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
+    let names = shipped::ALL.iter().map(|shipped| shipped.name).filter(|name| wanted(name));
+    let experiments: Vec<_> = names.map(select::experiment).collect::<Result<_, _>>()?;
+    if experiments.is_empty() {
+        tracing::error!(
+            "no shipped experiment has {:?} in its name",
+            args.only.unwrap_or_default()
+        );
+        return Ok(Exit::Usage);
+    }
+    let journals = Journals::Folder(args.journals);
+    let mut finished = run_all(&experiments, &args.target, &journals, &mut progress).await?;
+    match progress.form() {
+        Form::Lines => progress.say(&format!("\n{}", table(&finished, experiments.len())))?,
+        Form::Json => progress.say(&summary(&finished, experiments.len()).to_string())?,
+    }
+    finished.retain_outcomes(|conclusion| {
+        if ran_to_its_end(conclusion) { Exit::Held } else { Exit::of(conclusion.outcome) }
+    });
+    Ok(finished.exit)
+}
+
+fn table(finished: &Finished, planned: usize) -> String {
+    let mut table = plain_table(&["experiment", "fault", "outcome"]);
+    for (experiment, _, conclusion) in &finished.runs {
+        table.add_row([
+            Cell::new(&experiment.title),
+            Cell::new(faults(experiment).join("\n")),
+            outcome_cell(conclusion.outcome),
+        ]);
+    }
+    let through =
+        finished.runs.iter().filter(|(_, _, conclusion)| ran_to_its_end(conclusion)).count();
+    format!("{table}\n{through} of {planned} experiments ran to their end")
+}
+
+/// A table with a line below its header and no other.
+pub(super) fn plain_table(header: &[&str]) -> Table {
+    let below = LineStyle::none().fill('─').junction('─');
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new().header_separator(below))
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    table
+}
+
+fn outcome_cell(outcome: ExperimentOutcome) -> Cell {
+    let (word, color) = match outcome {
+        ExperimentOutcome::Held => ("held", Color::Green),
+        ExperimentOutcome::Deviated => ("deviated", Color::Yellow),
+        ExperimentOutcome::Aborted => ("aborted", Color::Red),
+        ExperimentOutcome::Failed => ("failed", Color::Red),
+    };
+    Cell::new(word).fg(color)
+}
+
+fn summary(finished: &Finished, planned: usize) -> serde_json::Value {
+    let runs: Vec<_> = finished
+        .runs
+        .iter()
+        .map(|(experiment, identity, conclusion)| {
+            json!({
+                "experiment": identity.experiment,
+                "title": experiment.title,
+                "faults": faults(experiment),
+                "outcome": conclusion.outcome,
+                "deviated": conclusion.deviated,
+                "reason": conclusion.reason,
+            })
+        })
+        .collect();
+    json!({ "event": "suite_finished", "planned": planned, "runs": runs })
+}
+
+/// The faults of an experiment: `latency on payments`.
+pub(super) fn faults(experiment: &Arc<Experiment>) -> Vec<String> {
+    experiment
+        .method
+        .iter()
+        .filter_map(|activity| match &activity.provider {
+            Provider::Fault(action) => {
+                let peer = action.peer.as_ref().map(|peer| format!(" towards {peer}"));
+                Some(format!("{} on {}{}", action.kind, action.component, peer.unwrap_or_default()))
+            }
+            _ => None,
+        })
+        .collect()
+}

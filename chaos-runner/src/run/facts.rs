@@ -1,0 +1,117 @@
+//! A run as events of the catalogue.
+
+use std::collections::BTreeMap;
+
+use events::catalogue::experiment::{
+    ExperimentFinished, ExperimentPlanned, ExperimentStarted, FaultCleared, FaultInjected,
+    ProbeResult, SteadyStateMeasured, SteadyStatePhase,
+};
+use events::value::{Finite, Line, NonNegative};
+use events::{Event, EventData, EventId, FaultId};
+
+use super::{ProbeRecord, RunEvent, RunEventKind, RunIdentity};
+use crate::experiment::Experiment;
+
+/// Makes the events of one run. Their ids derive from the run's first one, so that the same run
+/// told twice is one.
+#[derive(Debug)]
+pub struct Facts {
+    identity: RunIdentity,
+    measurements: BTreeMap<SteadyStatePhase, u32>,
+}
+
+impl Facts {
+    /// Facts of the run `identity`.
+    pub fn new(identity: RunIdentity) -> Self {
+        Self { identity, measurements: BTreeMap::new() }
+    }
+
+    /// The event that `event` is worth, if any.
+    pub fn of(&mut self, experiment: &Experiment, event: &RunEvent) -> Option<Event> {
+        let run = self.identity.experiment.clone();
+        let root = self.identity.root;
+        let (id, cause, data): (EventId, Option<EventId>, EventData) = match &event.kind {
+            RunEventKind::Planned => {
+                let data = ExperimentPlanned {
+                    experiment: run,
+                    title: experiment.title.clone(),
+                    description: Some(experiment.description.clone()),
+                    hypothesis: experiment.hypothesis.as_ref().map(|it| it.title.clone()),
+                    tags: experiment.tags.clone(),
+                };
+                (root, None, data.into())
+            }
+            RunEventKind::Started => {
+                (root.derived("started"), Some(root), ExperimentStarted { experiment: run }.into())
+            }
+            RunEventKind::SteadyStateMeasured { phase, record } => {
+                let number = self.measurements.entry(*phase).or_default();
+                *number += 1;
+                let id = root.derived(&format!("steady-state/{phase:?}/{number}"));
+                let probes = record.probes.iter().map(probe_result).collect();
+                let data = SteadyStateMeasured {
+                    experiment: run,
+                    phase: *phase,
+                    held: record.held,
+                    probes,
+                };
+                (id, Some(root), data.into())
+            }
+            RunEventKind::FaultInjected { fault } => {
+                let data = FaultInjected {
+                    fault: fault.fault.clone(),
+                    experiment: Some(run),
+                    kind: fault.kind.clone(),
+                    component: fault.component.clone(),
+                    peer: fault.peer.clone(),
+                    parameters: fault.parameters.clone(),
+                    deadline_ms: NonNegative::new(fault.duration_ms as f64).ok(),
+                };
+                (injected(root, &fault.fault), Some(root), data.into())
+            }
+            RunEventKind::FaultCleared { cleared } => {
+                let data = FaultCleared {
+                    fault: cleared.fault.clone(),
+                    experiment: Some(run),
+                    cleared_by: cleared.cleared_by,
+                    action: Line::clipped(&cleared.action),
+                    verified: cleared.verified,
+                };
+                let cause = injected(root, &cleared.fault);
+                (cause.derived("cleared"), Some(cause), data.into())
+            }
+            RunEventKind::Finished { conclusion } => {
+                let data = ExperimentFinished {
+                    experiment: run,
+                    outcome: conclusion.outcome,
+                    reason: conclusion.reason.as_deref().map(Line::clipped),
+                };
+                (root.derived("finished"), Some(root), data.into())
+            }
+            RunEventKind::MeasuringSteadyState { .. }
+            | RunEventKind::ActivityStarted { .. }
+            | RunEventKind::FaultNotCleared { .. }
+            | RunEventKind::ActivityFinished { .. }
+            | RunEventKind::Stopping { .. }
+            | RunEventKind::RollbacksSkipped { .. } => return None,
+        };
+        let source = Line::new("/chaos-runner").expect("a short text");
+        let mut fact = Event::with_id(id, source, event.at, data);
+        fact.correlation_id = Some(Line::clipped(self.identity.experiment.as_str()));
+        fact.causation_id = cause;
+        Some(fact)
+    }
+}
+
+fn injected(root: EventId, fault: &FaultId) -> EventId {
+    root.derived(&format!("fault/{fault}/injected"))
+}
+
+fn probe_result(probe: &ProbeRecord) -> ProbeResult {
+    ProbeResult {
+        name: probe.name.clone(),
+        held: probe.tolerance_met,
+        value: probe.value.and_then(|value| Finite::new(value).ok()),
+        tolerance: Line::clipped(&probe.tolerance),
+    }
+}

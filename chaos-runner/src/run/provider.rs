@@ -1,0 +1,148 @@
+//! Chaos Toolkit's own providers: programs and requests.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use events::ComponentName;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::experiment::{HttpCall, ProcessCall, Provider, Signal};
+use crate::shop::control::ControlError;
+
+/// Longest output of a program or answer that is kept, in bytes of each stream.
+const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+
+/// Why an activity did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActivityError {
+    /// The program could not be started.
+    #[error("could not run {}", path.display())]
+    Spawn {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It took too long.
+    #[error("{what} took longer than {limit:?}")]
+    Timeout {
+        /// The program or address.
+        what: String,
+        /// Its timeout.
+        limit: std::time::Duration,
+    },
+    /// The request could not be made, or was not answered.
+    #[error("no answer from {url}")]
+    Request {
+        /// Where to.
+        url: String,
+        /// Why not.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The shop did not do what was asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A signal could not be read from the telemetry.
+    #[error("{} of {component} was not measured: {why}", signal.name())]
+    NotMeasured {
+        /// Which.
+        signal: Signal,
+        /// Of which component.
+        component: ComponentName,
+        /// Why not.
+        why: String,
+    },
+    /// A fault may still act.
+    #[error("could not see that the fault is gone: {0}")]
+    NotVerified(String),
+    /// The run ended before the activity began.
+    #[error("not carried out: the run ended before it began")]
+    Skipped,
+}
+
+/// Calls a provider that has nothing to do with the shop.
+pub(crate) async fn call_outside(provider: &Provider) -> Option<Result<Value, ActivityError>> {
+    match provider {
+        Provider::Process(call) => Some(run_process(call).await),
+        Provider::Http(call) => Some(send_request(call).await),
+        Provider::Fault(_) | Provider::ClearFault { .. } | Provider::Signal(_) => None,
+    }
+}
+
+async fn run_process(call: &ProcessCall) -> Result<Value, ActivityError> {
+    let mut command = Command::new(&call.path);
+    command
+        .args(&call.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Its own group: Ctrl-C in a terminal is for the run, which then ends the program.
+        .process_group(0)
+        .kill_on_drop(true);
+    let spawn_error = |source| ActivityError::Spawn { path: PathBuf::from(&call.path), source };
+    let child = command.spawn().map_err(spawn_error)?;
+    let output = tokio::time::timeout(call.timeout, child.wait_with_output())
+        .await
+        .map_err(|_| ActivityError::Timeout { what: call.path.clone(), limit: call.timeout })?
+        .map_err(spawn_error)?;
+    // A program ended by a signal has no code; minus the signal is what Python reports.
+    let status = output.status.code().or_else(|| {
+        use std::os::unix::process::ExitStatusExt;
+        output.status.signal().map(|signal| -signal)
+    });
+    Ok(json!({
+        "status": status,
+        "stdout": clipped(&output.stdout),
+        "stderr": clipped(&output.stderr),
+    }))
+}
+
+async fn send_request(call: &HttpCall) -> Result<Value, ActivityError> {
+    let request_error = |source| ActivityError::Request { url: call.url.clone(), source };
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(call.timeout)
+        .build()
+        .map_err(request_error)?;
+    let method =
+        reqwest::Method::from_bytes(call.method.as_bytes()).unwrap_or(reqwest::Method::GET);
+    let mut request = client.request(method.clone(), &call.url);
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    if let Some(arguments) = &call.arguments {
+        request = if method == reqwest::Method::GET {
+            request.query(arguments)
+        } else {
+            request.json(arguments)
+        };
+    }
+    let answer = request.send().await.map_err(|source| {
+        if source.is_timeout() {
+            ActivityError::Timeout { what: call.url.clone(), limit: call.timeout }
+        } else {
+            request_error(source)
+        }
+    })?;
+    let status = answer.status().as_u16();
+    let headers: serde_json::Map<_, _> = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    let body = answer.bytes().await.map_err(request_error)?;
+    let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| clipped(&body).into());
+    Ok(json!({ "status": status, "headers": headers, "body": body }))
+}
+
+fn clipped(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_OUTPUT_BYTES)]);
+    if bytes.len() > MAX_OUTPUT_BYTES {
+        format!("{text}… ({} bytes in all)", bytes.len())
+    } else {
+        text.into_owned()
+    }
+}

@@ -1,0 +1,174 @@
+//! Measuring a steady-state hypothesis from golden signals.
+//!
+//! A measurement looks at whole telemetry windows that lie after a given moment: requests that
+//! ended in them began, with few exceptions, in the state that the moment started. Before and
+//! after the method it is repeated until the hypothesis holds or the patience is used up, since
+//! a shop that just started or just recovered is not steady at once. While a fault acts it is
+//! taken once, at the end of the fault's time, over all of it.
+
+mod signals;
+
+use std::time::Duration;
+
+use events::Timestamp;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::experiment::{Experiment, Provider, SignalProbe, SteadyProbe};
+use crate::run::{
+    ActivityError, ActivityStatus, ProbeRecord, SteadyStateRecord, call_outside, record,
+};
+use crate::shop::control::{ControlClient, ControlError, WindowSignals};
+
+/// How often the shop is asked for new windows.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long after its end a window may appear.
+const PUBLICATION: Duration = Duration::from_millis(1_500);
+
+/// Windows that are looked back on at most.
+const MAX_WINDOWS: usize = 400;
+
+/// A hypothesis and the shop to measure it on.
+#[derive(Clone, Debug)]
+pub(crate) struct SteadyState {
+    probes: Vec<SteadyProbe>,
+    span: Duration,
+    shop: ControlClient,
+}
+
+impl SteadyState {
+    pub(crate) fn new(experiment: &Experiment, shop: ControlClient) -> Self {
+        let probes = experiment.hypothesis.iter().flat_map(|it| it.probes.clone()).collect();
+        Self { probes, span: experiment.runtime.span, shop }
+    }
+
+    /// Measures spans that begin at `since` or later, until the hypothesis holds or `patience`
+    /// is over; the last measurement is the answer.
+    pub(crate) async fn established(
+        &self,
+        since: Timestamp,
+        patience: Duration,
+    ) -> SteadyStateRecord {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut since = since;
+        loop {
+            let start = Timestamp::now();
+            let windows = self.windows_after(since).await;
+            since = match windows.as_ref().ok().and_then(|windows| windows.first()) {
+                // Slide by one window: a bad start must not hide a good end.
+                Some(first) => first.window.end(),
+                None => since,
+            };
+            let record = self.judge(start, windows).await;
+            if record.held || tokio::time::Instant::now() >= deadline {
+                return record;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Measures the time since `injected_at`, up to now.
+    pub(crate) async fn while_acting(&self, injected_at: Timestamp) -> SteadyStateRecord {
+        let start = Timestamp::now();
+        let publication = tokio::time::Instant::now() + PUBLICATION;
+        loop {
+            let windows = self.windows_within(injected_at, start).await;
+            // The last window of the time may be closed and not yet published.
+            let missing = match &windows {
+                Ok(windows) => windows.last().is_none_or(|last| {
+                    let next = last.window.end().saturating_add(length(last));
+                    next.is_ok_and(|end| end <= start)
+                }),
+                Err(_) => true,
+            };
+            if !missing || tokio::time::Instant::now() >= publication {
+                return self.judge(start, windows).await;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A signal over the last span.
+    pub(crate) async fn latest(&self, probe: &SignalProbe) -> Result<f64, ActivityError> {
+        let span = SignedDuration::try_from(self.span).unwrap_or(SignedDuration::MAX);
+        let windows = self.shop.signals(MAX_WINDOWS).await?;
+        let newest = windows.last().map(|last| last.window.end()).unwrap_or_default();
+        let since = newest.saturating_sub(span).unwrap_or(Timestamp::MIN);
+        let kept: Vec<_> =
+            windows.into_iter().filter(|signals| signals.window.end() > since).collect();
+        signals::read(probe, &kept)
+    }
+
+    /// Waits until whole windows from `since` on cover the span.
+    async fn windows_after(&self, since: Timestamp) -> Result<Vec<WindowSignals>, ControlError> {
+        loop {
+            let windows = self.windows_within(since, Timestamp::MAX).await?;
+            let covered: u64 = windows.iter().map(|signals| signals.window.duration_ms).sum();
+            if u128::from(covered) >= self.span.as_millis() && !windows.is_empty() {
+                return Ok(windows);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The known windows that lie wholly between two moments, oldest first.
+    async fn windows_within(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<WindowSignals>, ControlError> {
+        let mut windows = self.shop.signals(MAX_WINDOWS).await?;
+        windows.retain(|signals| signals.window.start >= since && signals.window.end() <= until);
+        Ok(windows)
+    }
+
+    /// Every probe, over the given windows. All are taken, also past one that does not hold:
+    /// which signals deviate together is what one wants to learn.
+    async fn judge(
+        &self,
+        start: Timestamp,
+        windows: Result<Vec<WindowSignals>, ControlError>,
+    ) -> SteadyStateRecord {
+        let mut probes = Vec::with_capacity(self.probes.len());
+        for probe in &self.probes {
+            let outcome = match &probe.activity.provider {
+                Provider::Signal(signal) => match &windows {
+                    Ok(windows) => signals::read(signal, windows).map(Value::from),
+                    Err(error) => Err(signals::not_measured(signal, error.to_string())),
+                },
+                outside => call_outside(outside)
+                    .await
+                    .expect("a hypothesis holds no fault actions; the loader refuses them"),
+            };
+            probes.push(judged(probe, start, outcome));
+        }
+        SteadyStateRecord { held: probes.iter().all(|probe| probe.tolerance_met), probes }
+    }
+}
+
+fn length(signals: &WindowSignals) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(signals.window.duration_ms).unwrap_or(i64::MAX))
+}
+
+fn judged(
+    probe: &SteadyProbe,
+    start: Timestamp,
+    outcome: Result<Value, ActivityError>,
+) -> ProbeRecord {
+    let unit = match &probe.activity.provider {
+        Provider::Signal(signal) => signal.signal.unit(),
+        _ => "",
+    };
+    let record = record(probe.activity.document.clone(), start, outcome);
+    let measured = record.output.get("status").unwrap_or(&record.output).as_f64();
+    ProbeRecord {
+        tolerance_met: record.status == ActivityStatus::Succeeded
+            && probe.tolerance.accepts(&record.output),
+        name: probe.activity.name.clone(),
+        value: measured,
+        unit,
+        tolerance: probe.tolerance.in_words(unit),
+        record,
+    }
+}
