@@ -1,3 +1,23 @@
 //! The SurrealDB graph of components and incidents, its projections, and GraphQL over it.
+//!
+//! The graph is derived state: a fold over the log, deleted and rebuilt at will.
+//!
+//! - [`projection`]: from an event to the [`change`]s it makes, purely.
+//! - [`fold`]: the changes, made on rows in memory.
+//! - [`executor`]: batches of events, applied to the store in one transaction with the checkpoint.
+//! - [`rows`]: what reads give.
 
+pub mod change;
+mod content_hash;
+pub mod executor;
+pub mod fold;
+mod graph;
+mod migration;
+pub mod projection;
 pub mod rows;
+pub mod table;
+mod value;
+
+pub use content_hash::ContentHash;
+pub use graph::{Checkpoint, Graph, OpenError};
+pub use migration::MigrateError;

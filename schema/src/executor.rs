@@ -1,0 +1,168 @@
+//! Applies events to the graph: one transaction a batch, the checkpoint in it.
+//!
+//! - PR-1: rows are loaded, folded in memory in the order of the log and written whole, so the
+//!   graph does not depend on how events were batched.
+//! - PR-2: rows and checkpoint commit together, and only on the checkpoint that they were folded
+//!   from.
+//! - PR-3: events at or before the checkpoint are passed over.
+//! - PR-4: an event that cannot be projected is written to `set_aside` with its error, in the same
+//!   transaction, and the next one follows. When the store refuses a batch, the batch is halved
+//!   until the event at fault stands alone.
+
+mod load;
+mod set_aside;
+mod write;
+
+use std::time::Duration;
+
+use events::RecordedEvent;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::fold::Rows;
+use crate::graph::{Checkpoint, Graph};
+use crate::projection::{ProjectError, project};
+
+pub use set_aside::{SetAside, SetAsideError};
+use write::WriteError;
+
+/// Why a batch was not applied. Nothing of it is in the graph, or a first part of it with the
+/// checkpoint behind that part: to apply it again is right in both cases.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The store failed.
+    #[error("the graph store failed behind position {position}")]
+    Store {
+        /// The checkpoint.
+        position: u64,
+        /// What the store says.
+        #[source]
+        source: Box<surrealdb::Error>,
+    },
+    /// A row of the graph is not what projections write.
+    #[error("the graph holds something foreign: {what}")]
+    Foreign {
+        /// What and where.
+        what: String,
+    },
+    /// Another writer moved the checkpoint.
+    #[error("the graph is no longer at position {expected}: another writer moved it")]
+    Moved {
+        /// Where this writer left it.
+        expected: u64,
+    },
+    /// Another transaction was in the way again and again.
+    #[error("the graph store reported conflicts {attempts} times behind position {position}")]
+    Contended {
+        /// The checkpoint.
+        position: u64,
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Events that are new in the graph.
+    pub applied: usize,
+    /// Those of them that were set aside.
+    pub set_aside: usize,
+}
+
+const ATTEMPTS: u32 = 8;
+
+impl Graph {
+    /// Applies `events`, which stand in the order of the log, and moves the checkpoint behind
+    /// them. Events that the graph contains are passed over.
+    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, ApplyError> {
+        let mut checkpoint = self.checkpoint.lock().await;
+        let known = events.partition_point(|event| event.position <= checkpoint.position);
+        let events = &events[known..];
+        debug_assert!(events.is_sorted_by_key(|event| event.position), "in the order of the log");
+        if events.is_empty() {
+            return Ok(Applied::default());
+        }
+        self.apply_new(&mut checkpoint, events).await
+    }
+
+    fn apply_new<'a>(
+        &'a self,
+        checkpoint: &'a mut Checkpoint,
+        events: &'a [RecordedEvent],
+    ) -> BoxFuture<'a, Result<Applied, ApplyError>> {
+        async move {
+            let Some(last) = events.last() else { return Ok(Applied::default()) };
+            let position = checkpoint.position;
+            for attempt in 0..ATTEMPTS {
+                let (rows, refused) = self.fold(events).await?;
+                match self.write(*checkpoint, &rows, &refused, Checkpoint::at(last)).await {
+                    Ok(()) => {
+                        *checkpoint = Checkpoint::at(last);
+                        return Ok(Applied { applied: events.len(), set_aside: refused.len() });
+                    }
+                    Err(WriteError::Conflict) => {
+                        tokio::time::sleep(Duration::from_millis(1 << attempt)).await;
+                    }
+                    Err(WriteError::Moved) => {
+                        return Err(ApplyError::Moved { expected: position });
+                    }
+                    Err(WriteError::Store(source)) => {
+                        return Err(ApplyError::Store { position, source });
+                    }
+                    Err(WriteError::Refused(message)) => {
+                        return self.apply_refused(checkpoint, events, message).await;
+                    }
+                }
+            }
+            Err(ApplyError::Contended { position, attempts: ATTEMPTS })
+        }
+        .boxed()
+    }
+
+    /// The store refused a batch: it is halved, and an event that is refused alone set aside.
+    async fn apply_refused(
+        &self,
+        checkpoint: &mut Checkpoint,
+        events: &[RecordedEvent],
+        message: String,
+    ) -> Result<Applied, ApplyError> {
+        if let [event] = events {
+            let position = checkpoint.position;
+            let refused = [SetAside::new(event, &ProjectError::Refused { message })];
+            let behind = Checkpoint::at(event);
+            self.write(*checkpoint, &Rows::default(), &refused, behind)
+                .await
+                .map_err(|error| error.into_apply_error(position))?;
+            *checkpoint = behind;
+            return Ok(Applied { applied: 1, set_aside: 1 });
+        }
+        let (first, second) = events.split_at(events.len() / 2);
+        let first = self.apply_new(checkpoint, first).await?;
+        let second = self.apply_new(checkpoint, second).await?;
+        Ok(Applied {
+            applied: first.applied + second.applied,
+            set_aside: first.set_aside + second.set_aside,
+        })
+    }
+
+    /// The rows that the events make of the stored ones, and the events that make none.
+    async fn fold(&self, events: &[RecordedEvent]) -> Result<(Rows, Vec<SetAside>), ApplyError> {
+        let projected: Vec<_> = events.iter().map(project).collect();
+        let mut rows = self.load(projected.iter().flatten().flatten()).await?;
+        let mut refused = Vec::new();
+        for (recorded, changes) in events.iter().zip(projected) {
+            if let Err(error) = changes.and_then(|changes| rows.apply(recorded, changes)) {
+                tracing::warn!(
+                    event.id = %recorded.event.id,
+                    event.r#type = recorded.event.data.event_type(),
+                    event.position = recorded.position,
+                    error.code = error.code(),
+                    "event set aside: {error}",
+                );
+                refused.push(SetAside::new(recorded, &error));
+            }
+        }
+        Ok((rows, refused))
+    }
+}

@@ -1,0 +1,148 @@
+//! Writes a folded batch in one transaction, one statement a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use surrealdb::types::{Array, Object, QueryError, Value};
+
+use super::{ApplyError, SetAside};
+use crate::fold::{Row, Rows};
+use crate::graph::{Checkpoint, Graph};
+use crate::table::{RowId, Table};
+
+/// Why a transaction did not commit.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// Another transaction was in the way; nothing was written.
+    Conflict,
+    /// The checkpoint is not where it was expected.
+    Moved,
+    /// The store does not take these rows.
+    Refused(String),
+    /// The store failed, whatever the rows are.
+    Store(Box<surrealdb::Error>),
+}
+
+impl WriteError {
+    pub(super) fn into_apply_error(self, position: u64) -> ApplyError {
+        match self {
+            Self::Conflict => ApplyError::Contended { position, attempts: 1 },
+            Self::Moved => ApplyError::Moved { expected: position },
+            Self::Refused(message) => {
+                let source = Box::new(surrealdb::Error::internal(message));
+                ApplyError::Store { position, source }
+            }
+            Self::Store(source) => ApplyError::Store { position, source },
+        }
+    }
+}
+
+const MOVED: &str = "the checkpoint moved";
+
+impl Graph {
+    /// Writes the changed rows and those set aside, and moves the checkpoint from `held` to
+    /// `behind`, all or nothing.
+    pub(super) async fn write(
+        &self,
+        held: Checkpoint,
+        rows: &Rows,
+        refused: &[SetAside],
+        behind: Checkpoint,
+    ) -> Result<(), WriteError> {
+        let mut statements = vec![
+            "BEGIN".to_owned(),
+            format!(
+                "IF ((SELECT VALUE position FROM ONLY checkpoint:graph) ?? 0) != $held \
+                 {{ THROW '{MOVED}' }}"
+            ),
+        ];
+        let mut binds = Object::new();
+        binds.insert("held", i64::try_from(held.position).unwrap_or(i64::MAX));
+        binds.insert("behind", behind.row());
+        for (table, batch) in by_table(rows) {
+            statements.push(batch.statement(table));
+            binds.insert(table.name(), Value::Array(Array::from(batch.rows)));
+        }
+        if !refused.is_empty() {
+            statements.push("INSERT INTO set_aside $set_aside RETURN NONE".to_owned());
+            let rows: Vec<Value> = refused.iter().map(SetAside::row).collect();
+            binds.insert("set_aside", Value::Array(Array::from(rows)));
+        }
+        statements.push("UPSERT checkpoint:graph CONTENT $behind RETURN NONE".to_owned());
+        statements.push("COMMIT".to_owned());
+        let mut response = self
+            .db
+            .query(statements.join(";"))
+            .bind(Value::Object(binds))
+            .await
+            .map_err(classified)?;
+        let errors = response.take_errors();
+        match errors.into_values().min_by_key(is_consequence) {
+            None => Ok(()),
+            Some(error) => Err(classified(error)),
+        }
+    }
+}
+
+/// Whether a statement failed only because another one did.
+fn is_consequence(error: &surrealdb::Error) -> bool {
+    matches!(error.query_details(), Some(QueryError::NotExecuted | QueryError::Cancelled))
+}
+
+fn classified(error: surrealdb::Error) -> WriteError {
+    let text = error.to_string();
+    if matches!(error.query_details(), Some(QueryError::TransactionConflict))
+        || text.contains("can be retried")
+    {
+        WriteError::Conflict
+    } else if text.contains(MOVED) {
+        WriteError::Moved
+    } else if error.is_connection()
+        || error.is_configuration()
+        || error.is_not_allowed()
+        || is_consequence(&error)
+    {
+        WriteError::Store(Box::new(error))
+    } else {
+        WriteError::Refused(text)
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Value>,
+    columns: BTreeSet<String>,
+}
+
+impl Batch {
+    fn push(&mut self, id: &RowId, row: &Row) {
+        let mut object = row.fields.clone();
+        self.columns.extend(row.fields.keys().cloned());
+        object.insert("id", id.record());
+        if let Some((from, to)) = &row.ends {
+            object.insert("in", from.record());
+            object.insert("out", to.record());
+        }
+        self.rows.push(Value::Object(object));
+    }
+
+    /// Rows are written whole: a stored row takes every column that any row of the batch has,
+    /// and loses those that its new form does not have.
+    fn statement(&self, table: Table) -> String {
+        let relation = if table.is_edge() { "RELATION " } else { "" };
+        let name = table.name();
+        let updates: Vec<String> =
+            self.columns.iter().map(|column| format!("{column} = $input.{column}")).collect();
+        format!(
+            "INSERT {relation}INTO {name} ${name} ON DUPLICATE KEY UPDATE {} RETURN NONE",
+            updates.join(", ")
+        )
+    }
+}
+
+fn by_table(rows: &Rows) -> BTreeMap<Table, Batch> {
+    let mut tables: BTreeMap<Table, Batch> = BTreeMap::new();
+    for (id, row) in rows.changed() {
+        tables.entry(id.table).or_default().push(id, row);
+    }
+    tables
+}

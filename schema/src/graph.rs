@@ -1,0 +1,200 @@
+//! The graph's store: opened, brought up to date, and the position up to which it is folded.
+
+use std::collections::BTreeMap;
+
+use events::{EventId, RecordedEvent};
+use surrealdb::Surreal;
+use surrealdb::engine::any::{self, Any};
+use surrealdb::opt::auth::Root;
+use surrealdb::types::{Object, Value};
+use tokio::sync::Mutex;
+
+use crate::migration::{self, MigrateError};
+use crate::projection::PROJECTION_VERSION;
+
+const NAMESPACE: &str = "faultline";
+const DATABASE: &str = "faultline";
+
+/// The last event that the graph contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its position in the log; 0 when the graph contains nothing.
+    pub position: u64,
+    /// Its id, by which another log with as many events is told from this one.
+    pub event: Option<EventId>,
+}
+
+/// Why a graph could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store does not open, or does not answer.
+    #[error("the graph store {url:?} does not open")]
+    Store {
+        /// Where it is, without credentials.
+        url: String,
+        /// What the store says.
+        #[source]
+        source: Box<surrealdb::Error>,
+    },
+    /// The store's definitions could not be brought up to date.
+    #[error("the graph store {url:?} cannot be brought up to date")]
+    Migrate {
+        /// Where it is, without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: MigrateError,
+    },
+    /// Opening the store ended in a panic.
+    #[error("the graph store {url:?} ended in a panic when it was opened: {message}")]
+    Panicked {
+        /// Where it is, without credentials.
+        url: String,
+        /// What it said.
+        message: String,
+    },
+    /// The graph was made by other projections.
+    #[error("the graph was made by projections of version {found}, this is version {known}")]
+    Projection {
+        /// The graph's.
+        found: i64,
+        /// This program's.
+        known: u32,
+    },
+    /// What stands for the checkpoint is not one.
+    #[error("the graph's checkpoint is not one: {what}")]
+    Checkpoint {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// The SurrealDB graph. Reads are free to run beside the one writer.
+#[derive(Debug)]
+pub struct Graph {
+    pub(crate) db: Surreal<Any>,
+    /// Held while a batch is written: the graph has one writer.
+    pub(crate) checkpoint: Mutex<Checkpoint>,
+}
+
+impl Graph {
+    /// Opens `mem://`, `surrealkv://PATH`, or `ws://[USER:PASSWORD@]HOST:PORT` (and `wss://`),
+    /// and applies the migrations it lacks.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let db = connect(url).await?;
+        let url = without_credentials(url);
+        migration::migrate(&db)
+            .await
+            .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
+        let checkpoint = read_checkpoint(&db, &url).await?;
+        Ok(Self { db, checkpoint: Mutex::new(checkpoint) })
+    }
+
+    /// The last event that the graph contains.
+    pub async fn checkpoint(&self) -> Checkpoint {
+        *self.checkpoint.lock().await
+    }
+}
+
+/// A connection to the store with its database selected.
+pub(crate) async fn connect(url: &str) -> Result<Surreal<Any>, OpenError> {
+    let shown = without_credentials(url);
+    let failed = |source| OpenError::Store { url: shown.clone(), source: Box::new(source) };
+    let address = shown.clone();
+    // A damaged store can end in a panic; as a task it is only this store's end.
+    let db = tokio::spawn(async move { any::connect(address).await })
+        .await
+        .map_err(|error| OpenError::Panicked { url: shown.clone(), message: error.to_string() })?
+        .map_err(failed)?;
+    if let Some((username, password)) = credentials(url) {
+        db.signin(Root { username, password }).await.map_err(failed)?;
+    }
+    db.query(format!("DEFINE NAMESPACE IF NOT EXISTS {NAMESPACE}"))
+        .await
+        .and_then(|response| response.check())
+        .map_err(failed)?;
+    db.use_ns(NAMESPACE).await.map_err(failed)?;
+    db.query(format!("DEFINE DATABASE IF NOT EXISTS {DATABASE}"))
+        .await
+        .and_then(|response| response.check())
+        .map_err(failed)?;
+    db.use_ns(NAMESPACE).use_db(DATABASE).await.map_err(failed)?;
+    Ok(db)
+}
+
+/// Removes everything that the graph is: it can be made again from the log.
+pub(crate) async fn erase(url: &str) -> Result<(), OpenError> {
+    let db = connect(url).await?;
+    db.query(format!("REMOVE DATABASE {DATABASE}"))
+        .await
+        .and_then(|response| response.check())
+        .map(drop)
+        .map_err(|source| OpenError::Store {
+            url: without_credentials(url),
+            source: Box::new(source),
+        })
+}
+
+async fn read_checkpoint(db: &Surreal<Any>, url: &str) -> Result<Checkpoint, OpenError> {
+    let mut response = db
+        .query("SELECT position, event, projection FROM checkpoint:graph")
+        .await
+        .and_then(|response| response.check())
+        .map_err(|source| OpenError::Store { url: url.to_owned(), source: Box::new(source) })?;
+    let rows: Vec<Value> = response
+        .take(0)
+        .map_err(|source| OpenError::Store { url: url.to_owned(), source: Box::new(source) })?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(Checkpoint { position: 0, event: None });
+    };
+    #[derive(serde::Deserialize)]
+    struct Stored {
+        position: u64,
+        event: EventId,
+        projection: i64,
+    }
+    let stored: Stored = crate::value::decode(row)
+        .map_err(|error| OpenError::Checkpoint { what: error.to_string() })?;
+    if stored.projection != i64::from(PROJECTION_VERSION) {
+        return Err(OpenError::Projection { found: stored.projection, known: PROJECTION_VERSION });
+    }
+    Ok(Checkpoint { position: stored.position, event: Some(stored.event) })
+}
+
+impl Checkpoint {
+    /// The checkpoint behind `recorded`.
+    pub(crate) fn at(recorded: &RecordedEvent) -> Self {
+        Self { position: recorded.position, event: Some(recorded.event.id) }
+    }
+
+    /// The row that stands for it.
+    pub(crate) fn row(self) -> Value {
+        let position = i64::try_from(self.position).unwrap_or(i64::MAX);
+        let event = self.event.map(|event| event.to_string()).unwrap_or_default();
+        let fields = BTreeMap::from([
+            ("position", Value::Number(position.into())),
+            ("event", Value::String(event)),
+            ("projection", Value::Number(i64::from(PROJECTION_VERSION).into())),
+        ]);
+        Value::Object(Object::from(fields))
+    }
+}
+
+/// `USER:PASSWORD` of a URL.
+fn credentials(url: &str) -> Option<(String, String)> {
+    let (_, rest) = url.split_once("://")?;
+    let (userinfo, _) = rest.split_once('@')?;
+    let (user, password) = userinfo.split_once(':')?;
+    url.starts_with("ws").then(|| (user.to_owned(), password.to_owned()))
+}
+
+/// The URL as it may be logged and as the client takes it.
+pub(crate) fn without_credentials(url: &str) -> String {
+    match (url.starts_with("ws"), url.split_once("://")) {
+        (true, Some((scheme, rest))) => {
+            let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        _ => url.to_owned(),
+    }
+}

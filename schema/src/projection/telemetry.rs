@@ -1,0 +1,72 @@
+//! Windows of measurements: one row an event.
+
+use events::RecordedEvent;
+use events::catalogue::telemetry::{
+    LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded, Window,
+};
+use surrealdb::types::Value;
+
+use super::{ProjectError, topology};
+use crate::change::{Change, Upsert, component_seen};
+use crate::table::Table;
+use crate::value::{float, int, json, text, time};
+
+/// A row for the event itself, with the window it speaks of.
+pub(super) fn windowed(
+    recorded: &RecordedEvent,
+    table: Table,
+    window: &Window,
+) -> Result<Upsert, ProjectError> {
+    Ok(Upsert::node(table, recorded.event.id)
+        .fresh()
+        .set("window_start", time(window.start))
+        .set("window_ms", int("window.duration_ms", window.duration_ms)?))
+}
+
+pub(super) fn snapshot(
+    recorded: &RecordedEvent,
+    data: &MetricSnapshotRecorded,
+) -> Result<Vec<Change>, ProjectError> {
+    let count = |field, count: Option<u64>| count.map_or(Ok(Value::None), |n| int(field, n));
+    let number = |number: Option<f64>| number.map_or(Value::None, float);
+    let mut row = windowed(recorded, Table::Snapshot, &data.window)?
+        .set("component", text(data.component.as_str()))
+        .set("requests", count("requests", data.requests)?)
+        .set("errors", count("errors", data.errors)?)
+        .set("saturation", number(data.saturation.map(f64::from)))
+        .set("cpu_cores", number(data.cpu_cores.map(f64::from)))
+        .set("memory_bytes", number(data.memory_bytes.map(f64::from)));
+    if let Some(latency) = &data.latency {
+        row = row.set("latency", json("latency", latency)?);
+    }
+    if !data.extras.is_empty() {
+        row = row.set("extras", json("extras", &data.extras)?);
+    }
+    Ok(vec![component_seen(&data.component, recorded.event.time).into(), row.into()])
+}
+
+pub(super) fn log_patterns(
+    recorded: &RecordedEvent,
+    data: &LogPatternsRecorded,
+) -> Result<Vec<Change>, ProjectError> {
+    let row = windowed(recorded, Table::LogPattern, &data.window)?
+        .set("component", text(data.component.as_str()))
+        .set("patterns", json("patterns", &data.patterns)?);
+    Ok(vec![component_seen(&data.component, recorded.event.time).into(), row.into()])
+}
+
+pub(super) fn trace_edges(
+    recorded: &RecordedEvent,
+    data: &TraceEdgesRecorded,
+) -> Result<Vec<Change>, ProjectError> {
+    let at = recorded.event.time;
+    let row = windowed(recorded, Table::EdgeWindow, &data.window)?
+        .set("caller", text(data.caller.as_str()))
+        .set("edges", json("edges", &data.edges)?);
+    let mut changes = vec![component_seen(&data.caller, at).into(), row.into()];
+    for edge in &data.edges {
+        changes.push(component_seen(&edge.callee, at).into());
+        changes.push(topology::calls(&data.caller, &edge.callee, at).into());
+    }
+    Ok(changes)
+}
