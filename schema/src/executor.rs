@@ -77,13 +77,30 @@ impl Graph {
     /// them. Events that the graph contains are passed over.
     pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, ApplyError> {
         let mut checkpoint = self.checkpoint.lock().await;
+        match self.apply_behind(&mut checkpoint, events).await {
+            // Another writer, or this one when it was dropped after it committed.
+            Err(ApplyError::Moved { expected }) => {
+                *checkpoint = self.stored_checkpoint().await.map_err(|error| {
+                    ApplyError::Foreign { what: format!("checkpoint behind {expected}: {error}") }
+                })?;
+                self.apply_behind(&mut checkpoint, events).await
+            }
+            done => done,
+        }
+    }
+
+    async fn apply_behind(
+        &self,
+        checkpoint: &mut Checkpoint,
+        events: &[RecordedEvent],
+    ) -> Result<Applied, ApplyError> {
         let known = events.partition_point(|event| event.position <= checkpoint.position);
         let events = &events[known..];
         debug_assert!(events.is_sorted_by_key(|event| event.position), "in the order of the log");
         if events.is_empty() {
             return Ok(Applied::default());
         }
-        self.apply_new(&mut checkpoint, events).await
+        self.apply_new(checkpoint, events).await
     }
 
     fn apply_new<'a>(

@@ -1,6 +1,9 @@
 //! The graph's store: opened, brought up to date, and the position up to which it is folded.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
 
 use events::{EventId, RecordedEvent};
 use surrealdb::Surreal;
@@ -69,6 +72,16 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether the store is sound and only made by another version of Faultline.
+    pub(crate) fn is_of_another_version(&self) -> bool {
+        matches!(
+            self,
+            Self::Projection { .. } | Self::Migrate { source: MigrateError::Foreign { .. }, .. }
+        )
+    }
+}
+
 /// The SurrealDB graph. Reads are free to run beside the one writer.
 #[derive(Debug)]
 pub struct Graph {
@@ -81,13 +94,21 @@ impl Graph {
     /// Opens `mem://`, `surrealkv://PATH`, or `ws://[USER:PASSWORD@]HOST:PORT` (and `wss://`),
     /// and applies the migrations it lacks.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let db = connect(url).await?;
+        Self::over(connect(url).await?, url).await
+    }
+
+    async fn over(db: Surreal<Any>, url: &str) -> Result<Self, OpenError> {
         let url = without_credentials(url);
         migration::migrate(&db)
             .await
             .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
         let checkpoint = read_checkpoint(&db, &url).await?;
         Ok(Self { db, checkpoint: Mutex::new(checkpoint) })
+    }
+
+    /// The checkpoint as the store has it.
+    pub(crate) async fn stored_checkpoint(&self) -> Result<Checkpoint, OpenError> {
+        read_checkpoint(&self.db, "the graph").await
     }
 
     /// The last event that the graph contains.
@@ -122,17 +143,32 @@ pub(crate) async fn connect(url: &str) -> Result<Surreal<Any>, OpenError> {
     Ok(db)
 }
 
-/// Removes everything that the graph is: it can be made again from the log.
-pub(crate) async fn erase(url: &str) -> Result<(), OpenError> {
+/// Removes everything that the graph at `url` is and opens it empty: it is made again from the
+/// log.
+pub(crate) async fn open_emptied(url: &str) -> Result<Graph, OpenError> {
+    let shown = without_credentials(url);
     let db = connect(url).await?;
-    db.query(format!("REMOVE DATABASE {DATABASE}"))
+    db.query(format!("REMOVE DATABASE {DATABASE}; DEFINE DATABASE {DATABASE}"))
         .await
         .and_then(|response| response.check())
-        .map(drop)
-        .map_err(|source| OpenError::Store {
-            url: without_credentials(url),
-            source: Box::new(source),
-        })
+        .map_err(|source| OpenError::Store { url: shown, source: Box::new(source) })?;
+    Graph::over(db, url).await
+}
+
+/// Waits until no store of this process holds the folder any more: the engine closes in the
+/// background when its last handle is dropped. Answers whether it came to that within `timeout`.
+pub(crate) async fn released(folder: &Path, timeout: Duration) -> bool {
+    let free = async {
+        loop {
+            match File::open(folder.join("LOCK")).map(|lock| lock.try_lock()) {
+                Ok(Err(TryLockError::WouldBlock)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                _ => return,
+            }
+        }
+    };
+    tokio::time::timeout(timeout, free).await.is_ok()
 }
 
 async fn read_checkpoint(db: &Surreal<Any>, url: &str) -> Result<Checkpoint, OpenError> {

@@ -5,7 +5,9 @@
 //! - [`projection`]: from an event to the [`change`]s it makes, purely.
 //! - [`fold`]: the changes, made on rows in memory.
 //! - [`executor`]: batches of events, applied to the store in one transaction with the checkpoint.
-//! - [`rows`]: what reads give.
+//! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
+//!   rebuilds it.
+//! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
 
 pub mod change;
 mod content_hash;
@@ -13,7 +15,10 @@ pub mod executor;
 pub mod fold;
 mod graph;
 mod migration;
+pub mod project_log;
 pub mod projection;
+pub mod reads;
+pub mod recovery;
 pub mod rows;
 pub mod table;
 mod value;
@@ -21,3 +26,5 @@ mod value;
 pub use content_hash::ContentHash;
 pub use graph::{Checkpoint, Graph, OpenError};
 pub use migration::MigrateError;
+pub use project_log::{Projected, Projector};
+pub use recovery::open_or_rebuild;

@@ -1,0 +1,127 @@
+//! A graph that cannot be used is not an outage: it is set aside and made again from the log.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use events::log::{EventLog, ReadError};
+
+use crate::graph::{self, Checkpoint, Graph, OpenError, without_credentials};
+
+/// How long a store that was just closed may hold its lock.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no graph.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The store does not open, and there is nothing that could be set aside.
+    #[error("the graph store cannot be used")]
+    Open(#[from] OpenError),
+    /// The log could not be compared with the graph.
+    #[error("the graph could not be compared with the log")]
+    Log(#[from] ReadError),
+    /// The damaged store could not be moved out of the way.
+    #[error("the damaged graph store {from:?} could not be renamed to {to:?}")]
+    Rename {
+        /// Where it is.
+        from: PathBuf,
+        /// Where it should have gone.
+        to: PathBuf,
+        /// Why it did not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Opens the graph at `url` as a projection of `log`.
+///
+/// A store on disk that does not open is renamed to `PATH.set-aside-N` and an empty one opened in
+/// its place. A store that opens and holds something else than a beginning of this log, or was
+/// made by other projections, is emptied. The projector fills it again.
+pub async fn open_or_rebuild<L: EventLog + ?Sized>(
+    url: &str,
+    log: &L,
+) -> Result<Graph, RecoverError> {
+    let error = match Graph::open(url).await {
+        Ok(graph) => match foreign_to(&graph, log).await? {
+            None => return Ok(graph),
+            Some(why) => {
+                tracing::warn!(
+                    graph.url = without_credentials(url),
+                    "the graph is not of this log ({why}); it is rebuilt"
+                );
+                drop(graph);
+                return emptied(url).await;
+            }
+        },
+        Err(error) => error,
+    };
+    if error.is_of_another_version() {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            graph.url = without_credentials(url),
+            "the graph was made by another version; it is rebuilt"
+        );
+        return emptied(url).await;
+    }
+    let Some(path) = path_of(url).filter(|path| path.exists()) else {
+        return Err(error.into());
+    };
+    let aside = set_aside(&path).await?;
+    tracing::warn!(
+        error = &error as &dyn std::error::Error,
+        graph.url = url,
+        graph.set_aside = %aside.display(),
+        "the graph store does not open; it was set aside and is rebuilt from the log"
+    );
+    Ok(Graph::open(url).await?)
+}
+
+async fn emptied(url: &str) -> Result<Graph, RecoverError> {
+    if let Some(path) = path_of(url) {
+        graph::released(&path, CLOSE_TIMEOUT).await;
+    }
+    Ok(graph::open_emptied(url).await?)
+}
+
+/// Why the graph is not a projection of a beginning of `log`, if it is not.
+async fn foreign_to<L: EventLog + ?Sized>(
+    graph: &Graph,
+    log: &L,
+) -> Result<Option<String>, ReadError> {
+    let Checkpoint { position, event: Some(event) } = graph.checkpoint().await else {
+        return Ok(None);
+    };
+    let head = log.head();
+    if position > head {
+        return Ok(Some(format!("it is at position {position}, the log ends at {head}")));
+    }
+    let at = log.read_all(position.saturating_sub(1), 1).await?;
+    Ok(match at.first() {
+        Some(found) if found.position == position && found.event.id == event => None,
+        _ => Some(format!("event {event} is not at position {position} of the log")),
+    })
+}
+
+fn path_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("surrealkv://")?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+/// Renames the store once nothing in this process holds it any more.
+async fn set_aside(path: &Path) -> Result<PathBuf, RecoverError> {
+    graph::released(path, CLOSE_TIMEOUT).await;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "graph".to_owned());
+    let free = (1..).map(|n| path.with_file_name(format!("{name}.set-aside-{n}")));
+    let aside = free
+        .into_iter()
+        .find(|candidate| !candidate.exists())
+        .expect("a folder has fewer entries than there are numbers");
+    std::fs::rename(path, &aside).map_err(|source| RecoverError::Rename {
+        from: path.to_owned(),
+        to: aside.clone(),
+        source,
+    })?;
+    Ok(aside)
+}
