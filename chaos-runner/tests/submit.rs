@@ -1,0 +1,150 @@
+//! Sending events: what is repeated, what is given up, and what is said of it.
+
+#[path = "support/sink.rs"]
+mod sink;
+
+use std::time::{Duration, Instant};
+
+use chaos_runner::submit::Submitter;
+use events::catalogue::experiment::{ExperimentFinished, ExperimentOutcome, ExperimentStarted};
+use events::value::Line;
+use events::{Event, EventData, ExperimentId, Timestamp};
+use serde_json::{Value, json};
+use sink::{Reply, Sink};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn event(data: impl Into<EventData>) -> Event {
+    Event::new(Line::new("/test").unwrap(), Timestamp::UNIX_EPOCH, data)
+}
+
+fn started(number: usize) -> Event {
+    event(ExperimentStarted { experiment: ExperimentId::new(format!("e-{number}")).unwrap() })
+}
+
+fn finished() -> Event {
+    let experiment = ExperimentId::new("e").unwrap();
+    event(ExperimentFinished { experiment, outcome: ExperimentOutcome::Held, reason: None })
+}
+
+fn reply(status: u16, retry_after: Option<&str>) -> Reply {
+    Reply { status, retry_after: retry_after.map(str::to_owned), body: Value::Null }
+}
+
+#[tokio::test]
+async fn events_arrive_once_and_in_order_in_batches() {
+    let sink = Sink::start().await;
+    let submitter = Submitter::start(&sink.url).unwrap();
+    let sent: Vec<_> = (0..500).map(started).collect();
+    for event in sent.clone() {
+        submitter.offer(event).unwrap();
+    }
+    let report = submitter.drain(PATIENCE).await;
+    assert_eq!((report.accepted, report.shortfall()), (500, None));
+    assert_eq!(sink.events(), sent);
+    let requests = sink.collected.lock().unwrap().requests.len();
+    assert!(requests < 20, "{requests} requests for 500 events");
+}
+
+#[tokio::test]
+async fn what_may_succeed_later_is_sent_again_with_the_same_ids() {
+    let sink = Sink::start().await;
+    sink.script([reply(503, None), reply(429, Some("1")), reply(500, None)]);
+    let submitter = Submitter::start(&sink.url).unwrap();
+    let sent = started(1);
+    let begin = Instant::now();
+    submitter.offer(sent.clone()).unwrap();
+    let report = submitter.drain(PATIENCE).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(sink.events(), [sent]);
+    let requests = sink.collected.lock().unwrap().requests.clone();
+    assert_eq!(requests.len(), 4);
+    let waited = requests[2].1 - requests[1].1;
+    assert!(waited >= Duration::from_secs(1), "Retry-After: 1, waited {waited:?}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_server_that_comes_up_late_gets_everything() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let submitter = Submitter::start(&format!("http://{address}")).unwrap();
+    submitter.offer(started(1)).unwrap();
+    let waiting = Instant::now();
+    while submitter.report().retrying.is_none() {
+        assert!(waiting.elapsed() < PATIENCE, "the first attempt never failed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let sink = Sink::on(tokio::net::TcpListener::bind(address).await.unwrap());
+    let report = submitter.drain(PATIENCE).await;
+    assert_eq!((report.accepted, report.retrying), (1, None));
+    assert_eq!(sink.events().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_takes_nobody_with_it() {
+    let sink = Sink::start().await;
+    sink.collected.lock().unwrap().refused_types = vec!["io.faultline.experiment.finished.v1"];
+    let submitter = Submitter::start(&sink.url).unwrap();
+    for event in [started(1), finished(), started(2)] {
+        submitter.offer(event).unwrap();
+    }
+    let report = submitter.drain(PATIENCE).await;
+    assert_eq!((report.accepted, report.refused, report.unsent), (2, 1, 0));
+    assert_eq!(
+        report.shortfall().unwrap(),
+        "1 of 3 events did not reach the server: \
+         io.faultline.experiment.finished.v1: invalid_value at \"/data\": no"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_halved() {
+    let sink = Sink::start().await;
+    let submitter = Submitter::start(&sink.url).unwrap();
+    let too_large = json!({"error": {"code": "batch_too_large", "message": "at most 3"}});
+    sink.script([Reply { status: 413, retry_after: None, body: too_large }]);
+    let sent: Vec<_> = (0..7).map(started).collect();
+    for event in sent.clone() {
+        submitter.offer(event).unwrap();
+    }
+    let report = submitter.drain(PATIENCE).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(sink.events(), sent, "order is kept");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_ends_the_sending() {
+    let sink = Sink::start().await;
+    let body = json!({"error": {"code": "unauthorized", "message": "a token is needed"}});
+    sink.script(std::iter::repeat_n(Reply { status: 401, retry_after: None, body }, 5));
+    let submitter = Submitter::start(&sink.url).unwrap();
+    submitter.offer(started(1)).unwrap();
+    let report = submitter.drain(PATIENCE).await;
+    assert_eq!(report.unsent, 1);
+    let url = &sink.url;
+    assert_eq!(
+        report.shortfall().unwrap(),
+        format!(
+            "1 of 1 events did not reach the server: {url}/v1/events answered \
+             401 Unauthorized (unauthorized: a token is needed)"
+        )
+    );
+    assert_eq!(sink.collected.lock().unwrap().requests.len(), 1);
+}
+
+#[tokio::test]
+async fn draining_ends_in_time_and_counts_what_is_left() {
+    let sink = Sink::start().await;
+    sink.script([reply(503, Some("60"))]);
+    let submitter = Submitter::start(&sink.url).unwrap();
+    for number in 0..3 {
+        submitter.offer(started(number)).unwrap();
+    }
+    let begin = Instant::now();
+    let report = submitter.drain(Duration::from_millis(300)).await;
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!((report.accepted, report.unsent), (0, 3));
+    assert!(report.shortfall().unwrap().contains("503"));
+}
