@@ -5,16 +5,39 @@
 //! [`Shop::start`] runs all of it below one supervising process. Nothing outlives that process:
 //! children are killed by the kernel when it dies, however it dies.
 
+pub mod child;
 pub mod control;
+pub mod database;
 pub mod faults;
+mod load;
+mod observation;
+mod premises;
+mod proxy;
+pub mod service;
+pub mod supervision;
 pub mod topology;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use events::Event;
+use events::catalogue::experiment::ClearedBy;
+use events::catalogue::topology::{ComponentDescribed, ComponentDiscovered, DependencyObserved};
+use events::value::{Line, Text};
+use events::{Event, Timestamp};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use control::routes::{self, Desk};
+use control::{ClearedFault, LoadShape};
+use faults::Faults;
+use load::{Demand, Source};
+use observation::{Observer, Outlet, Signals};
+use premises::Premises;
+use supervision::ProcessError;
+use topology::{COMPONENTS, EDGES, GATEWAY, component_name};
 
 /// How to run a shop.
 #[derive(Clone, Debug)]
@@ -55,11 +78,21 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// What all processes need could not be had: a folder, a thread, a socket for a proxy.
+    #[error("could not prepare the shop")]
+    Prepare(#[source] std::io::Error),
+    /// A process did not come up.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
 }
 
 /// A running shop. Dropping it kills its processes; [`Shop::stop`] undoes faults first.
 pub struct Shop {
     control: SocketAddr,
+    premises: Arc<Premises>,
+    faults: Arc<Faults>,
+    running: JoinSet<()>,
+    _data: tempfile::TempDir,
 }
 
 impl Shop {
@@ -70,8 +103,45 @@ impl Shop {
         options: ShopOptions,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, StartError> {
-        let _ = (options.window, events);
-        Ok(Self { control: options.control })
+        let listen = |source| StartError::Listen { address: options.control, source };
+        let listener = TcpListener::bind(options.control).await.map_err(listen)?;
+        let control = listener.local_addr().map_err(listen)?;
+        let data = tempfile::Builder::new().prefix("demo-shop-").tempdir();
+        let data = data.map_err(StartError::Prepare)?;
+        let outlet = Outlet::new(events);
+        record_topology(&outlet);
+        let premises = Premises::prepare(&options, data.path(), outlet.clone()).await;
+        let premises = Arc::new(premises.map_err(StartError::Prepare)?);
+        premises.start().await?;
+
+        let faults = Faults::new(Arc::clone(&premises));
+        let signals = Arc::new(Signals::default());
+        let door = premises.inbound(GATEWAY, None).next();
+        let door = door.expect("users call the gateway through a proxy").address();
+        let shape = LoadShape::Steady { rps: options.rate_per_second };
+        let users = Arc::new(Source::start(door, Demand::Shopping, shape, options.seed));
+        let mut running = JoinSet::new();
+        let observer = Observer {
+            window: options.window,
+            proxies: Arc::clone(&premises.proxies),
+            processes: Arc::clone(&premises.processes),
+            outlet,
+            signals: Arc::clone(&signals),
+        };
+        running.spawn(observer.run());
+        let desk = Desk {
+            premises: Arc::clone(&premises),
+            faults: Arc::clone(&faults),
+            users,
+            signals,
+            window: options.window,
+        };
+        running.spawn(async move {
+            if let Err(error) = axum::serve(listener, routes::router(desk)).await {
+                tracing::error!(%error, "the control API ended");
+            }
+        });
+        Ok(Self { control, premises, faults, running, _data: data })
     }
 
     /// Where the control API answers, such as `http://127.0.0.1:9000`.
@@ -81,7 +151,39 @@ impl Shop {
 
     /// Undoes every fault and ends every process; returns when all are gone. The answers are
     /// those of the faults that were active.
-    pub async fn stop(self) -> Vec<control::ClearedFault> {
-        Vec::new()
+    pub async fn stop(mut self) -> Vec<ClearedFault> {
+        let cleared = self.faults.clear_all(ClearedBy::Interrupt).await;
+        self.running.shutdown().await;
+        self.premises.stop().await;
+        cleared
+    }
+}
+
+fn record_topology(outlet: &Outlet) {
+    const SEEN_BY: &str = "/shop/proxy";
+    let now = Timestamp::now();
+    for component in &COMPONENTS {
+        let discovered = ComponentDiscovered {
+            component: component.id(),
+            discovered_by: Line::clipped(SEEN_BY),
+        };
+        outlet.send(SEEN_BY, now, discovered);
+        let described = ComponentDescribed {
+            component: component.id(),
+            kind: Some(Line::clipped(component.kind.as_str())),
+            owner: None,
+            criticality: Some(component.criticality),
+            description: Some(Text::clipped(component.description)),
+            attributes: Default::default(),
+        };
+        outlet.send(SEEN_BY, now, described);
+    }
+    for edge in EDGES {
+        let observed = DependencyObserved {
+            caller: component_name(edge.caller),
+            callee: component_name(edge.callee),
+            protocol: Some(Line::clipped(edge.protocol())),
+        };
+        outlet.send(SEEN_BY, now, observed);
     }
 }

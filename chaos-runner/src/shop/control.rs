@@ -14,6 +14,7 @@
 //! An error is answered with a status of 4xx or 5xx and a [`Refusal`].
 
 mod client;
+pub(crate) mod routes;
 
 use std::collections::BTreeMap;
 

@@ -61,6 +61,14 @@ pub struct Capacity {
     pub patience: Duration,
 }
 
+impl Capacity {
+    /// Requests a second that the workers can do.
+    pub fn requests_per_second(&self) -> f64 {
+        let mean = (self.work.0 + self.work.1).as_secs_f64() / 2.0;
+        self.workers as f64 / mean
+    }
+}
+
 /// A component of the shop.
 #[derive(Clone, Copy, Debug)]
 pub struct Component {
@@ -133,7 +141,7 @@ pub const COMPONENTS: [Component; 8] = [
         kind: Kind::Service,
         criticality: Criticality::High,
         description: "Writes and reads orders through a bounded pool of database connections.",
-        capacity: capacity(2, (3, 7), 32, 800),
+        capacity: capacity(2, (8, 14), 32, 800),
     },
     Component {
         name: PAYMENTS,
@@ -154,14 +162,14 @@ pub const COMPONENTS: [Component; 8] = [
         kind: Kind::Service,
         criticality: Criticality::Medium,
         description: "Keeps what each user is about to buy and prices it.",
-        capacity: capacity(2, (4, 8), 32, 1_000),
+        capacity: capacity(2, (8, 14), 32, 1_000),
     },
     Component {
         name: CHECKOUT,
         kind: Kind::Service,
         criticality: Criticality::High,
         description: "Turns a cart into a paid order.",
-        capacity: capacity(2, (4, 8), 32, 1_200),
+        capacity: capacity(2, (8, 14), 32, 1_400),
     },
     Component {
         name: GATEWAY,

@@ -1,0 +1,272 @@
+//! The processes of the shop: started, stopped, paused and redeployed.
+
+mod spawner;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, watch};
+
+use super::child;
+use super::service::FlawArgs;
+use super::topology::{Component, Kind};
+pub(crate) use spawner::Spawner;
+
+/// Longest wait for a process to say that it answers.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for a process to finish its requests and end.
+const STOP_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Time for the connections of the proxies to move to a new version before the old one ends.
+const SWITCH_TIME: Duration = Duration::from_millis(200);
+
+/// Why a process is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started.
+    #[error("could not start {component} from {}", program.display())]
+    Spawn {
+        /// What.
+        component: &'static str,
+        /// The binary.
+        program: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It did not say that it answers.
+    #[error("{component} did not come up within {START_PATIENCE:?}")]
+    NotReady {
+        /// What.
+        component: &'static str,
+    },
+    /// A signal could not be sent.
+    #[error("could not send {signal} to {component}")]
+    Signal {
+        /// To what.
+        component: &'static str,
+        /// Which.
+        signal: Signal,
+        /// Why not.
+        #[source]
+        source: nix::Error,
+    },
+    /// There is no process to do it to.
+    #[error("{component} has no process")]
+    NotRunning {
+        /// What.
+        component: &'static str,
+    },
+}
+
+/// A version with what is wrong with it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Deployment {
+    pub(crate) version: String,
+    pub(crate) flaw: FlawArgs,
+}
+
+/// A component's process, whichever runs at the moment.
+pub(crate) struct Supervised {
+    component: &'static Component,
+    program: PathBuf,
+    arguments: Vec<String>,
+    spawner: Arc<Spawner>,
+    releases: AtomicU32,
+    state: Mutex<State>,
+    live: watch::Sender<Option<Live>>,
+    target: watch::Sender<Option<SocketAddr>>,
+}
+
+struct State {
+    child: Option<Child>,
+    deployment: Deployment,
+}
+
+/// A process that was told to run and has answered once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) pid: u32,
+    pub(crate) admin: SocketAddr,
+    business: SocketAddr,
+}
+
+impl Supervised {
+    /// A component that does not run yet. `arguments` are what its subcommand needs beside what
+    /// every process of the shop is told.
+    pub(crate) fn new(
+        component: &'static Component,
+        program: PathBuf,
+        arguments: Vec<String>,
+        spawner: Arc<Spawner>,
+        deployment: Deployment,
+    ) -> Self {
+        Self {
+            component,
+            program,
+            arguments,
+            spawner,
+            releases: AtomicU32::new(0),
+            state: Mutex::new(State { child: None, deployment }),
+            live: watch::Sender::new(None),
+            target: watch::Sender::new(None),
+        }
+    }
+
+    /// The component.
+    pub(crate) fn component(&self) -> &'static Component {
+        self.component
+    }
+
+    /// Its process, while one runs.
+    pub(crate) fn live(&self) -> Option<Live> {
+        *self.live.borrow()
+    }
+
+    /// Where proxies reach it.
+    pub(crate) fn target(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.target.subscribe()
+    }
+
+    /// What is deployed.
+    pub(crate) async fn deployment(&self) -> Deployment {
+        self.state.lock().await.deployment.clone()
+    }
+
+    /// Starts the deployed version, unless it runs. Answers the version.
+    pub(crate) async fn start(&self) -> Result<String, ProcessError> {
+        let mut state = self.state.lock().await;
+        if self.live().is_none() {
+            let (child, live) = self.spawn(&state.deployment).await?;
+            state.child = Some(child);
+            self.switch_to(Some(live));
+        }
+        Ok(state.deployment.version.clone())
+    }
+
+    /// Ends the process at once, as `kill -9` does. It stays down.
+    pub(crate) async fn kill(&self) -> Result<(), ProcessError> {
+        let mut state = self.state.lock().await;
+        let mut child = state.child.take().ok_or(self.not_running())?;
+        // The address stays: connecting to it is refused, as it is when a process has died.
+        self.live.send_replace(None);
+        // An error says that the process is gone already, which is what was wanted.
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+        Ok(())
+    }
+
+    /// Puts another version in place of the one that runs: the new one is up before the old one
+    /// ends. Answers what was deployed before.
+    pub(crate) async fn deploy(&self, deployment: Deployment) -> Result<Deployment, ProcessError> {
+        let mut state = self.state.lock().await;
+        let (child, live) = self.spawn(&deployment).await?;
+        let old = state.child.replace(child);
+        self.switch_to(Some(live));
+        let before = std::mem::replace(&mut state.deployment, deployment);
+        drop(state);
+        if let Some(old) = old {
+            tokio::time::sleep(SWITCH_TIME).await;
+            end(old).await;
+        }
+        Ok(before)
+    }
+
+    /// The name of a version that was never deployed here.
+    pub(crate) fn next_version(&self) -> String {
+        let release = self.releases.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("1.{release}.0")
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        let live = self.live().ok_or(self.not_running())?;
+        kill(process_id(live.pid), signal).map_err(|source| ProcessError::Signal {
+            component: self.component.name,
+            signal,
+            source,
+        })
+    }
+
+    /// Ends the process, if one runs, and returns when it is gone.
+    pub(crate) async fn stop(&self) {
+        let child = self.state.lock().await.child.take();
+        self.switch_to(None);
+        if let Some(child) = child {
+            end(child).await;
+        }
+    }
+
+    fn switch_to(&self, live: Option<Live>) {
+        self.live.send_replace(live);
+        self.target.send_replace(live.map(|live| live.business));
+    }
+
+    fn not_running(&self) -> ProcessError {
+        ProcessError::NotRunning { component: self.component.name }
+    }
+
+    async fn spawn(&self, deployment: &Deployment) -> Result<(Child, Live), ProcessError> {
+        let component = self.component.name;
+        let spawned = self.spawner.spawn(self.command(deployment)).await;
+        let mut child = spawned.map_err(|source| ProcessError::Spawn {
+            component,
+            program: self.program.clone(),
+            source,
+        })?;
+        let not_ready = || ProcessError::NotReady { component };
+        let output = child.stdout.take().ok_or_else(not_ready)?;
+        let mut line = String::new();
+        let mut output = BufReader::new(output);
+        let read = tokio::time::timeout(START_PATIENCE, output.read_line(&mut line)).await;
+        let announced = matches!(read, Ok(Ok(_))).then(|| child::parse_announcement(&line));
+        let (business, admin) = announced.flatten().ok_or_else(not_ready)?;
+        let pid = child.id().ok_or_else(not_ready)?;
+        Ok((child, Live { pid, admin, business }))
+    }
+
+    fn command(&self, deployment: &Deployment) -> Command {
+        let mut command = Command::new(&self.program);
+        let (subcommand, flaws) = match self.component.kind {
+            Kind::Database => ("shop-database", Vec::new()),
+            Kind::Service | Kind::Client => ("shop-service", deployment.flaw.to_arguments()),
+        };
+        command
+            .arg(subcommand)
+            .args(["--parent", &std::process::id().to_string()])
+            .args(["--component", self.component.name])
+            .args(["--version", &deployment.version])
+            .args(&self.arguments)
+            .args(flaws)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // A Ctrl-C on the terminal is for the supervisor, which ends its processes itself.
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+}
+
+fn process_id(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("the kernel gives out process ids below 2^22"))
+}
+
+/// Asks a process to end; kills it when it does not.
+async fn end(mut child: Child) {
+    if let Some(pid) = child.id() {
+        let pid = process_id(pid);
+        // A stopped process would not get the request.
+        let _ = kill(pid, Signal::SIGCONT);
+        let _ = kill(pid, Signal::SIGTERM);
+    }
+    if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}
