@@ -130,9 +130,14 @@ macro_rules! catalogue {
                 )
             }
 
-            /// The JSON Schema of the `data` of every event type, by type.
+            /// The JSON Schema of the `data` of every event type, by type: a document each that
+            /// refers to no other, with `urn:faultline:schema:⟨type⟩` as its `$id`.
             pub fn schemas() -> Vec<(&'static str, Schema)> {
-                vec![$(($event_type, schemars::schema_for!($variant)),)*]
+                let mut schemas = vec![$(($event_type, schemars::schema_for!($variant)),)*];
+                for (event_type, schema) in &mut schemas {
+                    schema.insert("$id".to_owned(), format!("urn:faultline:schema:{event_type}").into());
+                }
+                schemas
             }
         }
 

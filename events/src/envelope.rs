@@ -247,7 +247,7 @@ fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidE
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
             Segment::Map { key } => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&escaped(key));
             }
             Segment::Enum { .. } | Segment::Unknown => {}
         }
@@ -263,13 +263,22 @@ fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidE
     } else {
         InvalidEventCode::InvalidValue
     };
-    if code == InvalidEventCode::MissingField
+    // A missing field has no place of its own, and that of an unknown one is lost inside tagged
+    // enums; both are named in the message.
+    if let InvalidEventCode::MissingField | InvalidEventCode::UnknownField = code
         && let Some(field) = message.split('`').nth(1)
     {
-        pointer.push('/');
-        pointer.push_str(field);
+        let field = format!("/{}", escaped(field));
+        if code == InvalidEventCode::MissingField || !pointer.ends_with(&field) {
+            pointer.push_str(&field);
+        }
     }
     invalid(code, pointer, message)
+}
+
+/// A name as it stands in a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn is_json(content_type: &str) -> bool {

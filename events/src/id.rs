@@ -119,7 +119,12 @@ macro_rules! text_id {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "minLength": 1, "maxLength": $max })
+                json_schema!({
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": $max,
+                    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+                })
             }
         }
     )*};

@@ -1,0 +1,135 @@
+//! A log as version 1 wrote it, three segments and no index, is still opened.
+//!
+//! The fixture is never written again. A new format version gets a folder of its own, by the
+//! ignored test below.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
+use events::{Event, EventId, RecordedEvent, StreamId, Timestamp};
+
+use crate::fixtures;
+
+/// The types whose fixtures were stored, by batch; later types are not in the stored log.
+const BATCHES: &[&[&str]] = &[
+    &["io.faultline.component.discovered.v1"],
+    &["io.faultline.fault.injected.v1", "io.faultline.fault.cleared.v1"],
+    &["io.faultline.metrics.snapshotrecorded.v1", "io.faultline.traces.edgesrecorded.v1"],
+    &["io.faultline.incident.opened.v1"],
+    &["io.faultline.diagnosis.proposed.v1", "io.faultline.label.assigned.v1"],
+    &["io.faultline.incident.resolved.v1"],
+];
+
+fn folder(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/log-v{version}"))
+}
+
+fn stored_at() -> Timestamp {
+    "2026-02-01T00:00:00.000000001Z".parse().unwrap()
+}
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 4096,
+        clock: Arc::new(stored_at),
+        salts: Arc::new(|| 0x5a17_5a17_5a17_5a17),
+        ..Options::default()
+    }
+}
+
+/// The batches twice over, each to the stream of its first event.
+fn batches() -> Vec<(StreamId, Vec<Event>)> {
+    let batch = |types: &&[&str], round: &str| {
+        let events: Vec<Event> = types
+            .iter()
+            .map(|event_type| {
+                let document = fixtures::of(event_type);
+                let mut event = Event::from_cloud_event(document, Timestamp::UNIX_EPOCH).unwrap();
+                event.id = EventId::derived(event.id, round);
+                event
+            })
+            .collect();
+        (events[0].data.stream(), events)
+    };
+    ["first", "second"]
+        .into_iter()
+        .flat_map(|round| BATCHES.iter().map(move |types| batch(types, round)))
+        .collect()
+}
+
+async fn assert_stored(log: &EmbeddedLog) {
+    let stored = log.read_all(0, 1000).await.unwrap();
+    let mut revisions = std::collections::HashMap::new();
+    let mut expected = Vec::new();
+    for (stream, events) in batches() {
+        for event in events {
+            let revision = revisions.entry(stream.clone()).or_insert(0);
+            expected.push(RecordedEvent {
+                event,
+                stream: stream.clone(),
+                revision: *revision,
+                position: expected.len() as u64 + 1,
+                recorded_at: stored_at(),
+            });
+            *revision += 1;
+        }
+    }
+    assert_eq!(stored, expected);
+}
+
+#[tokio::test]
+async fn version_1_is_opened() {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("segments")).unwrap();
+    for entry in std::fs::read_dir(folder(1).join("segments")).unwrap() {
+        let from = entry.unwrap().path();
+        let to = copy.path().join("segments").join(from.file_name().unwrap());
+        std::fs::copy(from, to).unwrap();
+    }
+    for _ in 0..2 {
+        let log = EmbeddedLog::open(copy.path(), options()).unwrap();
+        assert_stored(&log).await;
+        for (stream, events) in batches() {
+            let again = log.append(stream, ExpectedRevision::NoStream, events).await;
+            again.expect("the same events again are the same answer");
+        }
+        assert_stored(&log).await;
+    }
+}
+
+/// The version that is written today writes the same bytes.
+#[tokio::test]
+async fn version_1_is_written() {
+    let written = tempfile::tempdir().unwrap();
+    write(written.path()).await;
+    for entry in std::fs::read_dir(folder(1).join("segments")).unwrap() {
+        let stored = entry.unwrap().path();
+        let now = written.path().join("segments").join(stored.file_name().unwrap());
+        assert!(
+            std::fs::read(&stored).unwrap() == std::fs::read(&now).unwrap(),
+            "{} is written otherwise: a new format needs a new version",
+            stored.display()
+        );
+    }
+}
+
+async fn write(to: &Path) {
+    let log = EmbeddedLog::open(to, options()).unwrap();
+    for (stream, events) in batches() {
+        log.append(stream, ExpectedRevision::Any, events).await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "writes the fixture of a new format version, once"]
+async fn write_the_fixture() {
+    let (to, written) = (folder(1), tempfile::tempdir().unwrap());
+    assert!(!to.exists(), "a stored format is never written again");
+    write(written.path()).await;
+    std::fs::create_dir_all(to.join("segments")).unwrap();
+    for entry in std::fs::read_dir(written.path().join("segments")).unwrap() {
+        let from = entry.unwrap().path();
+        std::fs::copy(&from, to.join("segments").join(from.file_name().unwrap())).unwrap();
+    }
+}
