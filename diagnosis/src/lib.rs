@@ -9,10 +9,12 @@
 //! - [`rank`]: ranked suspects, each with the terms of its score.
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
+//! - [`diagnose`]: all of it at once.
 
 pub mod baseline;
 pub mod contrast;
 pub mod detect;
+pub mod diagnose;
 pub mod evidence;
 pub mod fingerprint;
 pub mod rank;

@@ -1,11 +1,18 @@
 //! Which past incidents an incident looks like.
+//!
+//! Symptoms and reasons are compared by the weighted Jaccard index, the shared strength over the
+//! greater strength (M. Ružička, 1958): it reads as a share, it is 1 only for the same, and its
+//! sum falls apart into one reason a symptom.
 
-use events::catalogue::diagnosis::ScoreTerm;
-use events::value::Ratio;
-use events::{ComponentName, FaultKind, IncidentId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::catalogue::diagnosis::{ScoreTerm, SimilarIncident};
+use events::value::{Line, Ratio};
+use events::{ComponentName, EventId, FaultKind, IncidentId};
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Feature, Fingerprint, Role, Symptom};
+use crate::rank::{finite, grains};
 
 /// An incident of the past and what became known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,4 +41,141 @@ pub struct Similarity {
     pub score: Ratio,
     /// What makes the score, the largest first: they add up to it.
     pub reasons: Vec<ScoreTerm>,
+}
+
+const SYMPTOMS: f64 = 0.7;
+const REASONS: f64 = 0.2;
+/// The same place counts little, so that the same fault elsewhere is found before another fault
+/// in the same place.
+const PLACE: f64 = 0.1;
+
+fn weight(symptom: (Role, Feature)) -> f64 {
+    let role = match symptom.0 {
+        Role::Suspect => 1.0,
+        Role::Caller | Role::Callee => 0.2,
+        Role::Entrance => 0.1,
+        Role::Other => 0.05,
+    };
+    let feature = match symptom.1 {
+        Feature::Reach => 0.3,
+        Feature::Cpu | Feature::Saturation => 0.5,
+        _ => 1.0,
+    };
+    role * feature
+}
+
+/// Compares two fingerprints; symmetric but for the cited events, which are `this` one's.
+pub fn compare(this: &Fingerprint, other: &Fingerprint) -> Similarity {
+    let mut terms = alike_symptoms(this, other);
+    let keys: BTreeSet<&String> = this.reasons.keys().chain(other.reasons.keys()).collect();
+    let share = |of: &BTreeMap<String, f64>, key: &String| of.get(key).copied().unwrap_or(0.0);
+    let pairs = keys.into_iter().map(|k| (share(&this.reasons, k), share(&other.reasons, k)));
+    terms.push(("suspected for alike reasons".to_owned(), REASONS * jaccard(pairs), Vec::new()));
+    terms.push(("in the same place".to_owned(), PLACE * same_place(this, other), Vec::new()));
+
+    let mut reasons: Vec<ScoreTerm> = terms
+        .into_iter()
+        .map(|(name, share, evidence)| (name, grains(share), evidence))
+        .filter(|(_, share, _)| *share > 0.0)
+        .map(|(name, share, evidence)| ScoreTerm {
+            name: Line::clipped(&name),
+            contribution: finite(share),
+            evidence,
+        })
+        .collect();
+    reasons.sort_by(|a, b| {
+        let shares = b.contribution.get().total_cmp(&a.contribution.get());
+        shares.then_with(|| a.name.cmp(&b.name))
+    });
+    // Each of some thirty roundings adds at most half a grain, so the sum may pass 1 by a little.
+    let mut score: f64 = reasons.iter().map(|reason| reason.contribution.get()).sum();
+    if let Some(first) = reasons.first_mut().filter(|_| score > 1.0) {
+        first.contribution = finite(first.contribution.get() - (score - 1.0));
+        score = 1.0;
+    }
+    Similarity { score: Ratio::new(score).expect("shares of a whole are from 0 to 1"), reasons }
+}
+
+fn alike_symptoms(this: &Fingerprint, other: &Fingerprint) -> Vec<(String, f64, Vec<EventId>)> {
+    let by_key = |fingerprint: &Fingerprint| -> BTreeMap<(Role, Feature), Symptom> {
+        fingerprint.symptoms.iter().map(|s| ((s.role, s.feature), s.clone())).collect()
+    };
+    let (ours, theirs) = (by_key(this), by_key(other));
+    let keys: BTreeSet<(Role, Feature)> = ours.keys().chain(theirs.keys()).copied().collect();
+    let strength = |of: &BTreeMap<(Role, Feature), Symptom>, key: &(Role, Feature)| {
+        of.get(key).map_or(0.0, |symptom| symptom.strength)
+    };
+    let greater: f64 = keys
+        .iter()
+        .map(|key| weight(*key) * strength(&ours, key).abs().max(strength(&theirs, key).abs()))
+        .sum();
+    let shared = |key: (Role, Feature)| {
+        let (a, b) = (strength(&ours, &key), strength(&theirs, &key));
+        let common = if a * b > 0.0 { a.abs().min(b.abs()) } else { 0.0 };
+        let evidence = ours.get(&key).map(|s| s.evidence.clone()).unwrap_or_default();
+        (told(key), SYMPTOMS * weight(key) * common / greater.max(f64::MIN_POSITIVE), evidence)
+    };
+    keys.into_iter().map(shared).collect()
+}
+
+fn told((role, feature): (Role, Feature)) -> String {
+    let whose = match role {
+        Role::Suspect => "the suspect's",
+        Role::Caller => "its callers'",
+        Role::Callee => "its callees'",
+        Role::Other => "other components'",
+        Role::Entrance => "the entrance's",
+    };
+    let what = match feature {
+        Feature::Traffic => "traffic",
+        Feature::Errors => "failures",
+        Feature::Latency => "latency",
+        Feature::TailLatency => "slowest answers",
+        Feature::Saturation => "saturation",
+        Feature::Cpu => "processor time",
+        Feature::Memory => "memory",
+        Feature::Availability => "availability",
+        Feature::Change => "recent change",
+        Feature::Reach => "reach",
+    };
+    format!("{whose} {what} alike")
+}
+
+fn same_place(this: &Fingerprint, other: &Fingerprint) -> f64 {
+    let suspect = f64::from(this.suspect.is_some() && this.suspect == other.suspect);
+    let names: BTreeSet<&ComponentName> =
+        this.components.keys().chain(other.components.keys()).collect();
+    let names_are_empty = names.is_empty();
+    let strength = |of: &Fingerprint, name| of.components.get(name).copied().unwrap_or(0.0);
+    let pairs = names.into_iter().map(|name| (strength(this, name), strength(other, name)));
+    if names_are_empty { suspect } else { f64::midpoint(suspect, jaccard(pairs)) }
+}
+
+fn jaccard(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (common, greater) = pairs.fold((0.0, 0.0), |(c, g), (a, b)| (c + a.min(b), g + a.max(b)));
+    if greater > 0.0 { common / greater } else { 0.0 }
+}
+
+/// The past incidents most like `fingerprint`: at most `first`, none below `min_score`, the most
+/// similar first.
+pub fn nearest(
+    fingerprint: &Fingerprint,
+    past: &[PastIncident],
+    first: usize,
+    min_score: f64,
+) -> Vec<SimilarIncident> {
+    let mut similar: Vec<SimilarIncident> = past
+        .iter()
+        .map(|past| {
+            let Similarity { score, reasons } = compare(fingerprint, &past.fingerprint);
+            SimilarIncident { incident: past.incident.clone(), score, reasons }
+        })
+        .filter(|similar| similar.score.get() > 0.0 && similar.score.get() >= min_score)
+        .collect();
+    similar.sort_by(|a, b| {
+        let scores = b.score.get().total_cmp(&a.score.get());
+        scores.then_with(|| a.incident.cmp(&b.incident))
+    });
+    similar.truncate(first);
+    similar
 }

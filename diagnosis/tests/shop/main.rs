@@ -4,7 +4,9 @@
 
 mod detection;
 mod fault;
+mod invariants;
 mod ranking;
 mod recording;
+mod resemblance;
 mod rng;
 mod system;
