@@ -48,6 +48,12 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Lists the shipped experiments and the fault kinds.
     List(list::ListArgs),
+    /// Plays a service of the shop.
+    #[command(hide = true)]
+    ShopService(crate::shop::service::ServiceArgs),
+    /// Plays the database of the shop.
+    #[command(hide = true)]
+    ShopDatabase(crate::shop::database::DatabaseArgs),
 }
 
 /// What experiments run on and where their events go.
@@ -129,6 +135,12 @@ async fn dispatch(command: Command, progress: Progress) -> anyhow::Result<Exit> 
         Command::Shop(args) => shop::run(args, progress).await,
         Command::Validate(args) => validate::run(&args),
         Command::List(args) => list::run(&args),
+        Command::ShopService(args) => {
+            Ok(crate::shop::service::run(args).await.map(|()| Exit::Held)?)
+        }
+        Command::ShopDatabase(args) => {
+            Ok(crate::shop::database::run(args).await.map(|()| Exit::Held)?)
+        }
     }
 }
 
@@ -148,7 +160,9 @@ fn log_to_stderr(verbose: u8, progress: &Progress) {
         1 => "info",
         _ => "debug",
     };
-    let filter = EnvFilter::new(format!("{level},hyper=warn,reqwest=warn,h2=warn"));
+    // Connections to the database break all the time here: that is no news.
+    let silenced = "hyper=warn,reqwest=warn,h2=warn,deadpool_postgres=off,tokio_postgres=off";
+    let filter = EnvFilter::new(format!("{level},{silenced}"));
     let bar = progress.bar();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

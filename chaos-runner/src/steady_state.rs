@@ -8,7 +8,7 @@
 
 mod signals;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use events::Timestamp;
 use jiff::SignedDuration;
@@ -44,24 +44,24 @@ impl SteadyState {
     }
 
     /// Measures spans that begin at `since` or later, until the hypothesis holds or `patience`
-    /// is over; the last measurement is the answer.
+    /// is over; the last measurement is the answer. However long `patience` is, there is time
+    /// for one measurement.
     pub(crate) async fn established(
         &self,
         since: Timestamp,
         patience: Duration,
     ) -> SteadyStateRecord {
-        let deadline = tokio::time::Instant::now() + patience;
+        let deadline = Instant::now() + patience;
         let mut since = since;
         loop {
             let start = Timestamp::now();
-            let windows = self.windows_after(since).await;
-            since = match windows.as_ref().ok().and_then(|windows| windows.first()) {
+            let windows = self.windows_after(since, deadline).await;
+            if let Some(first) = windows.as_ref().ok().and_then(|windows| windows.first()) {
                 // Slide by one window: a bad start must not hide a good end.
-                Some(first) => first.window.end(),
-                None => since,
-            };
+                since = first.window.end();
+            }
             let record = self.judge(start, windows).await;
-            if record.held || tokio::time::Instant::now() >= deadline {
+            if record.held || Instant::now() >= deadline {
                 return record;
             }
             tokio::time::sleep(POLL).await;
@@ -71,7 +71,7 @@ impl SteadyState {
     /// Measures the time since `injected_at`, up to now.
     pub(crate) async fn while_acting(&self, injected_at: Timestamp) -> SteadyStateRecord {
         let start = Timestamp::now();
-        let publication = tokio::time::Instant::now() + PUBLICATION;
+        let publication = Instant::now() + PUBLICATION;
         loop {
             let windows = self.windows_within(injected_at, start).await;
             // The last window of the time may be closed and not yet published.
@@ -82,11 +82,17 @@ impl SteadyState {
                 }),
                 Err(_) => true,
             };
-            if !missing || tokio::time::Instant::now() >= publication {
+            if !missing || Instant::now() >= publication {
                 return self.judge(start, windows).await;
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// A moment from which the windows that are known already cover the span.
+    pub(crate) fn recently(&self) -> Timestamp {
+        let twice = SignedDuration::try_from(2 * self.span).unwrap_or(SignedDuration::MAX);
+        Timestamp::now().saturating_sub(twice).unwrap_or(Timestamp::MIN)
     }
 
     /// A signal over the last span.
@@ -100,12 +106,23 @@ impl SteadyState {
         signals::read(probe, &kept)
     }
 
-    /// Waits until whole windows from `since` on cover the span.
-    async fn windows_after(&self, since: Timestamp) -> Result<Vec<WindowSignals>, ControlError> {
+    /// Waits until whole windows from `since` on cover the span. Past `deadline` it waits for
+    /// one span more and makes do with what there is.
+    async fn windows_after(
+        &self,
+        since: Timestamp,
+        deadline: Instant,
+    ) -> Result<Vec<WindowSignals>, ControlError> {
+        let window = Duration::from_millis(self.shop.status().await?.window_ms);
+        // A window that begins just before the moment does not count, and the last one of the
+        // span may overlap its end.
+        let enough = self.span + 2 * window + PUBLICATION;
+        let end = (Instant::now() + enough).max(deadline);
         loop {
             let windows = self.windows_within(since, Timestamp::MAX).await?;
             let covered: u64 = windows.iter().map(|signals| signals.window.duration_ms).sum();
-            if u128::from(covered) >= self.span.as_millis() && !windows.is_empty() {
+            let covers = u128::from(covered) >= self.span.as_millis() && !windows.is_empty();
+            if covers || Instant::now() >= end {
                 return Ok(windows);
             }
             tokio::time::sleep(POLL).await;

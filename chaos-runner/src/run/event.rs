@@ -189,14 +189,14 @@ pub struct SteadyStateRecord {
 }
 
 impl ProbeRecord {
-    /// What was measured and what is accepted, in words: `p95_ms of payments is 320 ms, expected
+    /// What was measured and what is accepted, in words: `p95 of payments was 320 ms, expected
     /// 0 to 250 ms`.
     pub fn in_words(&self) -> String {
         match self.value {
             Some(value) => {
                 let unit = if self.unit.is_empty() { "" } else { " " };
                 format!(
-                    "{} is {}{unit}{}, expected {}",
+                    "{} was {}{unit}{}, expected {}",
                     self.name,
                     rounded(value),
                     self.unit,
