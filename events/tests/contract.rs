@@ -1,7 +1,10 @@
 //! What other programs rely on: the wire form of events, their schemas, and the stored formats.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "contract/fixtures.rs"]
 mod fixtures;
+#[path = "contract/killed.rs"]
+mod killed;
 #[path = "contract/mutations.rs"]
 mod mutations;
 #[path = "contract/refusals.rs"]

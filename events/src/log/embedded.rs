@@ -16,6 +16,7 @@
 mod active;
 mod frame;
 mod index;
+mod options;
 mod reader;
 mod record;
 mod recovery;
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::active::Active;
 use self::index::Index;
+pub use self::options::{OpenError, Options};
 use self::record::Draft;
 use self::recovery::Recovery;
 use self::segment::Segments;
@@ -48,80 +50,6 @@ use self::writer::{Request, Writer};
 use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
-
-/// How a log is kept.
-#[derive(Clone)]
-pub struct Options {
-    /// Length of a segment file. A larger group gets a segment of its own length.
-    pub segment_bytes: u64,
-    /// Most bytes of one batch, as stored.
-    pub max_batch_bytes: usize,
-    /// Most batches that wait for the writer.
-    pub queue_batches: usize,
-    /// Most bytes that wait for the writer.
-    pub queue_bytes: usize,
-    /// What `recorded_at` is taken from; a clock that goes back is not followed.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Random numbers, one a segment.
-    pub salts: Arc<dyn Fn() -> u64 + Send + Sync>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 64 << 20,
-            max_batch_bytes: 16 << 20,
-            queue_batches: 1024,
-            queue_bytes: 32 << 20,
-            clock: Arc::new(Timestamp::now),
-            // The low half of a UUIDv7 is random but for its two variant bits.
-            salts: Arc::new(|| uuid::Uuid::now_v7().as_u64_pair().1),
-        }
-    }
-}
-
-/// Why a log cannot be opened. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process, or this one, has it open.
-    #[error("the log in {folder} is open already")]
-    Locked {
-        /// The log's folder.
-        folder: String,
-    },
-    /// What is stored is not what was acknowledged.
-    #[error("the log is damaged at {place}: {what}")]
-    Damaged {
-        /// File and offset.
-        place: String,
-        /// What is wrong there.
-        what: String,
-    },
-    /// A newer version of this software wrote it.
-    #[error("{file} has format version {found}, this version reads {}", frame::VERSION)]
-    UnsupportedVersion {
-        /// The segment.
-        file: String,
-        /// Its version.
-        found: u32,
-    },
-    /// A file operation failed.
-    #[error("{doing} {path} failed")]
-    Io {
-        /// What was done.
-        doing: &'static str,
-        /// With which file.
-        path: String,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// The index could not be written. It may be deleted: it is rebuilt from the log.
-    #[error("the index of the log failed")]
-    Index(#[from] fjall::Error),
-    /// Options that contradict each other.
-    #[error("{0}")]
-    Options(&'static str),
-}
 
 /// The log of one machine. Dropping it finishes what is queued and releases the folder.
 pub struct EmbeddedLog {
@@ -325,24 +253,6 @@ impl Drop for EmbeddedLog {
         if let Ok(mut index) = self.index.write() {
             *index = None;
         }
-    }
-}
-
-impl Options {
-    fn check(&self) -> Result<(), OpenError> {
-        const MAX_BYTES: u64 = 1 << 30;
-        if !(4096..=MAX_BYTES).contains(&self.segment_bytes) {
-            return Err(OpenError::Options("expected segments of 4 KiB to 1 GiB"));
-        }
-        if self.max_batch_bytes as u64 > MAX_BYTES || self.max_batch_bytes > self.queue_bytes {
-            return Err(OpenError::Options(
-                "expected batches of at most 1 GiB and at most the bytes of the queue",
-            ));
-        }
-        if self.queue_batches == 0 || self.queue_bytes > Semaphore::MAX_PERMITS {
-            return Err(OpenError::Options("expected a queue of at least one batch"));
-        }
-        Ok(())
     }
 }
 

@@ -167,11 +167,14 @@ pub struct FrameView<'a> {
     records: &'a [u8],
 }
 
-/// What the first bytes of a frame say, checked or not: its stored length and first position.
+/// What the first bytes of a frame say, not checked but for being possible: its stored length
+/// and first position.
 pub fn peek(bytes: &[u8]) -> Option<(usize, u64)> {
-    let prefix = bytes.first_chunk::<16>()?;
-    let stored = u32::from_le_bytes(array(prefix, 0)) as usize + PREFIX_BYTES;
-    (stored >= FRAME_BYTES).then(|| (stored, u64::from_le_bytes(array(prefix, 8))))
+    let start = bytes.first_chunk::<20>()?;
+    let stored = u32::from_le_bytes(array(start, 0)) as usize + PREFIX_BYTES;
+    let count = u32::from_le_bytes(array(start, 16)) as usize;
+    let least = count.saturating_mul(record::FIXED_BYTES).saturating_add(FRAME_BYTES);
+    (stored >= least).then(|| (stored, u64::from_le_bytes(array(start, 8))))
 }
 
 /// Checks the frame at the start of `bytes`.

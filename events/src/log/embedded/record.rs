@@ -28,7 +28,8 @@ use crate::value::Line;
 
 /// Length and checksum.
 pub const PREFIX_BYTES: usize = 8;
-const FIXED_BYTES: usize = 64;
+/// Length of a record without its texts.
+pub const FIXED_BYTES: usize = 64;
 const REVISION_AT: usize = 24;
 const RECORDED_AT: usize = 32;
 
