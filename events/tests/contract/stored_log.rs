@@ -1,4 +1,4 @@
-//! A log as version 1 wrote it, three segments and no index, is still opened.
+//! A log as version 1 wrote it, several segments and no index, is still opened.
 //!
 //! The fixture is never written again. A new format version gets a folder of its own, by the
 //! ignored test below.
