@@ -9,6 +9,7 @@ pub mod child;
 pub mod control;
 pub mod database;
 pub mod faults;
+mod folder;
 mod load;
 mod observation;
 mod premises;
@@ -106,8 +107,7 @@ impl Shop {
         let listen = |source| StartError::Listen { address: options.control, source };
         let listener = TcpListener::bind(options.control).await.map_err(listen)?;
         let control = listener.local_addr().map_err(listen)?;
-        let data = tempfile::Builder::new().prefix("demo-shop-").tempdir();
-        let data = data.map_err(StartError::Prepare)?;
+        let data = folder::make().map_err(StartError::Prepare)?;
         let outlet = Outlet::new(events);
         record_topology(&outlet);
         let premises = Premises::prepare(&options, data.path(), outlet.clone()).await;

@@ -78,19 +78,49 @@ impl Endpoint {
         let method = Method::from_bytes(method.as_bytes()).ok()?;
         path.starts_with('/').then(|| Self { method, path: path.to_owned(), body: String::new() })
     }
+}
 
-    fn of_a_user(dice: &mut ChaCha8Rng) -> Self {
+/// What one user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    LookAround,
+    LookAtProduct,
+    OpenCart,
+    FillCart,
+    Buy,
+}
+
+/// What the users do next. Actions are dealt like cards, so that every half second has nearly
+/// the same mix and a short window is comparable with the next.
+struct Deck(Vec<Action>);
+
+impl Deck {
+    /// How many of each are in a deck.
+    const MIX: [(Action, usize); 5] = [
+        (Action::LookAround, 6),
+        (Action::LookAtProduct, 4),
+        (Action::OpenCart, 2),
+        (Action::FillCart, 2),
+        (Action::Buy, 6),
+    ];
+
+    fn deal(&mut self, dice: &mut ChaCha8Rng) -> Endpoint {
+        if self.0.is_empty() {
+            let mix = Self::MIX.iter();
+            self.0 = mix.flat_map(|(action, count)| vec![*action; *count]).collect();
+        }
+        let action = self.0.swap_remove(dice.random_range(0..self.0.len()));
         let user = dice.random_range(1..=USERS);
         let product = dice.random_range(1..=PRODUCTS);
-        match dice.random_range(0..100) {
-            0..35 => Self::get("/catalog"),
-            35..60 => Self::get(format!("/catalog/{product}")),
-            60..75 => Self::get(format!("/cart/{user}")),
-            75..85 => {
+        match action {
+            Action::LookAround => Endpoint::get("/catalog"),
+            Action::LookAtProduct => Endpoint::get(format!("/catalog/{product}")),
+            Action::OpenCart => Endpoint::get(format!("/cart/{user}")),
+            Action::FillCart => {
                 let item = json!({ "product": product, "quantity": dice.random_range(1..=3) });
-                Self::post(format!("/cart/{user}/items"), item)
+                Endpoint::post(format!("/cart/{user}/items"), item)
             }
-            _ => Self::post("/checkout", json!({ "user": user })),
+            Action::Buy => Endpoint::post("/checkout", json!({ "user": user })),
         }
     }
 }
@@ -130,6 +160,7 @@ async fn run(
     let client = Arc::new(Http::new(target));
     let room = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut sent = JoinSet::new();
+    let mut deck = Deck(Vec::new());
     loop {
         let shape = shapes.borrow_and_update().clone();
         let flood = matches!(shape, LoadShape::Flood { .. });
@@ -152,7 +183,7 @@ async fn run(
             let endpoint = match &demand {
                 Demand::Endpoint(endpoint) => endpoint.clone(),
                 Demand::Shopping if flood => Endpoint::get("/"),
-                Demand::Shopping => Endpoint::of_a_user(&mut dice),
+                Demand::Shopping => deck.deal(&mut dice),
             };
             let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
             let client = Arc::clone(&client);
@@ -205,12 +236,14 @@ mod tests {
     fn users_do_everything_the_shop_offers_and_the_seed_decides_what() {
         let requests = |seed| {
             let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            (0..200).map(|_| Endpoint::of_a_user(&mut dice).path).collect::<Vec<_>>()
+            let mut deck = Deck(Vec::new());
+            (0..20).map(|_| deck.deal(&mut dice).path).collect::<Vec<_>>()
         };
         assert_eq!(requests(1), requests(1));
         assert_ne!(requests(1), requests(2));
-        for start in ["/catalog", "/cart/", "/checkout"] {
-            assert!(requests(1).iter().any(|path| path.starts_with(start)), "{start}");
+        for (start, count) in [("/catalog", 10), ("/cart/", 4), ("/checkout", 6)] {
+            let paths = requests(1);
+            assert_eq!(paths.iter().filter(|path| path.starts_with(start)).count(), count);
         }
     }
 

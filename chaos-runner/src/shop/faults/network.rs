@@ -20,7 +20,7 @@ pub(super) struct Network {
     peer: Option<ComponentName>,
     disturbance: Disturbance,
     what: String,
-    remedy: String,
+    remedy: &'static str,
     fault: Option<FaultId>,
 }
 
@@ -50,13 +50,13 @@ impl Network {
 
     fn place(&self) -> String {
         match &self.peer {
-            Some(peer) => format!("from {peer} to {}", self.component.name),
-            None => format!("to {}", self.component.name),
+            Some(peer) => format!("{peer} to {}", self.component.name),
+            None => format!("all callers to {}", self.component.name),
         }
     }
 
     pub(super) fn description(&self) -> String {
-        format!("{} {}", self.what, self.place())
+        format!("{}: {}", self.place(), self.what)
     }
 
     pub(super) fn act(mut self, fault: &FaultId, premises: &Premises) -> Self {
@@ -73,61 +73,65 @@ impl Network {
             proxies().for_each(|proxy| proxy.disturbances().remove(fault));
         }
         let verified = probe::reachable(proxies()).await;
-        Undone { action: format!("{} {}", self.remedy, self.place()), verified }
+        let place = match &self.peer {
+            Some(peer) => format!("between {peer} and {}", self.component.name),
+            None => format!("to {}", self.component.name),
+        };
+        Undone { action: format!("{} {place}", self.remedy), verified }
     }
 }
 
-/// The disturbance, what it is and what undoes it; the place follows both.
+/// The disturbance, what it is in words, and what undoes it; the place follows the latter.
 fn disturbance(
     fault: &str,
     arguments: &mut Arguments,
-) -> Result<(Disturbance, String, String), FaultError> {
+) -> Result<(Disturbance, String, &'static str), FaultError> {
     let ms = Duration::as_millis;
+    let percent = |share: f64| format!("{} %", (share * 1_000.0).round() / 10.0);
     let none = Disturbance::default;
-    let (disturbance, what, remedy) = match fault {
+    Ok(match fault {
         kind::LATENCY => {
             let delay = arguments.millis("delay_ms", 250)?;
             let what = format!("{} ms of delay on every call", ms(&delay));
-            (Disturbance { delay, ..none() }, what, "removed the delay on calls")
+            (Disturbance { delay, ..none() }, what, "removed the delay on connections")
         }
         kind::JITTER => {
             let max_jitter = arguments.millis("max_delay_ms", 600)?;
             let what = format!("up to {} ms of delay on every call", ms(&max_jitter));
-            (Disturbance { max_jitter, ..none() }, what, "removed the jitter on calls")
+            (Disturbance { max_jitter, ..none() }, what, "removed the jitter on connections")
         }
         kind::BANDWIDTH => {
             let rate = arguments.count("bytes_per_second", 2_000, (100, 1 << 30))?;
             let bytes_per_second = u32::try_from(rate).ok();
-            let what = format!("{rate} bytes a second for the answers of calls");
-            (Disturbance { bytes_per_second, ..none() }, what, "restored the bandwidth of calls")
+            let what = format!("answers at {rate} bytes a second");
+            (Disturbance { bytes_per_second, ..none() }, what, "restored the bandwidth")
         }
         kind::CONNECTION_RESET => {
             let reset_probability = arguments.probability("probability", 0.5)?;
-            let what = format!("{reset_probability} of calls cut off by a reset");
-            (Disturbance { reset_probability, ..none() }, what, "ended the resets of connections")
+            let what = format!("{} of calls cut off by a reset", percent(reset_probability));
+            (Disturbance { reset_probability, ..none() }, what, "ended the connection resets")
         }
         kind::BLACK_HOLE => {
-            let what = "nothing passes on connections".to_owned();
+            let what = "connections on which nothing passes".to_owned();
             (Disturbance { black_hole: true, ..none() }, what, "restored the connections")
         }
         kind::HTTP_ERROR => {
             let probability = arguments.probability("probability", 0.5)?;
             let status = arguments.count("status", 503, (500, 599))?;
             let http_error = u16::try_from(status).ok().map(|status| (probability, status));
-            let what = format!("{probability} of answers replaced by {status} on calls");
-            (Disturbance { http_error, ..none() }, what, "ended the replaced answers of calls")
+            let what = format!("{} of answers replaced by {status}", percent(probability));
+            (Disturbance { http_error, ..none() }, what, "ended the replaced answers on calls")
         }
         kind::SLOW_RESPONSE => {
             let probability = arguments.probability("probability", 0.5)?;
             let hold = arguments.millis("delay_ms", 600)?;
+            let what = format!("{} of answers held for {} ms", percent(probability), ms(&hold));
             let slow = Some((probability, hold));
-            let what = format!("{probability} of answers held for {} ms on calls", ms(&hold));
-            (Disturbance { slow, ..none() }, what, "ended the held answers of calls")
+            (Disturbance { slow, ..none() }, what, "ended the held answers on calls")
         }
         _ => {
             let what = "no connections".to_owned();
             (Disturbance { cut: true, ..none() }, what, "restored the connections")
         }
-    };
-    Ok((disturbance, what, remedy.to_owned()))
+    })
 }
