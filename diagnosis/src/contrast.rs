@@ -1,21 +1,25 @@
 //! Evidence split at the moment the incident was noticed: before against after.
 //!
 //! Windows that end within the guard before that moment belong to neither side, because faults
-//! begin before they are noticed and would colour the baseline.
+//! begin before they are noticed and would colour the baseline. Neither do windows before it in
+//! which the whole system was as disturbed as in an incident: the fault of an hour ago is not
+//! what is usual.
 
 mod edge;
 mod measured;
+mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::ComponentName;
-use events::catalogue::telemetry::{Latency, Window};
-use jiff::{SignedDuration, Timestamp};
+use events::catalogue::telemetry::Latency;
+use jiff::SignedDuration;
 
 pub use edge::{EdgeContrast, Flow};
 pub use measured::{Measured, Series};
 
 use crate::evidence::{ChangeEvidence, Evidence};
+use split::Split;
 
 /// Changes this long before the incident was noticed may have caused it.
 const CHANGE_REACH: SignedDuration = SignedDuration::from_mins(10);
@@ -164,61 +168,6 @@ pub fn mean_ms(latency: &Latency) -> f64 {
     )
 }
 
-struct Split {
-    noticed_at: Timestamp,
-    guard: SignedDuration,
-}
-
-struct Covered {
-    windows: usize,
-    seconds: f64,
-}
-
-impl Split {
-    fn of(evidence: &Evidence) -> Self {
-        let longest_ms = windows(evidence).map(|w| w.duration_ms).max().unwrap_or(0);
-        let guard = SignedDuration::from_millis(i64::try_from(longest_ms).unwrap_or(i64::MAX));
-        Self { noticed_at: evidence.noticed_at(), guard }
-    }
-
-    fn side(&self, window: &Window) -> Side {
-        let end = window.end();
-        if end > self.noticed_at {
-            Side::After
-        } else if self.noticed_at.duration_since(end) >= self.guard {
-            Side::Before
-        } else {
-            Side::Between
-        }
-    }
-
-    // Length of the union of the side's windows: reporters need not be in step.
-    fn covered(&self, evidence: &Evidence, side: Side) -> Covered {
-        let mut spans: Vec<(Timestamp, Timestamp)> = windows(evidence)
-            .filter(|window| self.side(window) == side)
-            .map(|window| (window.start, window.end()))
-            .collect();
-        spans.sort();
-        spans.dedup();
-        let windows = spans.len();
-        let mut seconds = 0.0;
-        let mut reached = Timestamp::MIN;
-        for (start, end) in spans {
-            let from = start.max(reached);
-            if end > from {
-                seconds += end.duration_since(from).as_secs_f64();
-                reached = end;
-            }
-        }
-        Covered { windows, seconds }
-    }
-}
-
-fn windows(evidence: &Evidence) -> impl Iterator<Item = &Window> {
-    let snapshots = evidence.snapshots().iter().map(|s| &s.window);
-    snapshots.chain(evidence.edges().iter().map(|e| &e.window))
-}
-
 // What was changed after the incident was noticed was changed because of it, except within the
 // first window, whose start is earlier than what it shows.
 fn recent_changes<'e>(
@@ -227,7 +176,7 @@ fn recent_changes<'e>(
 ) -> BTreeMap<&'e ComponentName, Vec<&'e ChangeEvidence>> {
     let mut changes: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for change in evidence.changes() {
-        let lead = split.noticed_at.duration_since(change.at);
+        let lead = split.noticed_at().duration_since(change.at);
         if lead <= CHANGE_REACH && lead >= -split.guard {
             changes.entry(&change.component).or_default().push(change);
         }

@@ -117,3 +117,28 @@ fn explaining_away_beats_the_largest_deviation() {
     assert!((0.4..0.9).contains(&first), "a baseline that is neither blind nor good: {first:.3}");
     assert!(top_three >= 0.9, "{top_three:.3}");
 }
+
+#[test]
+fn the_incident_just_before_is_not_the_baseline() {
+    let ranker = method("own-excess@1").unwrap();
+    let (mut runs, mut first, mut misses) = (0, 0, Vec::new());
+    let faults: Vec<Fault> = Fault::all().into_iter().filter(|f| f.peer.is_none()).collect();
+    for earlier in faults.iter().step_by(17) {
+        // Eight calm windows, an incident of fourteen, then eight calm ones to the next.
+        let x = Run { from: 8, ..Run::of(*earlier, 2, 11) };
+        for fault in faults.iter().step_by(5) {
+            let y = Run { from: 8, windows: 12, to: 12, ..Run::of(*fault, 0, 12) };
+            let ranking = ranker.rank(&y.evidence_after(&x, "gateway"));
+            let truth = fault.component;
+            let found = ranking.suspects.first().is_some_and(|s| s.component.as_str() == truth);
+            runs += 1;
+            first += usize::from(found);
+            if !found {
+                let said = ranking.suspects.first().map(|s| s.component.to_string());
+                misses.push(format!("{} {} after {earlier:?}: {said:?}", fault.kind, truth));
+            }
+        }
+    }
+    println!("{first} of {runs}: {misses:#?}");
+    assert!(first * 100 >= runs * 95, "{first} of {runs}: {misses:#?}");
+}

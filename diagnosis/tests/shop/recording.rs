@@ -78,6 +78,21 @@ impl Run {
         log.events
     }
 
+    /// The evidence of this run's incident when an `earlier` run of as many windows and its
+    /// incident directly precede it.
+    pub fn evidence_after(&self, earlier: &Run, noticed: &str) -> Evidence {
+        let mut gathered = self.gathered(noticed);
+        let back = earlier.start_of(earlier.windows).duration_since(self.start_of(0));
+        let mut before = earlier.gathered(noticed);
+        before.snapshots.iter_mut().for_each(|s| s.window.start -= back);
+        before.edges.iter_mut().for_each(|e| e.window.start -= back);
+        before.changes.iter_mut().for_each(|c| c.at -= back);
+        gathered.snapshots.extend(before.snapshots);
+        gathered.edges.extend(before.edges);
+        gathered.changes.extend(before.changes);
+        Evidence::new(gathered)
+    }
+
     /// The evidence of an incident that was noticed in the fault's first window.
     pub fn evidence(&self, noticed: &str) -> Evidence {
         Evidence::new(self.gathered(noticed))

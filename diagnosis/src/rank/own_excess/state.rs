@@ -4,8 +4,8 @@ use events::{ComponentName, EventId};
 
 use super::Term;
 use super::excess::Excess;
-use crate::baseline::floor;
-use crate::contrast::{Contrast, Measured, Series};
+use crate::baseline::{Usual, floor, saturating};
+use crate::contrast::{Contrast, Measured};
 use crate::evidence::{Change, ChangeEvidence};
 
 const DOWN: f64 = 0.6;
@@ -15,6 +15,7 @@ const LEAST_EXPECTED: f64 = 10.0;
 const SATURATION: f64 = 0.25;
 const CPU: f64 = 0.1;
 const MEMORY: f64 = 0.6;
+const NEWEST_WINDOWS: usize = 5;
 /// A change alone is no trouble; beside trouble it weighs half as much again.
 const CHANGE_ALONE: f64 = 0.02;
 const CHANGE_WITH_TROUBLE: f64 = 0.5;
@@ -95,18 +96,17 @@ fn processor(
     Some(Term { name: "unusual processor time", weight: CPU * strength, evidence })
 }
 
+// Against the newest windows before the incident too: memory that has been growing since the
+// start of the process is not growing because of the incident.
 fn memory(measured: &Measured) -> Option<Term> {
-    let usual = measured.memory_bytes.usual()?;
-    let highest_before = largest(&measured.memory_bytes).max(usual.median);
-    let (event, largest) = measured.memory_bytes.largest()?;
+    let series = &measured.memory_bytes;
+    let usual = series.usual()?;
+    let newest = Usual::of(series.before.iter().rev().take(NEWEST_WINDOWS).copied())?;
     let noise = (usual.median * floor::MEMORY_SHARE).max(3.0 * usual.spread);
-    let grown = (largest - highest_before - noise) / usual.median.max(1.0);
-    let strength = crate::baseline::saturating(grown, 0.5);
+    let (event, largest) = series.largest()?;
+    let grown = (largest - usual.median.max(newest.median) - noise) / usual.median.max(1.0);
+    let strength = saturating(grown, 0.5);
     Some(Term { name: "memory grows", weight: MEMORY * strength, evidence: vec![event] })
-}
-
-fn largest(series: &Series) -> f64 {
-    series.before.iter().copied().fold(0.0, f64::max)
 }
 
 fn changed(changes: &[&ChangeEvidence], trouble: f64) -> Option<Term> {
