@@ -46,7 +46,7 @@ use self::record::Draft;
 use self::recovery::Recovery;
 use self::segment::Segments;
 use self::storage::{Folder, Storage};
-use self::writer::{Request, Writer};
+use self::writer::{Batch, Request, Writer};
 use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
@@ -165,11 +165,10 @@ impl EmbeddedLog {
             .map_err(|_| AppendError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().expect("only dropping the log takes it");
-        queue.try_send(Request { stream, expected, drafts, reply, permit }).map_err(|error| {
-            match error {
-                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => stopped(),
-            }
+        let request = Request { batch: Batch { stream, expected, drafts }, reply, permit };
+        queue.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }

@@ -25,14 +25,20 @@ const MAX_GROUP_BYTES: usize = 4 << 20;
 /// Streams whose last revision is kept at hand.
 const MAX_CACHED_STREAMS: usize = 16_384;
 
-/// What an append asks for.
-pub struct Request {
-    /// The stream.
+/// What is to be appended.
+pub struct Batch {
+    /// To which stream.
     pub stream: StreamId,
     /// What it must be at.
     pub expected: ExpectedRevision,
     /// The encoded events.
     pub drafts: Vec<Draft>,
+}
+
+/// An append that waits.
+pub struct Request {
+    /// What.
+    pub batch: Batch,
     /// Where the answer goes. Nobody may be listening any more; the append stands all the same.
     pub reply: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
     /// The request's share of the queue's bytes.
@@ -74,11 +80,28 @@ fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
 
 type Answer = Result<Vec<Appended>, AppendError>;
 
+/// What the thread keeps from group to group to do less; nothing depends on it.
+#[derive(Default)]
+struct Kept {
+    /// The last revision of some streams.
+    revisions: HashMap<StreamId, u64>,
+    /// The memory of the last frame.
+    buffer: Vec<u8>,
+}
+
 /// A record with its place.
 struct Placed {
     draft: Draft,
     stream: StreamId,
     at: Appended,
+}
+
+/// Where an id is.
+enum Place {
+    None,
+    Here(Appended),
+    /// In another stream.
+    Elsewhere,
 }
 
 /// What the requests of a group add to the index, before it knows.
@@ -93,16 +116,15 @@ struct Group {
 impl Writer {
     /// Writes until every sender is gone.
     pub fn run(mut self) {
-        let mut revisions = HashMap::new();
-        let mut buffer = Vec::new();
+        let mut kept = Kept::default();
         let mut poison: Option<String> = None;
         while let Some(first) = self.queue.blocking_recv() {
-            let (requests, replies) = self.take_group(first);
+            let (batches, replies) = self.take_group(first);
             if let Some(reason) = &poison {
                 refuse(replies, reason);
                 continue;
             }
-            match self.write(requests, &mut revisions, &mut buffer) {
+            match self.write(batches, &mut kept) {
                 Ok(answers) => {
                     for (reply, answer) in replies.into_iter().zip(answers) {
                         let _ = reply.send(answer);
@@ -123,44 +145,34 @@ impl Writer {
 
     /// `first` and what else is queued already, up to the limits of a group. Their share of the
     /// queue is free again once they are taken.
-    #[expect(clippy::type_complexity, reason = "the two halves of the requests, in step")]
-    fn take_group(
-        &mut self,
-        first: Request,
-    ) -> (Vec<(StreamId, ExpectedRevision, Vec<Draft>)>, Vec<oneshot::Sender<Answer>>) {
-        let (mut requests, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
+    fn take_group(&mut self, first: Request) -> (Vec<Batch>, Vec<oneshot::Sender<Answer>>) {
+        let (mut batches, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(first);
         while let Some(request) = next {
             bytes += request.permit.num_permits();
-            requests.push((request.stream, request.expected, request.drafts));
+            batches.push(request.batch);
             replies.push(request.reply);
-            let full = requests.len() >= MAX_GROUP_REQUESTS || bytes >= MAX_GROUP_BYTES;
+            let full = batches.len() >= MAX_GROUP_REQUESTS || bytes >= MAX_GROUP_BYTES;
             next = if full { None } else { self.queue.try_recv().ok() };
         }
-        (requests, replies)
+        (batches, replies)
     }
 
-    fn write(
-        &mut self,
-        requests: Vec<(StreamId, ExpectedRevision, Vec<Draft>)>,
-        revisions: &mut HashMap<StreamId, u64>,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Vec<Answer>, Failure> {
+    /// Answers in the order of the batches; whatever they say is durable.
+    fn write(&mut self, batches: Vec<Batch>, kept: &mut Kept) -> Result<Vec<Answer>, Failure> {
         let mut group = Group::default();
-        let answers = requests
+        let answers = batches
             .into_iter()
-            .map(|(stream, expected, drafts)| {
-                self.decide(&mut group, revisions, stream, expected, drafts)
-            })
+            .map(|batch| self.decide(&mut group, kept, batch))
             .collect::<Result<Vec<_>, _>>()?;
         if group.placed.is_empty() {
             return Ok(answers);
         }
-        self.store(&mut group, buffer)?;
-        if revisions.len() + group.revisions.len() > MAX_CACHED_STREAMS {
-            revisions.clear();
+        self.store(&mut group, &mut kept.buffer)?;
+        if kept.revisions.len() + group.revisions.len() > MAX_CACHED_STREAMS {
+            kept.revisions.clear();
         }
-        revisions.extend(group.revisions);
+        kept.revisions.extend(group.revisions);
         Ok(answers)
     }
 
@@ -169,28 +181,27 @@ impl Writer {
     fn decide(
         &self,
         group: &mut Group,
-        revisions: &HashMap<StreamId, u64>,
-        stream: StreamId,
-        expected: ExpectedRevision,
-        drafts: Vec<Draft>,
+        kept: &Kept,
+        Batch { stream, expected, drafts }: Batch,
     ) -> Result<Answer, Failure> {
         // Ids come first: a retry that succeeded unseen finds the stream moved by itself.
-        let mut known = Vec::new();
-        let mut first_known = None;
+        let mut places = Vec::new();
+        let mut known = None;
         for draft in &drafts {
-            let (place, elsewhere) = self.place_of(group, &stream, draft.id)?;
-            if place.is_some() || elsewhere {
-                first_known.get_or_insert(draft.id);
+            match self.place_of(group, &stream, draft.id)? {
+                Place::None => continue,
+                Place::Here(at) => places.push(at),
+                Place::Elsewhere => {}
             }
-            known.extend(place);
+            known.get_or_insert(draft.id);
         }
-        if known.len() == drafts.len() {
-            return Ok(Ok(known));
+        if places.len() == drafts.len() {
+            return Ok(Ok(places));
         }
-        if let Some(id) = first_known {
+        if let Some(id) = known {
             return Ok(Err(AppendError::PartlyKnown { id }));
         }
-        let actual = match group.revisions.get(&stream).or_else(|| revisions.get(&stream)) {
+        let actual = match group.revisions.get(&stream).or_else(|| kept.revisions.get(&stream)) {
             Some(revision) => Some(*revision),
             None => self.index.last_revision(stream.as_str())?,
         };
@@ -210,20 +221,18 @@ impl Writer {
         Ok(Ok(group.add(stream, actual, drafts, *self.head.borrow() + 1)))
     }
 
-    /// Where `id` is in `stream`, and whether it is in another stream.
-    fn place_of(
-        &self,
-        group: &Group,
-        stream: &StreamId,
-        id: EventId,
-    ) -> Result<(Option<Appended>, bool), Failure> {
-        if let Some(placed) = group.ids.get(&id).map(|index| &group.placed[*index]) {
-            let here = placed.stream == *stream;
-            return Ok((here.then_some(placed.at), !here));
-        }
-        let Some((position, revision)) = self.index.find(id)? else { return Ok((None, false)) };
-        let here = self.index.position(stream.as_str(), revision)? == Some(position);
-        Ok((here.then_some(Appended { id, revision, position }), !here))
+    /// Where `id` is, seen from `stream`.
+    fn place_of(&self, group: &Group, stream: &StreamId, id: EventId) -> Result<Place, Failure> {
+        let (here, at) = if let Some(index) = group.ids.get(&id) {
+            let placed = &group.placed[*index];
+            (placed.stream == *stream, placed.at)
+        } else if let Some((position, revision)) = self.index.find(id)? {
+            let here = self.index.position(stream.as_str(), revision)? == Some(position);
+            (here, Appended { id, revision, position })
+        } else {
+            return Ok(Place::None);
+        };
+        Ok(if here { Place::Here(at) } else { Place::Elsewhere })
     }
 
     /// One write, one sync, one index batch; then the group is history.
