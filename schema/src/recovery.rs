@@ -8,7 +8,7 @@ use events::log::{EventLog, ReadError};
 use crate::graph::{self, Checkpoint, Graph, OpenError, without_credentials};
 
 /// How long a store that was just closed may hold its lock.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no graph.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,12 @@ pub enum RecoverError {
     /// The log could not be compared with the graph.
     #[error("the graph could not be compared with the log")]
     Log(#[from] ReadError),
+    /// Another process, or another graph of this one, has the store open: it is not damaged.
+    #[error("the graph store {folder:?} is in use")]
+    InUse {
+        /// Where it is.
+        folder: PathBuf,
+    },
     /// The damaged store could not be moved out of the way.
     #[error("the damaged graph store {from:?} could not be renamed to {to:?}")]
     Rename {
@@ -41,6 +47,11 @@ pub async fn open_or_rebuild<L: EventLog + ?Sized>(
     url: &str,
     log: &L,
 ) -> Result<Graph, RecoverError> {
+    if let Some(folder) = path_of(url)
+        && !graph::released(&folder, CLOSE_TIMEOUT).await
+    {
+        return Err(RecoverError::InUse { folder });
+    }
     let error = match Graph::open(url).await {
         Ok(graph) => match foreign_to(&graph, log).await? {
             None => return Ok(graph),
@@ -66,7 +77,7 @@ pub async fn open_or_rebuild<L: EventLog + ?Sized>(
     let Some(path) = path_of(url).filter(|path| path.exists()) else {
         return Err(error.into());
     };
-    let aside = set_aside(&path).await?;
+    let aside = set_aside(&path)?;
     tracing::warn!(
         error = &error as &dyn std::error::Error,
         graph.url = url,
@@ -108,9 +119,8 @@ fn path_of(url: &str) -> Option<PathBuf> {
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
-/// Renames the store once nothing in this process holds it any more.
-async fn set_aside(path: &Path) -> Result<PathBuf, RecoverError> {
-    graph::released(path, CLOSE_TIMEOUT).await;
+/// Renames the store; nothing has it open.
+fn set_aside(path: &Path) -> Result<PathBuf, RecoverError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "graph".to_owned());
     let free = (1..).map(|n| path.with_file_name(format!("{name}.set-aside-{n}")));

@@ -1,0 +1,126 @@
+//! What a diagnosis may see.
+
+use events::EventData;
+use schema::Graph;
+use schema::reads::Span;
+use serde_json::json;
+
+use crate::history::{History, at};
+
+/// Windows of a minute around a slow cart, with all the ground truth that there is.
+fn slow_cart() -> History {
+    let mut h = History::default();
+    h.push(0, "dependency.observed", json!({"caller": "users", "callee": "gateway"}));
+    let mut first = None;
+    for second in (0..60).step_by(2) {
+        let slow = second >= 40;
+        h.calls(second, "gateway", "cart");
+        let snapshot = h.snapshot(second, "cart", if slow { 300.0 } else { 3.0 });
+        if slow && first.is_none() {
+            first = Some(snapshot);
+            h.push(second, "deployment.recorded", json!({"component": "cart", "version": "2"}));
+            h.push(
+                second,
+                "fault.injected",
+                json!({"fault": "f1", "kind": "slow_version",
+                "component": "cart"}),
+            );
+        }
+    }
+    let first = first.unwrap();
+    h.push(
+        46,
+        "anomaly.detected",
+        json!({"component": "cart", "window":
+        crate::history::window(40), "detector": "robust@1", "score": 9.0, "parts": [],
+        "evidence": [first]}),
+    );
+    h.opened(47, "i1", "cart", &[first]);
+    let truth = json!({"claim": "root_cause", "component": "cart"});
+    h.push(
+        50,
+        "label.assigned",
+        json!({"label": "l1", "incident": "i1", "claim": truth,
+        "by": "experiment", "confidence": 1.0, "fault": "f1"}),
+    );
+    h
+}
+
+#[tokio::test]
+async fn evidence_begins_with_the_first_unusual_window_and_spans_both_sides() {
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&slow_cart().0).await.unwrap();
+    let incident = "i1".parse().unwrap();
+    let span = Span { before_ms: 20_000, after_ms: 10_000 };
+    let evidence = graph.evidence_over(&incident, u64::MAX, span).await.unwrap().unwrap();
+    assert_eq!(evidence.noticed().as_str(), "cart");
+    assert_eq!(evidence.noticed_at(), at(40));
+    let starts: Vec<_> = evidence.snapshots().iter().map(|it| it.window.start).collect();
+    assert_eq!(starts, (20..50).step_by(2).map(at).collect::<Vec<_>>());
+    assert_eq!(evidence.edges().len(), starts.len());
+    assert_eq!(evidence.changes().len(), 1);
+    let calls: Vec<_> =
+        evidence.calls().iter().map(|c| (c.caller.as_str(), c.callee.as_str())).collect();
+    assert_eq!(calls, [("gateway", "cart"), ("users", "gateway")]);
+
+    let snapshot = &evidence.snapshots()[10];
+    assert_eq!(snapshot.latency.as_ref().map(|it| it.p95_ms.get()), Some(300.0));
+    assert_eq!((snapshot.requests, snapshot.errors), (Some(10), Some(1)));
+    assert_eq!(snapshot.up(), Some(true));
+}
+
+#[tokio::test]
+async fn evidence_is_what_was_known_at_the_position() {
+    let history = slow_cart().0;
+    let early = Graph::open("mem://").await.unwrap();
+    let opened = history
+        .iter()
+        .position(|it| matches!(it.event.data, EventData::IncidentOpened(_)))
+        .unwrap()
+        + 1;
+    early.apply(&history[..opened]).await.unwrap();
+    let late = Graph::open("mem://").await.unwrap();
+    late.apply(&history).await.unwrap();
+    let more = {
+        let mut more = History(history.clone());
+        more.snapshot(48, "cart", 500.0);
+        more.0.split_off(history.len())
+    };
+    late.apply(&more).await.unwrap();
+
+    let incident = "i1".parse().unwrap();
+    let then = early.evidence(&incident, opened as u64).await.unwrap().unwrap();
+    assert_eq!(late.evidence(&incident, opened as u64).await.unwrap(), Some(then.clone()));
+    assert_ne!(late.evidence(&incident, u64::MAX).await.unwrap(), Some(then));
+    assert_eq!(late.evidence(&incident, 3).await.unwrap(), None, "not yet opened");
+    assert_eq!(late.evidence(&"other".parse().unwrap(), u64::MAX).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn evidence_never_sees_ground_truth() {
+    let history = slow_cart().0;
+    let with_truth = Graph::open("mem://").await.unwrap();
+    with_truth.apply(&history).await.unwrap();
+    let blind: Vec<_> = history
+        .into_iter()
+        .filter(|it| {
+            !matches!(it.event.data, EventData::FaultInjected(_) | EventData::LabelAssigned(_))
+        })
+        .collect();
+    let without = Graph::open("mem://").await.unwrap();
+    without.apply(&blind).await.unwrap();
+    let incident = "i1".parse().unwrap();
+    let evidence = with_truth.evidence(&incident, u64::MAX).await.unwrap();
+    assert!(evidence.is_some());
+    assert_eq!(evidence, without.evidence(&incident, u64::MAX).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_end_of_an_incident_ends_its_evidence() {
+    let mut history = slow_cart();
+    history.push(50, "incident.resolved", json!({"incident": "i1", "by": "/test"}));
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&history.0).await.unwrap();
+    let evidence = graph.evidence(&"i1".parse().unwrap(), u64::MAX).await.unwrap().unwrap();
+    assert_eq!(evidence.snapshots().last().map(|it| it.window.start), Some(at(48)));
+}

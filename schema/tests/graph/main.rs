@@ -1,0 +1,10 @@
+//! The graph as a projection of the log, on the stores it runs on.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod evidence;
+mod follow;
+mod history;
+mod incremental;
+mod past;
+mod recovery;
+mod split;

@@ -1,0 +1,92 @@
+//! The past that a new incident is compared with.
+
+use diagnosis::similarity::PastIncident;
+use schema::Graph;
+use serde_json::json;
+
+use crate::history::History;
+
+fn root_cause(component: &str) -> serde_json::Value {
+    json!({"claim": "root_cause", "component": component})
+}
+
+fn two_incidents() -> History {
+    let mut h = History::default();
+    for (second, incident) in [(0, "i1"), (100, "i2")] {
+        let snapshot = h.snapshot(second, "cart", 300.0);
+        h.opened(second + 1, incident, "cart", &[snapshot]);
+        h.diagnosed(second + 2, incident, "cart", snapshot);
+    }
+    h
+}
+
+async fn past_of(history: &History, position: u64) -> Vec<PastIncident> {
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&history.0).await.unwrap();
+    graph.past_incidents(position, None).await.unwrap()
+}
+
+fn root_cause_of(past: &[PastIncident], incident: &str) -> Option<String> {
+    let found = past.iter().find(|it| it.incident.as_str() == incident).unwrap();
+    found.root_cause.as_ref().map(ToString::to_string)
+}
+
+#[tokio::test]
+async fn the_surest_label_counts_then_the_latest() {
+    let mut h = two_incidents();
+    h.labelled(200, "l1", "i1", root_cause("cart"), 0.9);
+    h.labelled(201, "l2", "i1", root_cause("orders"), 0.5);
+    h.labelled(202, "l3", "i2", root_cause("orders"), 0.7);
+    h.labelled(203, "l4", "i2", root_cause("database"), 0.7);
+    h.labelled(203, "l5", "i2", json!({"claim": "fault_kind", "fault_kind": "latency"}), 1.0);
+    let past = past_of(&h, u64::MAX).await;
+    assert_eq!(root_cause_of(&past, "i1").as_deref(), Some("cart"));
+    assert_eq!(root_cause_of(&past, "i2").as_deref(), Some("database"));
+    assert_eq!(past[0].fault_kind, None);
+    assert_eq!(past[1].fault_kind.as_ref().map(|it| it.as_str()), Some("latency"));
+}
+
+#[tokio::test]
+async fn a_label_counts_from_when_it_was_given_until_it_is_taken_back() {
+    let mut h = two_incidents();
+    h.labelled(200, "l1", "i1", root_cause("cart"), 0.9);
+    let given = h.0.len() as u64;
+    h.push(201, "label.retracted", json!({"label": "l1", "incident": "i1", "by": "ada"}));
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    let then = graph.past_incidents(given, None).await.unwrap();
+    assert_eq!(root_cause_of(&then, "i1").as_deref(), Some("cart"));
+    let before = graph.past_incidents(given - 1, None).await.unwrap();
+    assert_eq!(root_cause_of(&before, "i1"), None);
+    let after = graph.past_incidents(given + 1, None).await.unwrap();
+    assert_eq!(root_cause_of(&after, "i1"), None);
+}
+
+#[tokio::test]
+async fn the_incident_in_question_and_false_positives_are_left_out() {
+    let mut h = two_incidents();
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    let past = graph.past_incidents(u64::MAX, Some(&"i2".parse().unwrap())).await.unwrap();
+    assert_eq!(past.iter().map(|it| it.incident.as_str()).collect::<Vec<_>>(), ["i1"]);
+    h.labelled(200, "l1", "i1", json!({"claim": "false_positive"}), 0.9);
+    graph.apply(&h.0).await.unwrap();
+    let past = graph.past_incidents(u64::MAX, None).await.unwrap();
+    assert_eq!(past.iter().map(|it| it.incident.as_str()).collect::<Vec<_>>(), ["i2"]);
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_once_and_in_order() {
+    let mut h = two_incidents();
+    for (second, action) in [(210, "rolled back"), (205, "restarted cart"), (220, "rolled back")] {
+        h.push(
+            second,
+            "incident.mitigationapplied",
+            json!({"incident": "i1", "action": action,
+            "by": "ada"}),
+        );
+    }
+    h.push(230, "remediation.suggested", json!({"incident": "i1", "action": "only an idea"}));
+    let past = past_of(&h, u64::MAX).await;
+    assert_eq!(past[0].fixed_by, ["restarted cart", "rolled back"]);
+}
