@@ -48,6 +48,7 @@ impl Row {
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     rows: BTreeMap<RowId, Row>,
+    stored: BTreeSet<RowId>,
     changed: BTreeSet<RowId>,
     deployed: BTreeSet<(Timestamp, RowId)>,
     opened: BTreeSet<(Timestamp, RowId)>,
@@ -56,7 +57,13 @@ pub struct Rows {
 impl Rows {
     /// Takes a row as it is stored.
     pub fn load(&mut self, id: RowId, row: Row) {
+        self.stored.insert(id.clone());
         self.rows.insert(id, row);
+    }
+
+    /// Whether the row was loaded, and so exists in the store.
+    pub fn is_stored(&self, id: &RowId) -> bool {
+        self.stored.contains(id)
     }
 
     /// Takes a stored `change` row that may precede an incident of the batch.

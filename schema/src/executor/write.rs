@@ -58,9 +58,9 @@ impl Graph {
         let mut binds = Object::new();
         binds.insert("held", i64::try_from(held.position).unwrap_or(i64::MAX));
         binds.insert("behind", behind.row());
-        for (table, batch) in by_table(rows) {
-            statements.push(batch.statement(table));
-            binds.insert(table.name(), Value::Array(Array::from(batch.rows)));
+        for ((table, stored), batch) in batches(rows) {
+            statements.push(batch.statement(table, stored));
+            binds.insert(variable(table, stored), Value::Array(Array::from(batch.rows)));
         }
         if !refused.is_empty() {
             statements.push("INSERT INTO set_aside $set_aside RETURN NONE".to_owned());
@@ -125,24 +125,32 @@ impl Batch {
         self.rows.push(Value::Object(object));
     }
 
-    /// Rows are written whole: a stored row takes every column that any row of the batch has,
-    /// and loses those that its new form does not have.
-    fn statement(&self, table: Table) -> String {
+    /// Rows are written whole. A stored row takes every column that any row of the batch has, and
+    /// loses those that its new form does not have. New rows go the short way: the update of
+    /// duplicates is paid for by every row, whether it is one or not.
+    fn statement(&self, table: Table, stored: bool) -> String {
         let relation = if table.is_edge() { "RELATION " } else { "" };
-        let name = table.name();
+        let (name, rows) = (table.name(), variable(table, stored));
+        if !stored {
+            return format!("INSERT {relation}INTO {name} ${rows} RETURN NONE");
+        }
         let updates: Vec<String> =
             self.columns.iter().map(|column| format!("{column} = $input.{column}")).collect();
         format!(
-            "INSERT {relation}INTO {name} ${name} ON DUPLICATE KEY UPDATE {} RETURN NONE",
+            "INSERT {relation}INTO {name} ${rows} ON DUPLICATE KEY UPDATE {} RETURN NONE",
             updates.join(", ")
         )
     }
 }
 
-fn by_table(rows: &Rows) -> BTreeMap<Table, Batch> {
-    let mut tables: BTreeMap<Table, Batch> = BTreeMap::new();
+fn variable(table: Table, stored: bool) -> String {
+    format!("{}_{}", if stored { "stored" } else { "new" }, table.name())
+}
+
+fn batches(rows: &Rows) -> BTreeMap<(Table, bool), Batch> {
+    let mut batches: BTreeMap<(Table, bool), Batch> = BTreeMap::new();
     for (id, row) in rows.changed() {
-        tables.entry(id.table).or_default().push(id, row);
+        batches.entry((id.table, rows.is_stored(id))).or_default().push(id, row);
     }
-    tables
+    batches
 }
