@@ -96,6 +96,17 @@ impl FromStr for FaultChoice {
     }
 }
 
+impl Phase {
+    /// What the phase shows, in a few words.
+    pub fn title(&self) -> &'static str {
+        match self.name {
+            "x" => "X, a first fault",
+            "y" => "Y, the same kind elsewhere",
+            _ => "Random, any kind anywhere",
+        }
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.fault_kind, self.component)

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -102,8 +104,7 @@ async fn ready(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<Stri
     bail!("the shop ended before it was ready; see shop.log in the demo's folder")
 }
 
-/// An experiment in its run. Dropping it undoes its fault: the runner is told to stop when its
-/// standard input closes, and the shop ends what outlives its runner by the fault's own deadline.
+/// An experiment in its run. What outlives it is undone by the shop at the fault's deadline.
 #[derive(Debug)]
 pub struct Experiment {
     child: Child,
@@ -142,6 +143,15 @@ impl Experiment {
         match status.code() {
             Some(0 | 1) => Ok(()),
             _ => bail!("the experiment failed ({status}); see its log in the demo's folder"),
+        }
+    }
+
+    /// Tells it to undo its fault and to end, and waits for that.
+    pub async fn stop(mut self) {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            // A runner that is gone already has nothing to undo.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            let _ = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await;
         }
     }
 }
