@@ -1,2 +1,6 @@
 //! Integration, end-to-end and fault tests. They drive the real binaries over real sockets and
 //! poll for state; nothing depends on this crate.
+
+pub mod process;
+pub mod server;
+pub mod shop_history;
