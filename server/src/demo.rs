@@ -12,6 +12,7 @@ mod watch;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -81,12 +82,13 @@ struct Demo {
 
 /// Runs the demo until its end or until it is interrupted. Either way no fault is left active and
 /// no process of the shop alive.
-pub async fn run(args: DemoArgs) -> anyhow::Result<std::process::ExitCode> {
+pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let report = Report::new(args.json);
     let runner = shop::runner_binary()?;
-    let seed = args.seed.unwrap_or_else(|| Timestamp::now().as_millisecond().unsigned_abs() % 100_000);
+    let seed =
+        args.seed.unwrap_or_else(|| Timestamp::now().as_millisecond().unsigned_abs() % 100_000);
     let folder = new_folder(args.data.as_deref(), seed)?;
     report.say(format!("Faultline demo, seed {seed}, data in {}", folder.display()));
 
@@ -113,7 +115,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<std::process::ExitCode> {
     }
     server.stop().await.context("stopping the demo's server")?;
     Ok(match ended? {
-        None => std::process::ExitCode::SUCCESS,
+        None => ExitCode::SUCCESS,
         Some(_) => INTERRUPTED.into(),
     })
 }
@@ -133,9 +135,8 @@ impl Demo {
         drop(waiting);
         self.report.fact("shop", format!("running with its users, control {}", shop.control()));
         let learning = Duration::from_millis(self.args.window_ms) * BASELINE_WINDOWS;
-        let waiting = self
-            .report
-            .waiting(&format!("learning what is normal, {} s", learning.as_secs()));
+        let waiting =
+            self.report.waiting(&format!("learning what is normal, {} s", learning.as_secs()));
         sleep(learning).await;
         drop(waiting);
         self.report.say("");
@@ -209,7 +210,8 @@ impl Demo {
         {
             told.detected = true;
             let at = self.watch.recorded_at(event).await?;
-            let after = fault.injected_at.map_or(0.0, |injected| (at - injected).total_seconds());
+            let after =
+                fault.injected_at.map_or(0.0, |injected| at.duration_since(injected).as_secs_f64());
             self.report.fact("detected", format!("{}, after {after:.1} s", clock(at)));
             waiting.now("diagnosing while the fault acts".to_owned());
         }
@@ -229,9 +231,7 @@ impl Demo {
             let seen = self.watch.look(phase).await?;
             self.tell(&seen, since, told, waiting).await?;
             let settled = seen.fault(since).is_some_and(|fault| match seen.incident_of(fault) {
-                Some(incident) => {
-                    !seen.any_open() && incident.is_labelled_from(&fault.key)
-                }
+                Some(incident) => !seen.any_open() && incident.is_labelled_from(&fault.key),
                 None => ended.elapsed() > NOTICE_LIMIT && !seen.any_open(),
             });
             if settled || ended.elapsed() > SETTLE_LIMIT {

@@ -1,6 +1,7 @@
 //! The `faultline` binary.
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
@@ -8,13 +9,14 @@ use server::cli::{Cli, Command, ServeArgs};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Serve(args) => serve(&args),
-        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
-        Command::Schemas => print(&server::schemas()?),
-        Command::Sdl => print(&server::sdl()),
+        Command::Serve(args) => serve(&args)?,
+        Command::Demo(args) => return runtime()?.block_on(demo::run(args)),
+        Command::Schemas => print(&server::schemas()?)?,
+        Command::Sdl => print(&server::sdl())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {

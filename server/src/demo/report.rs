@@ -208,7 +208,11 @@ impl Report {
         let incident = similar.incident.as_ref().map_or("", |incident| &incident.key);
         self.fact(
             name,
-            format!("{rank}. {kind} on {component}  {:.2}  {}", similar.score, style(incident).dim()),
+            format!(
+                "{rank}. {kind} on {component}  {:.2}  {}",
+                similar.score,
+                style(incident).dim()
+            ),
         );
         for reason in similar.reasons.iter().take(TERMS_SHOWN) {
             self.fact("", format!("   {:+.2} {}", reason.contribution, reason.name));

@@ -201,7 +201,9 @@ impl Seen {
         labelled.or_else(|| {
             self.incidents
                 .iter()
-                .filter(|incident| incident.opened_at.is_some() && incident.opened_at > fault.injected_at)
+                .filter(|incident| {
+                    incident.opened_at.is_some() && incident.opened_at > fault.injected_at
+                })
                 .min_by_key(|incident| incident.opened_at)
         })
     }
