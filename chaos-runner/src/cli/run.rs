@@ -86,9 +86,8 @@ pub(super) async fn run_all(
     journals: &Journals,
     progress: &mut Progress,
 ) -> anyhow::Result<Finished> {
-    let bar = progress.bar();
-    let interrupts = Interrupts::listen(move |name| {
-        bar.suspend(|| tracing::warn!("{name} again: still undoing, which is not skipped"));
+    let interrupts = Interrupts::listen(|name| {
+        tracing::warn!("{name} again: still undoing, which is not skipped");
     })?;
     let mut finished = Finished { runs: Vec::new(), exit: Exit::Held };
     let host = Host::open(target, progress, &interrupts).await;

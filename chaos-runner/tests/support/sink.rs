@@ -1,4 +1,6 @@
-//! A server that takes events and can be told how to answer.
+//! A server that takes events and can be told how to answer. Not every test uses all of it.
+
+#![allow(dead_code)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -55,8 +57,7 @@ impl Sink {
         self.collected.lock().unwrap().script.extend(replies);
     }
 
-    /// The accepted events of this type prefix, such as `io.faultline.fault.`.
-    #[allow(dead_code)]
+    /// The accepted events.
     pub fn events(&self) -> Vec<Event> {
         self.collected.lock().unwrap().events.clone()
     }

@@ -1,0 +1,266 @@
+//! Runs on a real shop: the binary, its processes, real sockets.
+
+#[path = "support/sink.rs"]
+mod sink;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use chaos_runner::shop::control::ControlClient;
+use events::EventData;
+use events::catalogue::experiment::{ClearedBy, ExperimentOutcome, SteadyStatePhase};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use sink::Sink;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_chaos-runner");
+
+/// Longest wait for anything; only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+const SLOW_PAYMENTS: &str = r#"
+title: Slow payments
+description: Payments take their time.
+tags: [test]
+extensions:
+  - {name: faultline, span_ms: 1500}
+steady-state-hypothesis:
+  title: Payments are quick
+  probes:
+    - name: p95 of payments
+      type: probe
+      tolerance: [0, 300]
+      provider: {type: faultline, signal: p95_ms, component: payments}
+method:
+  - name: delay payments
+    type: action
+    provider:
+      type: faultline
+      fault: latency
+      component: payments
+      arguments: {delay_ms: 400}
+      duration_ms: DURATION
+rollbacks:
+  - name: undo it, which is done by then
+    type: action
+    provider: {type: faultline, clear: delay payments}
+"#;
+
+/// A program under test: JSON lines on standard output, and nothing left behind.
+struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    _stdin: ChildStdin,
+}
+
+impl Program {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).arg("--json").current_dir(folder).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdin = child.stdin.take().unwrap();
+        Self { child, lines, _stdin: stdin }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// The next line that `wanted` accepts.
+    async fn line(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let wait = async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                if wanted(&line) {
+                    return line;
+                }
+            }
+            panic!("the program ended without the expected line");
+        };
+        timeout(PATIENCE, wait).await.expect("the expected line in time")
+    }
+
+    async fn event(&mut self, name: &str) -> Value {
+        self.line(|line| line["event"] == name).await
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+    }
+
+    async fn end(mut self) -> ExitStatus {
+        let wait = async {
+            // Reading on keeps the pipe from filling up.
+            while self.lines.next_line().await.unwrap().is_some() {}
+            self.child.wait().await.unwrap()
+        };
+        timeout(PATIENCE, wait).await.expect("the program ends")
+    }
+}
+
+/// Processes whose command line says that they belong to the supervisor `pid`.
+fn processes_of(pid: u32) -> Vec<String> {
+    let wanted = format!("--parent\0{pid}\0");
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok())
+        .filter(|command| command.contains(&wanted))
+        .collect()
+}
+
+fn experiment(folder: &Path, duration_ms: u64) -> PathBuf {
+    let path = folder.join("slow.yaml");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let text = SLOW_PAYMENTS.replace("DURATION", &duration_ms.to_string());
+    file.write_all(text.as_bytes()).unwrap();
+    path
+}
+
+/// What the sink got of a run, without the telemetry of the shop, in the order of arrival.
+fn story(sink: &Sink) -> Vec<EventData> {
+    let events = sink.events().into_iter();
+    events
+        .filter(|event| event.source.as_str() == "/chaos-runner")
+        .map(|event| event.data)
+        .collect()
+}
+
+fn cleared(story: &[EventData]) -> Vec<(ClearedBy, bool)> {
+    story
+        .iter()
+        .filter_map(|data| match data {
+            EventData::FaultCleared(cleared) => Some((cleared.cleared_by, cleared.verified)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_run_tells_its_story_once_and_in_order_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::start().await;
+    let file = experiment(folder.path(), 4_000);
+    let arguments = ["run", file.to_str().unwrap(), "--server", &sink.url, "--window", "500ms"];
+    let program = Program::start(folder.path(), &arguments);
+    let pid = program.pid();
+    let status = program.end().await;
+    assert_eq!(status.code(), Some(1), "the steady state deviated");
+    assert_eq!(processes_of(pid), Vec::<String>::new());
+
+    let story = story(&sink);
+    let measured = |data: &EventData, phase, held| matches!(data, EventData::SteadyStateMeasured(it) if it.phase == phase && it.held == held);
+    let [planned, started, before, injected, during, cleared_event, after, finished] =
+        story.as_slice()
+    else {
+        panic!("{story:#?}")
+    };
+    let EventData::ExperimentPlanned(planned) = planned else { panic!("{planned:?}") };
+    assert!(planned.experiment.as_str().starts_with("slow-payments-"));
+    assert!(matches!(started, EventData::ExperimentStarted(_)));
+    assert!(measured(before, SteadyStatePhase::Before, true), "{before:?}");
+    let EventData::FaultInjected(injected) = injected else { panic!("{injected:?}") };
+    assert_eq!((injected.kind.as_str(), injected.component.as_str()), ("latency", "payments"));
+    assert_eq!(injected.experiment.as_ref(), Some(&planned.experiment));
+    assert!(measured(during, SteadyStatePhase::During, false), "{during:?}");
+    assert_eq!(cleared(std::slice::from_ref(cleared_event)), [(ClearedBy::Rollback, true)]);
+    assert!(measured(after, SteadyStatePhase::After, true), "{after:?}");
+    let EventData::ExperimentFinished(finished) = finished else { panic!("{finished:?}") };
+    assert_eq!(finished.outcome, ExperimentOutcome::Deviated);
+
+    let events = sink.events();
+    let correlated = events.iter().filter(|event| {
+        event.correlation_id.as_ref().is_some_and(|id| id.as_str() == planned.experiment.as_str())
+    });
+    assert_eq!(correlated.count(), 8);
+    assert!(
+        events.iter().any(|event| matches!(event.data, EventData::MetricSnapshotRecorded(_))),
+        "the telemetry of the shop arrives too"
+    );
+    let journal = std::fs::read(folder.path().join("journal.json")).unwrap();
+    let journal: Value = serde_json::from_slice(&journal).unwrap();
+    assert_eq!((&journal["status"], &journal["deviated"]), (&"completed".into(), &true.into()));
+    assert_eq!(journal["run"].as_array().unwrap().len(), 1);
+    assert_eq!(journal["rollbacks"][0]["status"], "succeeded");
+    assert_eq!(journal["steady_states"]["during"][0]["steady_state_met"], false);
+}
+
+#[tokio::test]
+async fn an_interrupt_in_mid_fault_undoes_it_and_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::start().await;
+    let file = experiment(folder.path(), 300_000);
+    let arguments = ["run", file.to_str().unwrap(), "--server", &sink.url, "--window", "500ms"];
+    let mut program = Program::start(folder.path(), &arguments);
+    let pid = program.pid();
+    program.event("fault_injected").await;
+    assert_eq!(processes_of(pid).len(), 7);
+    program.signal(Signal::SIGINT);
+    // An impatient second and third one skip nothing.
+    program.signal(Signal::SIGINT);
+    program.signal(Signal::SIGTERM);
+    let status = program.end().await;
+    assert!(matches!(status.code(), Some(130 | 143)), "{status}");
+    assert_eq!(processes_of(pid), Vec::<String>::new());
+    let story = story(&sink);
+    assert_eq!(cleared(&story), [(ClearedBy::Interrupt, true)]);
+    let Some(EventData::ExperimentFinished(finished)) = story.last() else { panic!("{story:?}") };
+    assert_eq!(finished.outcome, ExperimentOutcome::Aborted);
+    let journal = std::fs::read(folder.path().join("journal.json")).unwrap();
+    let journal: Value = serde_json::from_slice(&journal).unwrap();
+    assert_eq!(journal["status"], "interrupted");
+}
+
+#[tokio::test]
+async fn a_run_on_a_shop_of_others_undoes_its_fault_and_leaves_the_shop() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop_arguments = ["shop", "--until-stdin-closes", "--window", "500ms"];
+    let mut shop = Program::start(folder.path(), &shop_arguments);
+    let ready = shop.line(|line| line["ready"] == true).await;
+    let control = ready["control"].as_str().unwrap();
+    let client = ControlClient::new(control);
+
+    let file = experiment(folder.path(), 300_000);
+    let mut run =
+        Program::start(folder.path(), &["run", file.to_str().unwrap(), "--shop", control]);
+    run.event("fault_injected").await;
+    assert_eq!(client.faults().await.unwrap().len(), 1);
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.end().await.code(), Some(143));
+    assert_eq!(client.faults().await.unwrap(), []);
+    assert_eq!(client.status().await.unwrap().components.len(), 7, "the shop goes on");
+
+    let pid = shop.pid();
+    drop(shop._stdin);
+    let status = timeout(PATIENCE, shop.child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(processes_of(pid), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_steady_state_that_does_not_hold_keeps_the_fault_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::start().await;
+    let file = folder.path().join("never.yaml");
+    let text = SLOW_PAYMENTS
+        .replace("DURATION", "1000")
+        .replace("[0, 300]", "[0, 0.001]")
+        .replace("span_ms: 1500", "span_ms: 1500, warm_up_ms: 0");
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["run", file.to_str().unwrap(), "--server", &sink.url, "--window", "500ms"];
+    let status = Program::start(folder.path(), &arguments).end().await;
+    assert_eq!(status.code(), Some(3));
+    let story = story(&sink);
+    assert!(!story.iter().any(|data| matches!(data, EventData::FaultInjected(_))), "{story:?}");
+    let Some(EventData::ExperimentFinished(finished)) = story.last() else { panic!("{story:?}") };
+    assert_eq!(finished.outcome, ExperimentOutcome::Failed);
+    let reason = finished.reason.as_ref().unwrap().as_str();
+    assert!(reason.starts_with("the steady state did not hold before the method"), "{reason}");
+}
