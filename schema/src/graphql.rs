@@ -1,0 +1,127 @@
+//! GraphQL over the graph: what is failing, why, when it was seen before, what fixed it.
+//!
+//! Types wrap the rows of [`crate::rows`]; whatever hangs on a row is loaded in batches
+//! ([`load`]), so that a page costs a fixed number of statements. Mutations append events and
+//! change nothing else. Every request passes the [`guard`], which holds the limits and gives
+//! errors their codes:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | `invalid_input` | an argument no request can succeed with; `field` names it |
+//! | `not_found` | an argument names something unknown; `field` names it |
+//! | `incident_exists`, `incident_over`, `label_retracted`, `event_id_taken` | the state of things forbids it; `field` names the argument |
+//! | `not_projected_yet` | `waitFor` was not reached in time; ask again |
+//! | `overloaded` | the log takes nothing at the moment; ask again |
+//! | `query_syntax`, `query_invalid` | the query text is wrong |
+//! | `query_too_long`, `query_too_deep`, `query_too_complex`, `query_timeout` | a limit of [`Limits`] |
+//! | `internal` | not the caller's fault |
+
+mod batch;
+mod component;
+mod described;
+mod diagnosis;
+mod error;
+mod event;
+mod experiment;
+mod guard;
+mod id;
+mod incident;
+mod knowledge;
+mod label;
+mod list;
+mod load;
+mod mutation;
+mod page;
+mod provenance;
+mod query;
+mod read;
+mod scalar;
+mod similar;
+mod timeline;
+mod vocabulary;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder};
+use events::Timestamp;
+use events::log::EventLog;
+use tokio::sync::watch;
+
+use crate::Graph;
+pub use guard::Limits;
+use guard::{Guarding, MAX_DIRECTIVES};
+use mutation::Mutation;
+use query::Query;
+
+/// The executable schema.
+pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
+
+/// What answers are made of.
+#[derive(Clone)]
+pub struct Base {
+    graph: Graph,
+    log: Arc<dyn EventLog>,
+    projected: watch::Receiver<u64>,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    limits: Limits,
+    statements: Arc<AtomicU64>,
+}
+
+impl Base {
+    /// Answers from `graph`, whose projection publishes its position on `projected`; mutations
+    /// append to `log`, dated by `now`.
+    pub fn new(
+        graph: Graph,
+        log: Arc<dyn EventLog>,
+        projected: watch::Receiver<u64>,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        limits: Limits,
+    ) -> Self {
+        let statements = Arc::new(AtomicU64::new(0));
+        Self { graph, log, projected, now: Arc::new(now), limits, statements }
+    }
+
+    /// How many statements answers have put to the graph so far.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    fn count_statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn projected(&self) -> u64 {
+        *self.projected.borrow()
+    }
+
+    /// Waits until the graph contains `position`; false when that takes longer than
+    /// [`Limits::wait`] or the projection has ended.
+    async fn projected_to(&self, position: u64) -> bool {
+        let mut projected = self.projected.clone();
+        let reached = projected.wait_for(|at| *at >= position);
+        matches!(tokio::time::timeout(self.limits.wait, reached).await, Ok(Ok(_)))
+    }
+}
+
+/// The schema over `base`, ready to execute.
+pub fn schema(base: Base) -> FaultlineSchema {
+    let limits = base.limits;
+    builder()
+        .data(base)
+        .limit_depth(limits.depth)
+        .limit_complexity(limits.complexity)
+        .limit_directives(MAX_DIRECTIVES)
+        .extension(Guarding)
+        .finish()
+}
+
+/// The schema definition, which is the contract with clients.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new().prefer_single_line_descriptions();
+    builder().finish().sdl_with_options(options)
+}
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation, EmptySubscription)
+}

@@ -1,0 +1,133 @@
+//! Batching within one request: siblings that ask for the same kind of thing share a statement.
+//!
+//! The executor polls all sibling resolvers before any of them runs a second time, so the
+//! first that asks yields once and then finds the keys of the others beside its own. No timer
+//! is involved: a batch costs one turn of the scheduler, not a fixed delay.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+
+use super::error::{ApiError, ApiResult};
+
+type Found<K, V> = Arc<HashMap<K, V>>;
+type Pending<K, V> = Shared<BoxFuture<'static, ApiResult<Found<K, V>>>>;
+type Fetch<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, ApiResult<HashMap<K, V>>> + Send + Sync;
+
+struct State<K, V> {
+    /// Asked for since the last batch left.
+    wanted: HashSet<K>,
+    /// The batch that `wanted` will leave with.
+    open: Option<Pending<K, V>>,
+    /// What this request knows already; `None` for what does not exist.
+    known: HashMap<K, Option<V>>,
+}
+
+/// Loads values by key, those asked for together in one fetch and each only once a request.
+pub struct Batch<K, V> {
+    state: Arc<Mutex<State<K, V>>>,
+    fetch: Arc<Fetch<K, V>>,
+}
+
+impl<K, V> Batch<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// `fetch` answers the keys that exist; the others count as absent.
+    pub fn new<F>(fetch: F) -> Self
+    where
+        F: Fn(Vec<K>) -> BoxFuture<'static, ApiResult<HashMap<K, V>>> + Send + Sync + 'static,
+    {
+        let state = State { wanted: HashSet::new(), open: None, known: HashMap::new() };
+        Self { state: Arc::new(Mutex::new(state)), fetch: Arc::new(fetch) }
+    }
+
+    /// The value of `key`, or `None` where there is none.
+    pub async fn load(&self, key: K) -> ApiResult<Option<V>> {
+        let pending = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = state.known.get(&key) {
+                return Ok(known.clone());
+            }
+            state.wanted.insert(key.clone());
+            state.open.get_or_insert_with(|| self.next_batch()).clone()
+        };
+        Ok(pending.await?.get(&key).cloned())
+    }
+
+    /// Forgets what was loaded, for what was just changed.
+    pub fn forget(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).known.clear();
+    }
+
+    fn next_batch(&self) -> Pending<K, V> {
+        let (state, fetch) = (self.state.clone(), self.fetch.clone());
+        async move {
+            tokio::task::yield_now().await;
+            let keys: Vec<K> = {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.open = None;
+                state.wanted.drain().collect()
+            };
+            let found = fetch(keys.clone()).await?;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            for key in keys {
+                let value = found.get(&key).cloned();
+                state.known.insert(key, value);
+            }
+            Ok::<_, ApiError>(Arc::new(found))
+        }
+        .boxed()
+        .shared()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::join_all;
+
+    fn doubling(batches: Arc<Mutex<Vec<usize>>>) -> Batch<u32, u32> {
+        Batch::new(move |keys: Vec<u32>| {
+            batches.lock().unwrap().push(keys.len());
+            async move {
+                tokio::task::yield_now().await;
+                Ok(keys.into_iter().filter(|key| *key < 100).map(|key| (key, key * 2)).collect())
+            }
+            .boxed()
+        })
+    }
+
+    #[tokio::test]
+    async fn siblings_share_one_fetch() {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let batch = doubling(batches.clone());
+        let answers = join_all((0..80).map(|key| batch.load(key % 40))).await;
+        assert_eq!(answers[41].as_ref().unwrap(), &Some(2));
+        assert_eq!(*batches.lock().unwrap(), [40]);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_not_fetched_again_until_forgotten() {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let batch = doubling(batches.clone());
+        assert_eq!(batch.load(100).await.unwrap(), None);
+        assert_eq!(batch.load(100).await.unwrap(), None);
+        assert_eq!(*batches.lock().unwrap(), [1]);
+        batch.forget();
+        assert_eq!(batch.load(3).await.unwrap(), Some(6));
+        assert_eq!(*batches.lock().unwrap(), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_fetch_fails_all_who_wait() {
+        let batch: Batch<u32, u32> =
+            Batch::new(|_| async { Err(ApiError::invalid("x", "no")) }.boxed());
+        let answers = join_all([batch.load(1), batch.load(2)]).await;
+        assert!(answers.iter().all(Result::is_err));
+    }
+}

@@ -1,0 +1,114 @@
+//! Events as the log has them: where every answer comes from.
+
+use async_graphql::{Context, ID, Json, Object, SimpleObject};
+use events::{EventId, RecordedEvent};
+use serde::Deserialize;
+
+use super::Base;
+use super::error::{ApiError, ApiResult};
+use super::scalar::{DateTime, Position};
+
+/// A recorded event, which never changes.
+pub struct Event(pub RecordedEvent);
+
+#[Object]
+impl Event {
+    /// Its id.
+    async fn id(&self) -> ID {
+        self.0.event.id.into()
+    }
+
+    /// The CloudEvents type, such as `io.faultline.incident.opened.v1`.
+    async fn event_type(&self) -> &str {
+        self.0.event.data.event_type()
+    }
+
+    /// Who made it, a URI reference such as `/chaos-runner`.
+    async fn source(&self) -> &str {
+        self.0.event.source.as_str()
+    }
+
+    /// When it happened.
+    async fn time(&self) -> DateTime {
+        DateTime(self.0.event.time)
+    }
+
+    /// When the log recorded it.
+    async fn recorded_at(&self) -> DateTime {
+        DateTime(self.0.recorded_at)
+    }
+
+    /// The stream it is in: the history of what it is about.
+    async fn stream(&self) -> &str {
+        self.0.stream.as_str()
+    }
+
+    /// Its number in the stream, from 0 without a gap.
+    async fn revision(&self) -> Position {
+        Position(self.0.revision)
+    }
+
+    /// Where it stands in the log.
+    async fn position(&self) -> Position {
+        Position(self.0.position)
+    }
+
+    /// The business transaction it belongs to: a run of an experiment, an incident.
+    async fn correlation_id(&self) -> Option<&str> {
+        self.0.event.correlation_id.as_ref().map(|id| id.as_str())
+    }
+
+    /// The id of the event that caused it.
+    async fn causation_id(&self) -> Option<ID> {
+        self.0.event.causation_id.map(Into::into)
+    }
+
+    /// The event that caused it; null for what came from outside.
+    async fn cause(&self, ctx: &Context<'_>) -> ApiResult<Option<Event>> {
+        match self.0.event.causation_id {
+            Some(id) => event(ctx, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The whole event as a CloudEvents 1.0 JSON object, with `recordedtime`, `stream`,
+    /// `revision` and `position`.
+    async fn cloud_event(&self) -> Json<serde_json::Value> {
+        Json(self.0.to_cloud_event())
+    }
+}
+
+/// The event with this id.
+pub async fn event(ctx: &Context<'_>, id: EventId) -> ApiResult<Option<Event>> {
+    let log = &ctx.data_unchecked::<Base>().log;
+    Ok(log.find(id).await.map_err(ApiError::internal)?.map(Event))
+}
+
+/// An event that could not be projected. It is in the log, and the graph does without it.
+#[derive(Clone, SimpleObject, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub struct SetAsideEvent {
+    /// The event's id; `event(id)` shows it whole.
+    #[graphql(name = "event")]
+    pub id: ID,
+    /// Where it stands in the log.
+    #[serde(with = "position")]
+    pub position: Position,
+    /// The CloudEvents type.
+    pub event_type: String,
+    /// The stream it is in.
+    pub stream: String,
+    /// The stable name of what is wrong.
+    pub code: String,
+    /// What is wrong, in words.
+    pub error: String,
+}
+
+mod position {
+    use super::Position;
+    use serde::{Deserialize, Deserializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Position, D::Error> {
+        u64::deserialize(from).map(Position)
+    }
+}

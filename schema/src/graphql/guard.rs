@@ -1,0 +1,174 @@
+//! What stands around every request: its limits (QU-3), what it loads together, and the codes
+//! of its errors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery,
+    NextPrepareRequest, NextRequest, NextValidation,
+};
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Variables};
+use async_graphql::async_trait::async_trait;
+
+use super::Base;
+use super::error::ApiError;
+use super::load::Loaders;
+
+/// What one request may cost. Past a limit the answer is an error with a code, and nothing of
+/// the request was carried out, except for [`Self::timeout`]: a mutation that ran into it may
+/// have been recorded, and its `eventId` finds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Fields below each other; the introspection of explorers needs about 15. Default 20.
+    pub depth: usize,
+    /// Fields in all, those of a list counted as often as the list may be long. Default 20,000.
+    pub complexity: usize,
+    /// Length of the query text, variables not counted. Default 64 KiB.
+    pub query_bytes: usize,
+    /// From receipt to answer. Default 10 s.
+    pub timeout: Duration,
+    /// How long `waitFor` and a mutation's own read wait for the projection. Default 5 s.
+    pub wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 20,
+            complexity: 20_000,
+            query_bytes: 64 * 1024,
+            timeout: Duration::from_secs(10),
+            wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Most directives on one field: the schema knows two, `@skip` and `@include`.
+pub const MAX_DIRECTIVES: usize = 4;
+
+/// Puts a [`Guard`] around each request.
+pub struct Guarding;
+
+impl ExtensionFactory for Guarding {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Guard)
+    }
+}
+
+struct Guard;
+
+#[async_trait]
+impl Extension for Guard {
+    async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
+        let limit = ctx.data_unchecked::<Base>().limits.timeout;
+        let mut response = match tokio::time::timeout(limit, next.run(ctx)).await {
+            Ok(response) => response,
+            Err(_) => Response::from_errors(vec![coded(
+                ServerError::new(format!("no answer within {} ms", limit.as_millis()), None),
+                "query_timeout",
+            )]),
+        };
+        for error in &mut response.errors {
+            describe(error);
+        }
+        response
+    }
+
+    async fn prepare_request(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        request: Request,
+        next: NextPrepareRequest<'_>,
+    ) -> ServerResult<Request> {
+        let base = ctx.data_unchecked::<Base>();
+        let (got, most) = (request.query.len(), base.limits.query_bytes);
+        if got > most {
+            let message = format!("a query takes at most {most} bytes, got {got}");
+            return Err(coded(ServerError::new(message, None), "query_too_long"));
+        }
+        next.run(ctx, request.data(Loaders::new(base))).await
+    }
+
+    async fn parse_query(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        query: &str,
+        variables: &Variables,
+        next: NextParseQuery<'_>,
+    ) -> ServerResult<ExecutableDocument> {
+        next.run(ctx, query, variables).await.map_err(|error| {
+            let code = if error.message.starts_with("The recursion depth") {
+                "query_too_deep"
+            } else {
+                "query_syntax"
+            };
+            coded(error, code)
+        })
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let limits = ctx.data_unchecked::<Base>().limits;
+        next.run(ctx).await.map_err(|errors| {
+            errors.into_iter().map(|error| invalid_query(error, limits)).collect()
+        })
+    }
+
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        next.run(ctx, operation_name).await
+    }
+}
+
+/// The library has no typed errors for its limits; the texts are its only two constants.
+fn invalid_query(mut error: ServerError, limits: Limits) -> ServerError {
+    match error.message.as_str() {
+        "Query is too complex." => {
+            error.message = format!(
+                "the query may return more than {} fields; ask for less, or for shorter lists \
+                 with `first`",
+                limits.complexity
+            );
+            coded(error, "query_too_complex")
+        }
+        "Query is nested too deep." => {
+            error.message = format!("a query takes at most {} nested fields", limits.depth);
+            coded(error, "query_too_deep")
+        }
+        _ => coded(error, "query_invalid"),
+    }
+}
+
+fn coded(mut error: ServerError, code: &str) -> ServerError {
+    error.extensions.get_or_insert_default().set("code", code);
+    error
+}
+
+/// Writes an [`ApiError`]'s code and field beside its message. Every other error that reaches
+/// this place without a code is an argument that could not be read.
+fn describe(error: &mut ServerError) {
+    let api = error.source::<ApiError>().cloned();
+    let extensions = error.extensions.get_or_insert_default();
+    match api {
+        Some(api) => {
+            if let ApiError::Internal(cause) = &api {
+                tracing::error!(error = &**cause as &dyn std::error::Error, "a GraphQL field failed");
+            }
+            extensions.set("code", api.code());
+            if let Some(field) = api.field() {
+                extensions.set("field", field);
+            }
+        }
+        None if extensions.get("code").is_none() => extensions.set("code", "invalid_input"),
+        None => {}
+    }
+}

@@ -1,0 +1,283 @@
+//! What one request loads, each kind of thing in as few statements as the depth of the query
+//! allows. A page of incidents costs a fixed number of statements, however long it is.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::Context;
+use diagnosis::similarity::PastIncident;
+use events::{
+    ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId, RunbookId,
+};
+use futures::FutureExt;
+use futures::future::try_join_all;
+
+use super::Base;
+use super::batch::Batch;
+use super::component::Component;
+use super::diagnosis::Diagnosis;
+use super::error::{ApiError, ApiResult};
+use super::experiment::{Experiment, Fault};
+use super::incident::Incident;
+use super::knowledge::{Change, Runbook};
+use super::label::Label;
+use super::read::{Link, Rows, grouped, nodes, records, texts};
+use crate::rows;
+
+type Links<K, A, B> = Batch<K, Rows<Link<A, B>>>;
+
+macro_rules! loaders {
+    (
+        nodes { $($node:ident: $key:ty => $row:ident in $table:literal;)* }
+        groups {
+            $($group:ident: $owner:ty => $edge:ty, by $by:expr, $bind:expr, $statement:literal;)*
+        }
+    ) => {
+        /// The loaders of one request.
+        pub struct Loaders {
+            past: Batch<(), Arc<[PastIncident]>>,
+            $($node: Batch<$key, Arc<rows::$row>>,)*
+            $($group: Batch<$owner, Rows<$edge>>,)*
+        }
+
+        impl Loaders {
+            /// Loaders that know nothing yet.
+            pub fn new(base: &Base) -> Self {
+                Self {
+                    past: past(base),
+                    $($node: nodes(base, $table, |row: &rows::$row| row.id.clone()),)*
+                    $($group: grouped(base, $statement, $bind, $by),)*
+                }
+            }
+
+            /// Forgets everything, because something changed.
+            pub fn forget(&self) {
+                self.past.forget();
+                $(self.$node.forget();)*
+                $(self.$group.forget();)*
+            }
+        }
+    };
+}
+
+loaders! {
+    nodes {
+        components: ComponentName => Component in "component";
+        incidents: IncidentId => Incident in "incident";
+        experiments: ExperimentId => Experiment in "experiment";
+        faults: FaultId => Fault in "fault";
+        labels: LabelId => Label in "label";
+        diagnoses: DiagnosisId => Diagnosis in "diagnosis";
+        runbooks: RunbookId => Runbook in "runbook";
+        changes: EventId => ChangeRow in "change";
+    }
+    groups {
+        calls_of: ComponentName => rows::Calls, by |row| row.from.clone(),
+            |keys| records("component", keys),
+            "array::flatten((SELECT VALUE ->(SELECT * FROM calls WHERE until = NONE) FROM $keys))";
+        calls_to: ComponentName => rows::Calls, by |row| row.to.clone(),
+            |keys| records("component", keys),
+            "array::flatten((SELECT VALUE <-(SELECT * FROM calls WHERE until = NONE) FROM $keys))";
+        affects: IncidentId => rows::Affects, by |row| row.from.clone(),
+            |keys| records("incident", keys),
+            "array::flatten((SELECT VALUE ->(SELECT * FROM affects WHERE until = NONE) FROM $keys))";
+        affected: ComponentName => Link<IncidentId, ComponentName>, by |row| row.to.clone(),
+            |keys| records("component", keys),
+            "array::flatten((SELECT VALUE <-(SELECT in, out FROM affects WHERE until = NONE) FROM $keys))";
+        injected: ComponentName => Link<FaultId, ComponentName>, by |row| row.to.clone(),
+            |keys| records("component", keys),
+            "array::flatten((SELECT VALUE <-(SELECT in, out FROM injected_into WHERE until = NONE) FROM $keys))";
+        parts: ExperimentId => Link<FaultId, ExperimentId>, by |row| row.to.clone(),
+            |keys| records("experiment", keys),
+            "array::flatten((SELECT VALUE <-(SELECT in, out FROM part_of WHERE until = NONE) FROM $keys))";
+        triggered: FaultId => Link<FaultId, IncidentId>, by |row| row.from.clone(),
+            |keys| records("fault", keys),
+            "array::flatten((SELECT VALUE ->(SELECT in, out FROM triggered WHERE until = NONE) FROM $keys))";
+        causes: IncidentId => Link<FaultId, IncidentId>, by |row| row.to.clone(),
+            |keys| records("incident", keys),
+            "array::flatten((SELECT VALUE <-(SELECT in, out FROM triggered WHERE until = NONE) FROM $keys))";
+        preceded: IncidentId => rows::Preceded, by |row| row.to.clone(),
+            |keys| records("incident", keys),
+            "array::flatten((SELECT VALUE <-(SELECT * FROM preceded WHERE until = NONE) FROM $keys))";
+        suspects: DiagnosisId => rows::Suspects, by |row| row.from.clone(),
+            |keys| records("diagnosis", keys),
+            "array::flatten((SELECT VALUE ->(SELECT * FROM suspects WHERE until = NONE) FROM $keys))";
+        resembles: IncidentId => rows::Resembles, by |row| row.from.clone(),
+            |keys| records("incident", keys),
+            "array::flatten((SELECT VALUE ->(SELECT * FROM resembles WHERE until = NONE) FROM $keys))";
+        labels_of: IncidentId => rows::Label, by |row| row.incident.clone(), texts,
+            "SELECT * FROM label WHERE incident IN $keys";
+        diagnoses_of: IncidentId => rows::Diagnosis,
+            by |row| row.incident.clone().expect("the statement selects by it"), texts,
+            "SELECT * FROM diagnosis WHERE incident IN $keys AND at != NONE";
+        mitigations_of: IncidentId => rows::Mitigation, by |row| row.incident.clone(), texts,
+            "SELECT * FROM mitigation WHERE incident IN $keys";
+        timeline_of: IncidentId => rows::TimelineEntry, by |row| row.incident.clone(), texts,
+            "SELECT * FROM timeline_entry WHERE incident IN $keys";
+    }
+}
+
+macro_rules! one {
+    ($($(#[$doc:meta])* $name:ident($key:ty) -> $node:ident from $batch:ident;)*) => {
+        impl Loaders {
+            $($(#[$doc])*
+            pub async fn $name(&self, key: &$key) -> ApiResult<Option<$node>> {
+                Ok(self.$batch.load(key.clone()).await?.map($node))
+            })*
+        }
+    };
+}
+
+one! {
+    /// The component of this name.
+    component(ComponentName) -> Component from components;
+    /// The incident with this key.
+    incident(IncidentId) -> Incident from incidents;
+    /// The run with this key.
+    experiment(ExperimentId) -> Experiment from experiments;
+    /// The injection with this key.
+    fault(FaultId) -> Fault from faults;
+    /// The label with this key.
+    label(LabelId) -> Label from labels;
+    /// The diagnosis with this key.
+    diagnosis(DiagnosisId) -> Diagnosis from diagnoses;
+    /// The runbook with this key.
+    runbook(RunbookId) -> Runbook from runbooks;
+}
+
+macro_rules! many {
+    ($($(#[$doc:meta])* $name:ident($key:ty) -> $row:ident from $batch:ident;)*) => {
+        impl Loaders {
+            $($(#[$doc])*
+            pub async fn $name(&self, key: &$key) -> ApiResult<Rows<rows::$row>> {
+                Ok(self.$batch.load(key.clone()).await?.unwrap_or_default())
+            })*
+        }
+    };
+}
+
+many! {
+    /// The calls that a component makes.
+    outgoing(ComponentName) -> Calls from calls_of;
+    /// The calls that others make to a component.
+    incoming(ComponentName) -> Calls from calls_to;
+    /// The components with symptoms in an incident.
+    affected_by(IncidentId) -> Affects from affects;
+    /// The labels of an incident, those taken back included.
+    labels_on(IncidentId) -> Label from labels_of;
+    /// The diagnoses of an incident.
+    diagnoses_for(IncidentId) -> Diagnosis from diagnoses_of;
+    /// The mitigations of an incident.
+    mitigations_of(IncidentId) -> Mitigation from mitigations_of;
+    /// The steps of an incident.
+    steps_of(IncidentId) -> TimelineEntry from timeline_of;
+    /// The suspects of a diagnosis.
+    suspects_of(DiagnosisId) -> Suspects from suspects;
+    /// What the diagnoses of an incident found similar.
+    resemblances_of(IncidentId) -> Resembles from resembles;
+}
+
+impl Loaders {
+    /// Those of the request that `ctx` belongs to.
+    pub fn of<'a>(ctx: &'a Context<'_>) -> &'a Self {
+        ctx.data_unchecked()
+    }
+
+    /// `load` of a key that may be absent.
+    pub async fn optional<'a, K, N, F>(
+        &'a self,
+        key: Option<&'a K>,
+        load: impl FnOnce(&'a Self, &'a K) -> F,
+    ) -> ApiResult<Option<N>>
+    where
+        F: Future<Output = ApiResult<Option<N>>>,
+    {
+        match key {
+            Some(key) => load(self, key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Every diagnosed incident of the past.
+    pub async fn past(&self) -> ApiResult<Arc<[PastIncident]>> {
+        Ok(self.past.load(()).await?.unwrap_or_default())
+    }
+
+    /// The incidents in which a component shows symptoms.
+    pub async fn incidents_affecting(
+        &self,
+        name: &ComponentName,
+    ) -> ApiResult<Vec<Arc<rows::Incident>>> {
+        through(&self.affected, name, |link| &link.from, &self.incidents).await
+    }
+
+    /// The incidents that a fault caused.
+    pub async fn incidents_triggered_by(
+        &self,
+        fault: &FaultId,
+    ) -> ApiResult<Vec<Arc<rows::Incident>>> {
+        through(&self.triggered, fault, |link| &link.to, &self.incidents).await
+    }
+
+    /// The faults that were injected into a component.
+    pub async fn faults_injected_into(
+        &self,
+        name: &ComponentName,
+    ) -> ApiResult<Vec<Arc<rows::Fault>>> {
+        through(&self.injected, name, |link| &link.from, &self.faults).await
+    }
+
+    /// The faults of a run.
+    pub async fn faults_of(&self, run: &ExperimentId) -> ApiResult<Vec<Arc<rows::Fault>>> {
+        through(&self.parts, run, |link| &link.from, &self.faults).await
+    }
+
+    /// The faults that caused an incident.
+    pub async fn faults_behind(&self, incident: &IncidentId) -> ApiResult<Vec<Arc<rows::Fault>>> {
+        through(&self.causes, incident, |link| &link.from, &self.faults).await
+    }
+
+    /// The changes shortly before an incident.
+    pub async fn changes_before(&self, incident: &IncidentId) -> ApiResult<Vec<Arc<Change>>> {
+        let edges = self.preceded.load(incident.clone()).await?.unwrap_or_default();
+        let changes = edges.iter().map(|edge| async {
+            let row = self.changes.load(edge.from).await?;
+            Ok(row.map(|row| Arc::new(Change { row, lead_ms: edge.lead_ms })))
+        });
+        Ok(try_join_all(changes).await?.into_iter().flatten().collect())
+    }
+}
+
+/// Every diagnosed incident of the past, which all questions for similar ones share.
+fn past(base: &Base) -> Batch<(), Arc<[PastIncident]>> {
+    let base = base.clone();
+    Batch::new(move |_| {
+        let base = base.clone();
+        async move {
+            base.count_statement();
+            let past = base.graph.past_incidents(base.projected(), None).await;
+            Ok(HashMap::from([((), past.map_err(ApiError::internal)?.into())]))
+        }
+        .boxed()
+    })
+}
+
+/// The nodes at the other ends of the edges of `key`.
+async fn through<K, A, B, N, R>(
+    edges: &Links<K, A, B>,
+    key: &K,
+    end: impl Fn(&Link<A, B>) -> &N,
+    nodes: &Batch<N, Arc<R>>,
+) -> ApiResult<Vec<Arc<R>>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    A: Send + Sync + 'static,
+    B: Send + Sync + 'static,
+    N: Clone + Eq + Hash + Send + Sync + 'static,
+    R: Send + Sync + 'static,
+{
+    let links = edges.load(key.clone()).await?.unwrap_or_default();
+    let found = try_join_all(links.iter().map(|link| nodes.load(end(link).clone()))).await?;
+    Ok(found.into_iter().flatten().collect())
+}

@@ -1,0 +1,216 @@
+//! Relay connections, forward only: newest first for what happens, by name for what exists.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use async_graphql::OutputType;
+use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
+use events::Timestamp;
+
+use super::error::{ApiError, ApiResult};
+use crate::rows;
+
+/// Longest list that one field answers.
+pub const MAX_FIRST: i32 = 200;
+/// Length of a list that is not asked for otherwise.
+pub const DEFAULT_FIRST: i32 = 50;
+
+/// The place of a row in a list: its moment, where the list is ordered by one, and its key to
+/// tell rows of the same moment apart. It stays valid whatever is added or changed meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The moment; absent in lists by name, and for what nothing dates.
+    pub at: Option<Timestamp>,
+    /// The row's key.
+    pub key: String,
+}
+
+impl Cursor {
+    /// The place of a row in a list by name.
+    pub fn named(key: impl ToString) -> Self {
+        Self { at: None, key: key.to_string() }
+    }
+
+    /// The place of a row in a list by time.
+    pub fn at(at: impl Into<Option<Timestamp>>, key: impl ToString) -> Self {
+        Self { at: at.into(), key: key.to_string() }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (at, key) = text.split_once('~')?;
+        let at = if at.is_empty() { None } else { Some(at.parse().ok()?) };
+        Some(Self { at, key: key.to_owned() })
+    }
+}
+
+impl CursorType for Cursor {
+    type Error = Infallible;
+
+    fn decode_cursor(text: &str) -> Result<Self, Infallible> {
+        Ok(Self::parse(text).unwrap_or_else(|| Self::named(text)))
+    }
+
+    fn encode_cursor(&self) -> String {
+        let at = self.at.map(|at| at.to_string()).unwrap_or_default();
+        format!("{at}~{}", self.key)
+    }
+}
+
+/// A row with a place in the lists of its kind.
+pub trait Listed {
+    /// Whether those lists run from the newest to the oldest; otherwise they run by key.
+    const NEWEST_FIRST: bool;
+    /// Its place.
+    fn place(&self) -> Cursor;
+}
+
+macro_rules! listed {
+    ($($row:ident, $newest_first:literal, |$this:ident| $place:expr;)*) => {
+        $(impl Listed for rows::$row {
+            const NEWEST_FIRST: bool = $newest_first;
+            fn place(&self) -> Cursor {
+                let $this = self;
+                $place
+            }
+        })*
+    };
+}
+
+listed! {
+    Component, false, |row| Cursor::named(&row.id);
+    Runbook, false, |row| Cursor::named(&row.id);
+    Incident, true, |row| Cursor::at(row.opened_at, &row.id);
+    Experiment, true, |row| Cursor::at(row.planned_at, &row.id);
+    Fault, true, |row| Cursor::at(row.injected_at, &row.id);
+    Label, true, |row| Cursor::at(row.at, &row.id);
+    Diagnosis, true, |row| Cursor::at(row.at, &row.id);
+    Mitigation, true, |row| Cursor::at(row.at, row.id);
+}
+
+/// A page that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many rows.
+    pub first: usize,
+    /// Behind this row.
+    pub after: Option<Cursor>,
+}
+
+/// A page of nodes.
+pub type Nodes<T> = Connection<Cursor, T, EmptyFields, EmptyFields>;
+
+impl Page {
+    /// Reads the arguments of a list.
+    pub fn read(first: Option<i32>, after: Option<String>) -> ApiResult<Self> {
+        let first = first.unwrap_or(DEFAULT_FIRST);
+        if !(1..=MAX_FIRST).contains(&first) {
+            let message = format!("expected 1 to {MAX_FIRST}, got {first}");
+            return Err(ApiError::invalid("first", message));
+        }
+        let after = after
+            .map(|text| {
+                Cursor::parse(&text).ok_or_else(|| {
+                    let message = format!("expected a cursor from an earlier answer, got {text:?}");
+                    ApiError::invalid("after", message)
+                })
+            })
+            .transpose()?;
+        Ok(Self { first: first.unsigned_abs() as usize, after })
+    }
+
+    /// How many rows to read, so that one too many says that there is a next page.
+    pub fn limit(&self) -> usize {
+        self.first + 1
+    }
+
+    /// This page of all `rows`, which are in no order.
+    pub fn of<R: Listed, T: OutputType>(
+        &self,
+        rows: &[Arc<R>],
+        node: impl Fn(Arc<R>) -> T,
+    ) -> Nodes<T> {
+        let newest_first = R::NEWEST_FIRST;
+        self.cut(rows, newest_first, |row| row.place(), node)
+    }
+
+    /// As [`Self::of`], with the place that a row has in this list alone.
+    pub fn cut<R, T: OutputType>(
+        &self,
+        rows: &[Arc<R>],
+        newest_first: bool,
+        place: impl Fn(&R) -> Cursor,
+        node: impl Fn(Arc<R>) -> T,
+    ) -> Nodes<T> {
+        let behind = |at: &Cursor| match &self.after {
+            Some(after) if newest_first => at < after,
+            Some(after) => at > after,
+            None => true,
+        };
+        let placed = rows.iter().map(|row| (place(row), row.clone()));
+        let mut wanted: Vec<_> = placed.filter(|(at, _)| behind(at)).collect();
+        wanted.sort_by(|(a, _), (b, _)| if newest_first { b.cmp(a) } else { a.cmp(b) });
+        self.connect(wanted, node)
+    }
+
+    /// The connection of rows that were read in order, up to [`Self::limit`].
+    pub fn connect<R, T: OutputType>(
+        &self,
+        mut rows: Vec<(Cursor, R)>,
+        node: impl Fn(R) -> T,
+    ) -> Nodes<T> {
+        let more = rows.len() > self.first;
+        rows.truncate(self.first);
+        let mut connection = Connection::new(self.after.is_some(), more);
+        connection.edges.extend(rows.into_iter().map(|(at, row)| Edge::new(at, node(row))));
+        connection
+    }
+}
+
+/// What a list may cost: as many as asked for, each with its own fields.
+pub fn cost(first: Option<i32>, child: usize) -> usize {
+    let first = first.unwrap_or(DEFAULT_FIRST).clamp(1, MAX_FIRST).unsigned_abs() as usize;
+    1 + first * child
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64, key: &str) -> Cursor {
+        Cursor::at(Timestamp::from_second(second).unwrap(), key)
+    }
+
+    #[test]
+    fn a_cursor_is_read_back_whatever_the_key_is() {
+        for cursor in [at(7, "a~b"), Cursor::named("~"), Cursor::at(None, "")] {
+            assert_eq!(Cursor::parse(&cursor.encode_cursor()), Some(cursor));
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        for first in [0, -1, MAX_FIRST + 1] {
+            let error = Page::read(Some(first), None).unwrap_err();
+            assert_eq!(error.field(), Some("first"), "{first}");
+        }
+        assert_eq!(Page::read(None, Some("x".into())).unwrap_err().field(), Some("after"));
+        assert_eq!(Page::read(Some(MAX_FIRST), None).unwrap().limit(), 201);
+    }
+
+    #[test]
+    fn pages_meet_without_a_gap_or_an_overlap_among_equal_moments() {
+        let rows: Vec<_> =
+            [at(1, "a"), at(3, "b"), at(3, "c"), at(2, "d")].into_iter().map(Arc::new).collect();
+        let mut seen = Vec::new();
+        let mut page = Page::read(Some(1), None).unwrap();
+        loop {
+            let got = page.cut(&rows, true, Clone::clone, |row| row.key.clone());
+            seen.extend(got.edges.iter().map(|edge| edge.node.clone()));
+            if !got.has_next_page {
+                break;
+            }
+            page.after = got.edges.last().map(|edge| edge.cursor.clone());
+        }
+        assert_eq!(seen, ["c", "b", "d", "a"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What is failing, why, when it was seen before, and how far the base is.
+
+use async_graphql::{Context, ID, Object};
+use diagnosis::rank;
+use events::IncidentId;
+use surrealdb::types::{Number, Value};
+
+use super::super::Base;
+use super::super::described::SymptomInput;
+use super::super::diagnosis::{RootCauses, root_causes};
+use super::super::error::{ApiError, ApiResult};
+use super::super::event::SetAsideEvent;
+use super::super::id::key;
+use super::super::incident::Incident;
+use super::super::load::Loaders;
+use super::super::page::{Cursor, Nodes, Page, cost};
+use super::super::read;
+use super::super::scalar::Position;
+use super::super::similar::{self, DEFAULT_SIMILAR, SimilarIncident};
+use super::super::timeline::{TimelineEntry, timeline};
+use super::base;
+
+/// The fields of the query type that answer a question.
+#[derive(Default)]
+pub struct Answers;
+
+#[Object]
+impl Answers {
+    /// What happened in an incident, step by step, the earliest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its key or global id.")] incident: ID,
+        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Nodes<TimelineEntry>> {
+        base(ctx, wait_for).await?;
+        let Incident(incident) = known(ctx, &incident).await?;
+        timeline(ctx, &incident.id, Page::read(first, after)?).await
+    }
+
+    /// The past incidents that look like one, or like symptoms that are described, the most
+    /// similar first. Give exactly one of `incident` and `symptoms`.
+    #[graphql(complexity = "cost(Some(first), child_complexity)")]
+    async fn similar_incidents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The key or global id of an incident.")] incident: Option<ID>,
+        #[graphql(desc = "What is unusual now, 1 to 100 entries.")] symptoms: Option<
+            Vec<SymptomInput>,
+        >,
+        #[graphql(desc = "How many, 1 to 200.", default_with = "DEFAULT_SIMILAR")] first: i32,
+        #[graphql(desc = "The least score, 0 to 1.", default)] min_score: f64,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Vec<SimilarIncident>> {
+        base(ctx, wait_for).await?;
+        match (incident, symptoms) {
+            (Some(id), None) => {
+                let Incident(incident) = known(ctx, &id).await?;
+                similar::to_incident(ctx, &incident, first, min_score).await
+            }
+            (None, Some(symptoms)) => {
+                similar::to_symptoms(ctx, &symptoms, first, min_score).await
+            }
+            (Some(_), Some(_)) => {
+                Err(ApiError::invalid("symptoms", "expected either an incident or symptoms"))
+            }
+            (None, None) => Err(ApiError::invalid("incident", "expected an incident or symptoms")),
+        }
+    }
+
+    /// The ranked suspects of an incident, with what makes each score, the events behind it and
+    /// the calls that lead to it: those of the latest recorded diagnosis, or computed now.
+    async fn root_causes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its key or global id.")] incident: ID,
+        #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
+        method: Option<String>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<RootCauses> {
+        base(ctx, wait_for).await?;
+        let Incident(incident) = known(ctx, &incident).await?;
+        root_causes(ctx, &incident, method.as_deref()).await
+    }
+
+    /// The names of the ranking methods that `rootCauses` knows.
+    async fn methods(&self) -> Vec<&'static str> {
+        rank::methods().iter().map(|method| method.name()).collect()
+    }
+
+    /// Position of the last event in the log; 0 when there is none.
+    async fn head(&self, ctx: &Context<'_>) -> Position {
+        Position(ctx.data_unchecked::<Base>().log.head())
+    }
+
+    /// Position up to which the graph, and so every answer, contains the log.
+    async fn projected_position(&self, ctx: &Context<'_>) -> Position {
+        Position(ctx.data_unchecked::<Base>().projected())
+    }
+
+    /// The events that could not be projected, by position. They are in the log, and the graph
+    /// does without them.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn set_aside_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Nodes<SetAsideEvent>> {
+        let page = Page::read(first, after)?;
+        let behind = page.after.as_ref().map_or(Ok(-1), |cursor| cursor.key.parse::<i64>());
+        let behind = behind.map_err(|_| {
+            ApiError::invalid("after", "expected a cursor from an earlier answer")
+        })?;
+        let statement = format!(
+            "SELECT * FROM set_aside WHERE position > $behind ORDER BY position LIMIT {}",
+            page.limit()
+        );
+        let behind = Value::Number(Number::Int(behind));
+        let rows: Vec<SetAsideEvent> =
+            read::rows(base(ctx, wait_for).await?, &statement, vec![("behind", behind)]).await?;
+        let placed = rows.into_iter().map(|row| (Cursor::named(row.position.0), row)).collect();
+        Ok(page.connect(placed, |row| row))
+    }
+}
+
+async fn known(ctx: &Context<'_>, id: &ID) -> ApiResult<Incident> {
+    let incident: IncidentId = key("incident", "incident", id)?;
+    let found = Loaders::of(ctx).incident(&incident).await?;
+    found.ok_or_else(|| ApiError::not_found("incident", "incident", &incident))
+}

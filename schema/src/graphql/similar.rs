@@ -1,0 +1,171 @@
+//! When did we see this before, and what fixed it.
+
+use async_graphql::{Context, Object};
+use diagnosis::fingerprint::{self, Fingerprint};
+use diagnosis::rank;
+use diagnosis::similarity::{self, PastIncident};
+use events::IncidentId;
+use events::catalogue::diagnosis as catalogue;
+use events::value::Ratio;
+
+use super::Base;
+use super::component::Component;
+use super::described::{self, SymptomInput};
+use super::error::{ApiError, ApiResult};
+use super::incident::Incident;
+use super::knowledge::{Mitigation, MitigationKind};
+use super::load::Loaders;
+use super::page::{Cursor, MAX_FIRST};
+use super::provenance::ScoreTerm;
+use crate::rows;
+
+/// How many similar incidents are answered when no number is asked for.
+pub const DEFAULT_SIMILAR: i32 = 5;
+
+/// A past incident that looks like the one in question.
+pub struct SimilarIncident {
+    incident: IncidentId,
+    score: f64,
+    reasons: Vec<catalogue::ScoreTerm>,
+}
+
+impl From<&rows::Resembles> for SimilarIncident {
+    fn from(row: &rows::Resembles) -> Self {
+        Self { incident: row.to.clone(), score: row.score, reasons: row.reasons.clone() }
+    }
+}
+
+impl From<catalogue::SimilarIncident> for SimilarIncident {
+    fn from(found: catalogue::SimilarIncident) -> Self {
+        Self { incident: found.incident, score: found.score.get(), reasons: found.reasons }
+    }
+}
+
+impl SimilarIncident {
+    /// The label of the greatest confidence that makes this claim, the latest of equal ones.
+    async fn label(
+        &self,
+        ctx: &Context<'_>,
+        claim: rows::ClaimKind,
+    ) -> ApiResult<Option<rows::Label>> {
+        let labels = Loaders::of(ctx).labels_on(&self.incident).await?;
+        let standing = labels.iter().filter(|l| l.claim == claim && l.retracted_at.is_none());
+        let best = standing.max_by(|a, b| {
+            a.confidence
+                .total_cmp(&b.confidence)
+                .then_with(|| (a.at, &a.id).cmp(&(b.at, &b.id)))
+        });
+        Ok(best.map(|label| (**label).clone()))
+    }
+}
+
+#[Object]
+impl SimilarIncident {
+    /// The past incident.
+    async fn incident(&self, ctx: &Context<'_>) -> ApiResult<Option<Incident>> {
+        Loaders::of(ctx).incident(&self.incident).await
+    }
+
+    /// How similar, 0 to 1.
+    async fn score(&self) -> f64 {
+        self.score
+    }
+
+    /// What makes the score, the largest share first.
+    async fn reasons(&self) -> Vec<ScoreTerm> {
+        self.reasons.iter().map(Into::into).collect()
+    }
+
+    /// What caused it, by the label of the greatest confidence.
+    async fn root_cause(&self, ctx: &Context<'_>) -> ApiResult<Option<Component>> {
+        let label = self.label(ctx, rows::ClaimKind::RootCause).await?;
+        let component = label.and_then(|label| label.component);
+        Loaders::of(ctx).optional(component.as_ref(), Loaders::component).await
+    }
+
+    /// What kind of fault it was, by the label of the greatest confidence.
+    async fn fault_kind(&self, ctx: &Context<'_>) -> ApiResult<Option<String>> {
+        let label = self.label(ctx, rows::ClaimKind::FaultKind).await?;
+        Ok(label.and_then(|label| label.fault_kind).map(String::from))
+    }
+
+    /// What was done against it, by time.
+    async fn fixed_by(&self, ctx: &Context<'_>) -> ApiResult<Vec<Mitigation>> {
+        let mut done = Loaders::of(ctx).mitigations_of(&self.incident).await?.to_vec();
+        done.retain(|row| MitigationKind::from(row.kind) != MitigationKind::Suggested);
+        done.sort_by_key(|row| Cursor::at(row.at, row.id));
+        Ok(done.into_iter().map(Mitigation).collect())
+    }
+}
+
+/// The past incidents that look like `incident`, by its latest recorded fingerprint, or else by
+/// one computed now.
+pub async fn to_incident(
+    ctx: &Context<'_>,
+    incident: &rows::Incident,
+    first: i32,
+    min_score: f64,
+) -> ApiResult<Vec<SimilarIncident>> {
+    let wanted = Wanted::read(first, min_score)?;
+    let Some(fingerprint) = fingerprint_of(ctx, incident).await? else { return Ok(Vec::new()) };
+    let past = Loaders::of(ctx).past().await?;
+    let others: Vec<_> =
+        past.iter().filter(|past| past.incident != incident.id).cloned().collect();
+    Ok(wanted.nearest(&fingerprint, &others))
+}
+
+/// The past incidents that look like what `symptoms` describe.
+pub async fn to_symptoms(
+    ctx: &Context<'_>,
+    symptoms: &[SymptomInput],
+    first: i32,
+    min_score: f64,
+) -> ApiResult<Vec<SimilarIncident>> {
+    let wanted = Wanted::read(first, min_score)?;
+    let described = described::fingerprint(ctx, symptoms).await?;
+    Ok(wanted.nearest(&described, &Loaders::of(ctx).past().await?))
+}
+
+struct Wanted {
+    first: usize,
+    min_score: Ratio,
+}
+
+impl Wanted {
+    fn read(first: i32, min_score: f64) -> ApiResult<Self> {
+        if !(1..=MAX_FIRST).contains(&first) {
+            let message = format!("expected 1 to {MAX_FIRST}, got {first}");
+            return Err(ApiError::invalid("first", message));
+        }
+        let min_score = Ratio::new(min_score)
+            .map_err(|error| ApiError::invalid("minScore", error.to_string()))?;
+        Ok(Self { first: first.unsigned_abs() as usize, min_score })
+    }
+
+    fn nearest(&self, to: &Fingerprint, past: &[PastIncident]) -> Vec<SimilarIncident> {
+        let found = similarity::nearest(to, past, self.first, self.min_score.get());
+        found.into_iter().map(Into::into).collect()
+    }
+}
+
+async fn fingerprint_of(
+    ctx: &Context<'_>,
+    incident: &rows::Incident,
+) -> ApiResult<Option<Fingerprint>> {
+    let recorded = Loaders::of(ctx).diagnoses_for(&incident.id).await?;
+    let latest = recorded
+        .iter()
+        .filter(|row| row.fingerprint.is_some())
+        .max_by_key(|row| (row.evidence_position, row.provenance.since));
+    let recorded = latest.and_then(|row| row.fingerprint.clone());
+    // A fingerprint of a form that is no longer understood is computed anew.
+    if let Some(Ok(fingerprint)) = recorded.map(serde_json::from_value) {
+        return Ok(Some(fingerprint));
+    }
+    let base = ctx.data_unchecked::<Base>();
+    base.count_statement();
+    let evidence = base.graph.evidence(&incident.id, base.projected()).await;
+    let Some(evidence) = evidence.map_err(ApiError::internal)? else { return Ok(None) };
+    let ranker = rank::methods().first().expect("there is at least one method");
+    Ok(Some(fingerprint::of(&evidence, &ranker.rank(&evidence))))
+}
