@@ -49,10 +49,19 @@ use events::log::EventLog;
 use tokio::sync::watch;
 
 use crate::Graph;
+use component::{Call, Component};
+use diagnosis::Diagnosis;
+use event::SetAsideEvent;
+use experiment::{Experiment, Fault};
 pub use guard::Limits;
 use guard::{Guarding, MAX_DIRECTIVES};
+use incident::Incident;
+use knowledge::{Change, Mitigation, Runbook};
+use label::Label;
 use mutation::Mutation;
+use page::Nodes;
 use query::Query;
+use timeline::TimelineEntry;
 
 /// The executable schema.
 pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
@@ -60,7 +69,7 @@ pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
 /// What answers are made of.
 #[derive(Clone)]
 pub struct Base {
-    graph: Graph,
+    graph: Arc<Graph>,
     log: Arc<dyn EventLog>,
     projected: watch::Receiver<u64>,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -72,7 +81,7 @@ impl Base {
     /// Answers from `graph`, whose projection publishes its position on `projected`; mutations
     /// append to `log`, dated by `now`.
     pub fn new(
-        graph: Graph,
+        graph: Arc<Graph>,
         log: Arc<dyn EventLog>,
         projected: watch::Receiver<u64>,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
@@ -124,4 +133,16 @@ pub fn sdl() -> String {
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation, EmptySubscription)
+        .override_output_type_description::<Nodes<Call>>("A page of calls.")
+        .override_output_type_description::<Nodes<Change>>("A page of changes.")
+        .override_output_type_description::<Nodes<Component>>("A page of components.")
+        .override_output_type_description::<Nodes<Diagnosis>>("A page of diagnoses.")
+        .override_output_type_description::<Nodes<Experiment>>("A page of runs of experiments.")
+        .override_output_type_description::<Nodes<Fault>>("A page of injected faults.")
+        .override_output_type_description::<Nodes<Incident>>("A page of incidents.")
+        .override_output_type_description::<Nodes<Label>>("A page of labels.")
+        .override_output_type_description::<Nodes<Mitigation>>("A page of mitigations.")
+        .override_output_type_description::<Nodes<Runbook>>("A page of runbooks.")
+        .override_output_type_description::<Nodes<SetAsideEvent>>("A page of set-aside events.")
+        .override_output_type_description::<Nodes<TimelineEntry>>("A page of steps.")
 }

@@ -4,7 +4,7 @@
 //! first that asks yields once and then finds the keys of the others beside its own. No timer
 //! is involved: a batch costs one turn of the scheduler, not a fixed delay.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,12 +18,18 @@ type Pending<K, V> = Shared<BoxFuture<'static, ApiResult<Found<K, V>>>>;
 type Fetch<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, ApiResult<HashMap<K, V>>> + Send + Sync;
 
 struct State<K, V> {
+    /// Every key that this request asked for, with the batch that answers it.
+    asked: HashMap<K, Pending<K, V>>,
     /// Asked for since the last batch left.
-    wanted: HashSet<K>,
+    wanted: Vec<K>,
     /// The batch that `wanted` will leave with.
     open: Option<Pending<K, V>>,
-    /// What this request knows already; `None` for what does not exist.
-    known: HashMap<K, Option<V>>,
+}
+
+impl<K, V> Default for State<K, V> {
+    fn default() -> Self {
+        Self { asked: HashMap::new(), wanted: Vec::new(), open: None }
+    }
 }
 
 /// Loads values by key, those asked for together in one fetch and each only once a request.
@@ -42,44 +48,41 @@ where
     where
         F: Fn(Vec<K>) -> BoxFuture<'static, ApiResult<HashMap<K, V>>> + Send + Sync + 'static,
     {
-        let state = State { wanted: HashSet::new(), open: None, known: HashMap::new() };
-        Self { state: Arc::new(Mutex::new(state)), fetch: Arc::new(fetch) }
+        Self { state: Arc::default(), fetch: Arc::new(fetch) }
     }
 
     /// The value of `key`, or `None` where there is none.
     pub async fn load(&self, key: K) -> ApiResult<Option<V>> {
         let pending = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = state.known.get(&key) {
-                return Ok(known.clone());
+            match state.asked.get(&key) {
+                Some(pending) => pending.clone(),
+                None => {
+                    let pending = state.open.get_or_insert_with(|| self.next_batch()).clone();
+                    state.wanted.push(key.clone());
+                    state.asked.insert(key.clone(), pending.clone());
+                    pending
+                }
             }
-            state.wanted.insert(key.clone());
-            state.open.get_or_insert_with(|| self.next_batch()).clone()
         };
         Ok(pending.await?.get(&key).cloned())
     }
 
     /// Forgets what was loaded, for what was just changed.
     pub fn forget(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).known.clear();
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
     fn next_batch(&self) -> Pending<K, V> {
         let (state, fetch) = (self.state.clone(), self.fetch.clone());
         async move {
             tokio::task::yield_now().await;
-            let keys: Vec<K> = {
+            let keys = {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.open = None;
-                state.wanted.drain().collect()
+                std::mem::take(&mut state.wanted)
             };
-            let found = fetch(keys.clone()).await?;
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            for key in keys {
-                let value = found.get(&key).cloned();
-                state.known.insert(key, value);
-            }
-            Ok::<_, ApiError>(Arc::new(found))
+            Ok(Arc::new(fetch(keys).await?))
         }
         .boxed()
         .shared()

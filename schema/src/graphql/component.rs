@@ -15,10 +15,10 @@ use super::scalar::DateTime;
 use super::vocabulary::Criticality;
 use crate::rows;
 
-/// A part of the system that can fail: a service, a database, a load balancer, a client.
 #[derive(Clone)]
 pub struct Component(pub Arc<rows::Component>);
 
+/// A part of the system that can fail: a service, a database, a load balancer, a client.
 #[Object]
 impl Component {
     /// Its global id.
@@ -78,4 +78,95 @@ impl Component {
 
     /// The calls it makes, by callee.
     #[graphql(complexity = "cost(first, child_complexity)")]
-    async
+    async fn calls(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Call>> {
+        let page = Page::read(first, after)?;
+        let rows = Loaders::of(ctx).outgoing(&self.0.id).await?;
+        Ok(page.cut(&rows, false, |call| Cursor::named(&call.to), Call))
+    }
+
+    /// The calls that others make to it, by caller.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn called_by(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Call>> {
+        let page = Page::read(first, after)?;
+        let rows = Loaders::of(ctx).incoming(&self.0.id).await?;
+        Ok(page.cut(&rows, false, |call| Cursor::named(&call.from), Call))
+    }
+
+    /// The incidents in which it shows symptoms, the newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn incidents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Incident>> {
+        let page = Page::read(first, after)?;
+        let rows = Loaders::of(ctx).incidents_affecting(&self.0.id).await?;
+        Ok(page.of(&rows, Incident))
+    }
+
+    /// The faults that were injected into it, the newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn faults(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Fault>> {
+        let page = Page::read(first, after)?;
+        let rows = Loaders::of(ctx).faults_injected_into(&self.0.id).await?;
+        Ok(page.of(&rows, Fault))
+    }
+
+    /// Where this comes from.
+    async fn provenance(&self) -> Provenance {
+        (&self.0.provenance).into()
+    }
+}
+
+#[derive(Clone)]
+pub struct Call(pub Arc<rows::Calls>);
+
+/// One component calls another.
+#[Object]
+impl Call {
+    /// Who calls.
+    async fn caller(&self, ctx: &Context<'_>) -> ApiResult<Option<Component>> {
+        Loaders::of(ctx).component(&self.0.from).await
+    }
+
+    /// Who is called.
+    async fn callee(&self, ctx: &Context<'_>) -> ApiResult<Option<Component>> {
+        Loaders::of(ctx).component(&self.0.to).await
+    }
+
+    /// `http`, `postgresql`, …
+    async fn protocol(&self) -> Option<&str> {
+        self.0.protocol.as_deref()
+    }
+
+    /// The earliest time at which the call was seen.
+    async fn first_seen(&self) -> Option<DateTime> {
+        self.0.first_seen.map(DateTime)
+    }
+
+    /// The latest time at which the call was seen.
+    async fn last_seen(&self) -> Option<DateTime> {
+        self.0.last_seen.map(DateTime)
+    }
+
+    /// Where this comes from.
+    async fn provenance(&self) -> Provenance {
+        (&self.0.provenance).into()
+    }
+}

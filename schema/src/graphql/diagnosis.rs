@@ -19,10 +19,10 @@ use super::scalar::{DateTime, Position};
 use super::similar::SimilarIncident;
 use crate::rows;
 
-/// A recorded ranking of the suspects of an incident.
 #[derive(Clone)]
 pub struct Diagnosis(pub Arc<rows::Diagnosis>);
 
+/// A recorded ranking of the suspects of an incident.
 #[Object]
 impl Diagnosis {
     /// Its global id.
@@ -85,7 +85,6 @@ impl Diagnosis {
     }
 }
 
-/// A component that may be the root cause.
 pub struct Suspect {
     rank: u32,
     component: ComponentName,
@@ -95,6 +94,7 @@ pub struct Suspect {
     path: Vec<ComponentName>,
 }
 
+/// A component that may be the root cause.
 #[Object]
 impl Suspect {
     /// From 1, the most suspected.

@@ -8,9 +8,9 @@ use super::Base;
 use super::error::{ApiError, ApiResult};
 use super::scalar::{DateTime, Position};
 
-/// A recorded event, which never changes.
 pub struct Event(pub RecordedEvent);
 
+/// A recorded event, which never changes.
 #[Object]
 impl Event {
     /// Its id.

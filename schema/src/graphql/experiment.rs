@@ -17,10 +17,10 @@ use super::scalar::DateTime;
 use super::vocabulary::{ClearedBy, ExperimentOutcome, SteadyStatePhase};
 use crate::rows;
 
-/// One run of a chaos experiment. A rerun is another one.
 #[derive(Clone)]
 pub struct Experiment(pub Arc<rows::Experiment>);
 
+/// One run of a chaos experiment. A rerun is another one.
 #[Object]
 impl Experiment {
     /// Its global id.
@@ -88,7 +88,7 @@ impl Experiment {
     async fn faults(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Fault>> {
         let page = Page::read(first, after)?;
@@ -153,10 +153,10 @@ impl From<&events::catalogue::experiment::ProbeResult> for Probe {
     }
 }
 
-/// One injection of a fault.
 #[derive(Clone)]
 pub struct Fault(pub Arc<rows::Fault>);
 
+/// One injection of a fault.
 #[Object]
 impl Fault {
     /// Its global id.
@@ -229,7 +229,7 @@ impl Fault {
     async fn triggered(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Incident>> {
         let page = Page::read(first, after)?;

@@ -23,7 +23,7 @@ use super::load::Loaders;
 pub struct Limits {
     /// Fields below each other; the introspection of explorers needs about 15. Default 20.
     pub depth: usize,
-    /// Fields in all, those of a list counted as often as the list may be long. Default 20,000.
+    /// Fields in all, those of a list counted as often as the list may be long. Default 50,000.
     pub complexity: usize,
     /// Length of the query text, variables not counted. Default 64 KiB.
     pub query_bytes: usize,
@@ -37,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             depth: 20,
-            complexity: 20_000,
+            complexity: 50_000,
             query_bytes: 64 * 1024,
             timeout: Duration::from_secs(10),
             wait: Duration::from_secs(5),
@@ -99,12 +99,13 @@ impl Extension for Guard {
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
         next.run(ctx, query, variables).await.map_err(|error| {
-            let code = if error.message.starts_with("The recursion depth") {
-                "query_too_deep"
-            } else {
-                "query_syntax"
-            };
-            coded(error, code)
+            // The parser stops at a depth of its own, in the first words, and the executor at
+            // another, in the second.
+            let deep = ["recursion limit exceeded", "The recursion depth"];
+            match deep.iter().any(|text| error.message.starts_with(text)) {
+                true => coded(error, "query_too_deep"),
+                false => coded(error, "query_syntax"),
+            }
         })
     }
 

@@ -36,7 +36,6 @@ pub enum IncidentStatus {
     Merged,
 }
 
-/// Something went wrong: from its opening to its post-mortem.
 #[derive(Clone)]
 pub struct Incident(pub Arc<rows::Incident>);
 
@@ -48,6 +47,7 @@ impl Incident {
     }
 }
 
+/// Something went wrong: from its opening to its post-mortem.
 #[Object]
 impl Incident {
     /// Its global id.
@@ -161,7 +161,7 @@ impl Incident {
     async fn labels(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Also those that were taken back.", default)] retracted: bool,
     ) -> ApiResult<Nodes<Label>> {
@@ -176,7 +176,7 @@ impl Incident {
     async fn diagnoses(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Diagnosis>> {
         let page = Page::read(first, after)?;
@@ -210,7 +210,7 @@ impl Incident {
     async fn mitigations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Mitigation>> {
         let page = Page::read(first, after)?;
@@ -223,7 +223,7 @@ impl Incident {
     async fn triggered_by(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Fault>> {
         let page = Page::read(first, after)?;
@@ -236,7 +236,7 @@ impl Incident {
     async fn preceded_by(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Change>> {
         let page = Page::read(first, after)?;
@@ -251,7 +251,7 @@ impl Incident {
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<TimelineEntry>> {
         timeline(ctx, &self.0.id, Page::read(first, after)?).await
@@ -263,9 +263,9 @@ impl Incident {
     }
 }
 
-/// A component in an incident, with its symptoms.
 pub struct Affected(Arc<rows::Affects>);
 
+/// A component in an incident, with its symptoms.
 #[Object]
 impl Affected {
     /// The component.

@@ -13,10 +13,10 @@ use super::provenance::{Attribute, Provenance, attributes};
 use super::scalar::DateTime;
 use crate::rows;
 
-/// What people wrote down for the next time.
 #[derive(Clone)]
 pub struct Runbook(pub Arc<rows::Runbook>);
 
+/// What people wrote down for the next time.
 #[Object]
 impl Runbook {
     /// Its global id.
@@ -72,10 +72,10 @@ pub enum MitigationKind {
     Response,
 }
 
-/// Something done, or suggested, against an incident.
 #[derive(Clone)]
 pub struct Mitigation(pub Arc<rows::Mitigation>);
 
+/// Something done, or suggested, against an incident.
 #[Object]
 impl Mitigation {
     /// Its global id.
@@ -139,13 +139,13 @@ pub enum ChangeKind {
     Configuration,
 }
 
-/// A deployment or a change of configuration shortly before an incident.
 #[derive(Clone)]
 pub struct Change {
     pub row: Arc<rows::ChangeRow>,
     pub lead_ms: u64,
 }
 
+/// A deployment or a change of configuration shortly before an incident.
 #[Object]
 impl Change {
     /// Its global id.

@@ -33,11 +33,11 @@ pub enum ClaimKind {
     Severity,
 }
 
-/// What someone says an incident was. Labels are what the base learns from; conflicting ones
-/// stand side by side.
 #[derive(Clone)]
 pub struct Label(pub Arc<rows::Label>);
 
+/// What someone says an incident was. Labels are what the base learns from; conflicting ones
+/// stand side by side.
 #[Object]
 impl Label {
     /// Its global id.

@@ -50,10 +50,10 @@ pub struct LabelPayload {
     pub label: Option<Label>,
 }
 
-/// Changes. Each appends one event to the log and answers its position; the same `eventId` again
-/// records nothing twice and gives the same answer.
 pub struct Mutation;
 
+/// Changes. Each appends one event to the log and answers its position; the same `eventId` again
+/// records nothing twice and gives the same answer.
 #[Object]
 impl Mutation {
     /// Says what an incident was: its root cause, its kind of fault, a duplicate, …

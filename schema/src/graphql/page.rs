@@ -13,7 +13,7 @@ use crate::rows;
 /// Longest list that one field answers.
 pub const MAX_FIRST: i32 = 200;
 /// Length of a list that is not asked for otherwise.
-pub const DEFAULT_FIRST: i32 = 50;
+pub const DEFAULT_FIRST: i32 = 20;
 
 /// The place of a row in a list: its moment, where the list is ordered by one, and its key to
 /// tell rows of the same moment apart. It stays valid whatever is added or changed meanwhile.

@@ -12,6 +12,7 @@ use surrealdb::types::{Array, RecordId, Value};
 use super::Base;
 use super::batch::Batch;
 use super::error::{ApiError, ApiResult};
+use crate::value;
 
 /// Rows that several readers share.
 pub type Rows<R> = Arc<[Arc<R>]>;
@@ -35,7 +36,34 @@ pub async fn rows<R: DeserializeOwned>(
     bindings: Vec<(&'static str, Value)>,
 ) -> ApiResult<Vec<R>> {
     base.count_statement();
-    base.graph.rows(statement, bindings).await.map_err(ApiError::internal)
+    let values = values(base, statement, bindings).await.map_err(ReadError::Store);
+    let rows = values.and_then(|values| {
+        values.into_iter().map(value::decode).collect::<Result<_, _>>().map_err(ReadError::Row)
+    });
+    rows.map_err(ApiError::internal)
+}
+
+async fn values(
+    base: &Base,
+    statement: &str,
+    bindings: Vec<(&'static str, Value)>,
+) -> Result<Vec<Value>, Box<surrealdb::Error>> {
+    let query = bindings.into_iter().fold(base.graph.db.query(statement), |query, binding| {
+        query.bind(binding)
+    });
+    let mut response = query.await?.check()?;
+    Ok(response.take(0)?)
+}
+
+/// Why rows could not be read.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    /// The store failed.
+    #[error("the graph store failed")]
+    Store(#[source] Box<surrealdb::Error>),
+    /// A row is not what projections write.
+    #[error("the graph holds a foreign row")]
+    Row(#[source] serde_json::Error),
 }
 
 /// The keys as record ids of `table`.

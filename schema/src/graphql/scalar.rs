@@ -3,11 +3,11 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use jiff::Timestamp;
 
-/// A place in the event log: a whole number that rises with every recorded event; 0 is before
-/// the first. Larger than `Int` allows, exact up to 2^53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
+/// A place in the event log: a whole number that rises with every recorded event; 0 is before
+/// the first. Larger than `Int` allows, exact up to 2^53.
 #[Scalar]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -24,10 +24,10 @@ impl ScalarType for Position {
     }
 }
 
-/// A moment in UTC, RFC 3339: `2026-01-31T12:00:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime(pub Timestamp);
 
+/// A moment in UTC, RFC 3339: `2026-01-31T12:00:00Z`.
 #[Scalar]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

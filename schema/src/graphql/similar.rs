@@ -22,7 +22,6 @@ use crate::rows;
 /// How many similar incidents are answered when no number is asked for.
 pub const DEFAULT_SIMILAR: i32 = 5;
 
-/// A past incident that looks like the one in question.
 pub struct SimilarIncident {
     incident: IncidentId,
     score: f64,
@@ -59,6 +58,7 @@ impl SimilarIncident {
     }
 }
 
+/// A past incident that looks like the one in question.
 #[Object]
 impl SimilarIncident {
     /// The past incident.

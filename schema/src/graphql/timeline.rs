@@ -12,9 +12,9 @@ use super::page::{Cursor, Nodes, Page};
 use super::scalar::{DateTime, Position};
 use crate::rows;
 
-/// One step of an incident: one event.
 pub struct TimelineEntry(Arc<rows::TimelineEntry>);
 
+/// One step of an incident: one event.
 #[Object]
 impl TimelineEntry {
     /// The event's id; `event(id)` shows it whole.

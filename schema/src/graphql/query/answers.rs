@@ -32,7 +32,7 @@ impl Answers {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] incident: ID,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -113,7 +113,7 @@ impl Answers {
     async fn set_aside_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,

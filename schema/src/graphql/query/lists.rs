@@ -28,7 +28,7 @@ impl Lists {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only those of this kind, such as `service`.")] kind: Option<String>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -49,7 +49,7 @@ impl Lists {
         #[graphql(desc = "Only those that are this far.")] status: Option<IncidentStatus>,
         #[graphql(desc = "Only those that were noticed at this component.")] component: Option<ID>,
         #[graphql(desc = "Only those that are this bad.")] severity: Option<Severity>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -70,7 +70,7 @@ impl Lists {
     async fn experiments(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -91,7 +91,7 @@ impl Lists {
         #[graphql(desc = "Only those of this kind, such as `latency`.")] kind: Option<String>,
         #[graphql(desc = "Only those of this run.")] experiment: Option<ID>,
         #[graphql(desc = "Only those that still act, or no longer act.")] active: Option<bool>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -122,7 +122,7 @@ impl Lists {
         #[graphql(desc = "Only those of this incident.")] incident: Option<ID>,
         #[graphql(desc = "Only those that claim this kind of fault.")] fault_kind: Option<String>,
         #[graphql(desc = "Only those that claim this component.")] component: Option<ID>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -145,7 +145,7 @@ impl Lists {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only those of this incident.")] incident: Option<ID>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -166,7 +166,7 @@ impl Lists {
         ctx: &Context<'_>,
         #[graphql(desc = "Only those for this kind of fault.")] fault_kind: Option<String>,
         #[graphql(desc = "Only those for this component, or for any.")] component: Option<ID>,
-        #[graphql(desc = "How many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
