@@ -46,9 +46,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder};
 use events::Timestamp;
 use events::log::EventLog;
-use tokio::sync::watch;
 
-use crate::Graph;
+use crate::{Graph, Projected};
 use component::{Call, Component};
 use diagnosis::Diagnosis;
 use event::SetAsideEvent;
@@ -71,19 +70,19 @@ pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
 pub struct Base {
     graph: Arc<Graph>,
     log: Arc<dyn EventLog>,
-    projected: watch::Receiver<u64>,
+    projected: Projected,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     limits: Limits,
     statements: Arc<AtomicU64>,
 }
 
 impl Base {
-    /// Answers from `graph`, whose projection publishes its position on `projected`; mutations
-    /// append to `log`, dated by `now`.
+    /// Answers from `graph`, which contains the log up to `projected`; mutations append to `log`,
+    /// dated by `now`.
     pub fn new(
         graph: Arc<Graph>,
         log: Arc<dyn EventLog>,
-        projected: watch::Receiver<u64>,
+        projected: Projected,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         limits: Limits,
     ) -> Self {
@@ -101,15 +100,13 @@ impl Base {
     }
 
     fn projected(&self) -> u64 {
-        *self.projected.borrow()
+        self.projected.position()
     }
 
     /// Waits until the graph contains `position`; false when that takes longer than
     /// [`Limits::wait`] or the projection has ended.
     async fn projected_to(&self, position: u64) -> bool {
-        let mut projected = self.projected.clone();
-        let reached = projected.wait_for(|at| *at >= position);
-        matches!(tokio::time::timeout(self.limits.wait, reached).await, Ok(Ok(_)))
+        self.projected.wait_for(position, self.limits.wait).await.is_ok()
     }
 }
 

@@ -8,12 +8,14 @@
 //! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
 //!   rebuilds it.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
+//! - [`graphql`]: the API over all of it.
 
 pub mod change;
 mod content_hash;
 pub mod executor;
 pub mod fold;
 mod graph;
+pub mod graphql;
 mod migration;
 pub mod project_log;
 pub mod projection;

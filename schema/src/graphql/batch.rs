@@ -1,8 +1,8 @@
 //! Batching within one request: siblings that ask for the same kind of thing share a statement.
 //!
-//! The executor polls all sibling resolvers before any of them runs a second time, so the
-//! first that asks yields once and then finds the keys of the others beside its own. No timer
-//! is involved: a batch costs one turn of the scheduler, not a fixed delay.
+//! The executor polls siblings a few at a time, between turns of the scheduler. So the first
+//! that asks waits, turn by turn, for as long as others join it, and then fetches for all. No
+//! timer is involved: a batch costs a few turns, not a fixed delay.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,6 +16,10 @@ use super::error::{ApiError, ApiResult};
 type Found<K, V> = Arc<HashMap<K, V>>;
 type Pending<K, V> = Shared<BoxFuture<'static, ApiResult<Found<K, V>>>>;
 type Fetch<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, ApiResult<HashMap<K, V>>> + Send + Sync;
+
+/// A batch leaves when no key has joined for so many turns. In a turn it may be polled before
+/// the siblings that join in it, so one is not enough.
+const QUIET_TURNS: usize = 2;
 
 struct State<K, V> {
     /// Every key that this request asked for, with the batch that answers it.
@@ -76,7 +80,13 @@ where
     fn next_batch(&self) -> Pending<K, V> {
         let (state, fetch) = (self.state.clone(), self.fetch.clone());
         async move {
-            tokio::task::yield_now().await;
+            let (mut known, mut quiet) = (0, 0);
+            while quiet < QUIET_TURNS {
+                tokio::task::yield_now().await;
+                let wanted = state.lock().unwrap_or_else(PoisonError::into_inner).wanted.len();
+                quiet = if wanted == known { quiet + 1 } else { 0 };
+                known = wanted;
+            }
             let keys = {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.open = None;

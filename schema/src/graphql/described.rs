@@ -95,10 +95,7 @@ async fn calls_among(
         .collect())
 }
 
-fn suspect(
-    components: &BTreeMap<ComponentName, f64>,
-    calls: &CallSet,
-) -> Option<ComponentName> {
+fn suspect(components: &BTreeMap<ComponentName, f64>, calls: &CallSet) -> Option<ComponentName> {
     let calls_another = |name: &ComponentName| calls.iter().any(|(caller, _)| caller == name);
     components
         .iter()

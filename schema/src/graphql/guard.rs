@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{
-    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery,
-    NextPrepareRequest, NextRequest, NextValidation,
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery, NextPrepareRequest,
+    NextRequest, NextValidation,
 };
 use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Variables};
-use async_graphql::async_trait::async_trait;
 
 use super::Base;
 use super::error::ApiError;
@@ -98,15 +98,8 @@ impl Extension for Guard {
         variables: &Variables,
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
-        next.run(ctx, query, variables).await.map_err(|error| {
-            // The parser stops at a depth of its own, in the first words, and the executor at
-            // another, in the second.
-            let deep = ["recursion limit exceeded", "The recursion depth"];
-            match deep.iter().any(|text| error.message.starts_with(text)) {
-                true => coded(error, "query_too_deep"),
-                false => coded(error, "query_syntax"),
-            }
-        })
+        let depth = ctx.data_unchecked::<Base>().limits.depth;
+        next.run(ctx, query, variables).await.map_err(|error| unreadable(error, depth))
     }
 
     async fn validation(
@@ -130,7 +123,29 @@ impl Extension for Guard {
     }
 }
 
-/// The library has no typed errors for its limits; the texts are its only two constants.
+/// The library has no typed errors for its limits; these texts are its constants. The parser
+/// stops at two depths of its own, in the first words and the second, and the executor at
+/// another, in the third.
+const TOO_DEEP: [&str; 3] =
+    ["stack limit reached", "recursion limit exceeded", "The recursion depth of the query"];
+/// Longest message of a syntax error: it repeats the line at fault.
+const MAX_SYNTAX_CHARS: usize = 1_000;
+
+fn unreadable(mut error: ServerError, depth: usize) -> ServerError {
+    if TOO_DEEP.iter().any(|text| error.message.contains(text)) {
+        error.message = too_deep(depth);
+        return coded(error, "query_too_deep");
+    }
+    if error.message.chars().count() > MAX_SYNTAX_CHARS {
+        error.message = error.message.chars().take(MAX_SYNTAX_CHARS).chain(['…']).collect();
+    }
+    coded(error, "query_syntax")
+}
+
+fn too_deep(depth: usize) -> String {
+    format!("a query takes at most {depth} nested fields")
+}
+
 fn invalid_query(mut error: ServerError, limits: Limits) -> ServerError {
     match error.message.as_str() {
         "Query is too complex." => {
@@ -142,7 +157,7 @@ fn invalid_query(mut error: ServerError, limits: Limits) -> ServerError {
             coded(error, "query_too_complex")
         }
         "Query is nested too deep." => {
-            error.message = format!("a query takes at most {} nested fields", limits.depth);
+            error.message = too_deep(limits.depth);
             coded(error, "query_too_deep")
         }
         _ => coded(error, "query_invalid"),
@@ -162,7 +177,10 @@ fn describe(error: &mut ServerError) {
     match api {
         Some(api) => {
             if let ApiError::Internal(cause) = &api {
-                tracing::error!(error = &**cause as &dyn std::error::Error, "a GraphQL field failed");
+                tracing::error!(
+                    error = &**cause as &dyn std::error::Error,
+                    "a GraphQL field failed"
+                );
             }
             extensions.set("code", api.code());
             if let Some(field) = api.field() {

@@ -241,9 +241,12 @@ impl Incident {
     ) -> ApiResult<Nodes<Change>> {
         let page = Page::read(first, after)?;
         let rows = Loaders::of(ctx).changes_before(&self.0.id).await?;
-        Ok(page.cut(&rows, true, |change| Cursor::at(change.row.at, change.row.id), |change| {
-            (*change).clone()
-        }))
+        Ok(page.cut(
+            &rows,
+            true,
+            |change| Cursor::at(change.row.at, change.row.id),
+            |change| (*change).clone(),
+        ))
     }
 
     /// What happened, step by step, the earliest first.

@@ -81,7 +81,8 @@ impl List {
         let order = match self.moment {
             Some(at) => {
                 if page.after.is_some() {
-                    conditions.push(format!("({at} < $moment OR ({at} = $moment AND id < $after))"));
+                    conditions
+                        .push(format!("({at} < $moment OR ({at} = $moment AND id < $after))"));
                 }
                 format!("{at} DESC, id DESC")
             }

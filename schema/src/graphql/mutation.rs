@@ -76,8 +76,7 @@ impl Mutation {
             fault: input::known_fault(ctx, input.fault.as_ref()).await?,
             comment: input::optional_text("input.comment", input.comment)?,
         };
-        let recorded =
-            recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
+        let recorded = recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
         label_payload(ctx, recorded, label).await
     }
 
@@ -106,8 +105,7 @@ impl Mutation {
             by: input::line("input.by", input.by)?,
             reason: input::optional_line("input.reason", input.reason)?,
         };
-        let recorded =
-            recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
+        let recorded = recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
         label_payload(ctx, recorded, label).await
     }
 
@@ -149,8 +147,7 @@ impl Mutation {
             incident: incident.clone(),
             by: input::line("input.by", input.by)?,
         };
-        let recorded =
-            recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
+        let recorded = recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
         incident_payload(ctx, recorded, incident).await
     }
 
@@ -169,8 +166,7 @@ impl Mutation {
             by: input::line("input.by", input.by)?,
             resolution: input::optional_text("input.resolution", input.resolution)?,
         };
-        let recorded =
-            recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
+        let recorded = recorder.record(event_id, &incident, ExpectedRevision::Any, data).await?;
         incident_payload(ctx, recorded, incident).await
     }
 }

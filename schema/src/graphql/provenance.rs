@@ -62,9 +62,7 @@ pub struct Attribute {
 }
 
 /// Names with values, by name.
-pub fn attributes<'a>(
-    map: impl IntoIterator<Item = (&'a String, &'a String)>,
-) -> Vec<Attribute> {
+pub fn attributes<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<Attribute> {
     map.into_iter()
         .map(|(name, value)| Attribute { name: name.clone(), value: value.clone() })
         .collect()

@@ -50,9 +50,7 @@ impl SimilarIncident {
         let labels = Loaders::of(ctx).labels_on(&self.incident).await?;
         let standing = labels.iter().filter(|l| l.claim == claim && l.retracted_at.is_none());
         let best = standing.max_by(|a, b| {
-            a.confidence
-                .total_cmp(&b.confidence)
-                .then_with(|| (a.at, &a.id).cmp(&(b.at, &b.id)))
+            a.confidence.total_cmp(&b.confidence).then_with(|| (a.at, &a.id).cmp(&(b.at, &b.id)))
         });
         Ok(best.map(|label| (**label).clone()))
     }
@@ -109,8 +107,7 @@ pub async fn to_incident(
     let wanted = Wanted::read(first, min_score)?;
     let Some(fingerprint) = fingerprint_of(ctx, incident).await? else { return Ok(Vec::new()) };
     let past = Loaders::of(ctx).past().await?;
-    let others: Vec<_> =
-        past.iter().filter(|past| past.incident != incident.id).cloned().collect();
+    let others: Vec<_> = past.iter().filter(|past| past.incident != incident.id).cloned().collect();
     Ok(wanted.nearest(&fingerprint, &others))
 }
 

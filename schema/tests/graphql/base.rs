@@ -5,11 +5,9 @@ use std::sync::Arc;
 use async_graphql::Request;
 use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
 use events::{Event, EventId, Timestamp};
-use futures::StreamExt;
-use schema::Graph;
 use schema::graphql::{Base, FaultlineSchema, Limits};
+use schema::{Graph, Projector};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 /// Every clock of the tests stands still here.
 pub const NOW: &str = "2026-03-01T12:00:00Z";
@@ -48,30 +46,18 @@ impl TestBase {
     pub async fn with_limits(history: Vec<Event>, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let now: Timestamp = NOW.parse().unwrap();
-        let options = Options {
-            segment_bytes: 1 << 20,
-            clock: Arc::new(move || now),
-            ..Options::default()
-        };
+        let options =
+            Options { segment_bytes: 1 << 20, clock: Arc::new(move || now), ..Options::default() };
         let log = Arc::new(EmbeddedLog::open(folder.path(), options).unwrap());
         for event in history {
             let stream = event.data.stream();
             log.append(stream, ExpectedRevision::Any, vec![event]).await.unwrap();
         }
         let graph = Arc::new(Graph::open("mem://").await.unwrap());
-        let (publish, projected) = watch::channel(0);
-        let mut events = log.subscribe(0);
-        let writer = graph.clone();
-        tokio::spawn(async move {
-            while let Some(Ok(event)) = events.next().await {
-                writer.apply(std::slice::from_ref(&event)).await.unwrap();
-                if publish.send(event.position).is_err() {
-                    break;
-                }
-            }
-        });
-        let head = log.head();
-        projected.clone().wait_for(|at| *at >= head).await.unwrap();
+        let projector = Projector::new(graph.clone(), log.clone()).await;
+        projector.catch_up().await.unwrap();
+        let projected = projector.projected();
+        tokio::spawn(projector.run());
         let base = Base::new(graph, log.clone(), projected, move || now, limits);
         Self { schema: schema::graphql::schema(base), log, _folder: folder }
     }

@@ -22,10 +22,13 @@ fn refusal(answer: &Value) -> (&str, &str) {
 #[tokio::test]
 async fn a_label_is_visible_when_it_is_answered() {
     let base = TestBase::of(shop()).await;
-    let answer = assign(&base, json!({
-        "incident": "inc-2", "claim": { "rootCause": "payments" }, "by": "kim",
-        "confidence": 0.75, "comment": "the new version", "eventId": id(500),
-    }))
+    let answer = assign(
+        &base,
+        json!({
+            "incident": "inc-2", "claim": { "rootCause": "payments" }, "by": "kim",
+            "confidence": 0.75, "comment": "the new version", "eventId": id(500),
+        }),
+    )
     .await;
     insta::assert_json_snapshot!(answer);
     let labels = base
@@ -61,8 +64,11 @@ async fn bad_labels_are_refused_with_the_field_at_fault() {
         (json!({ "claim": { "rootCause": "nobody" } }), "not_found", "input.claim.rootCause"),
         (json!({ "claim": { "faultKind": "" } }), "invalid_input", "input.claim.faultKind"),
         (json!({ "claim": { "duplicateOf": "inc-1" } }), "invalid_input", "input.claim.of"),
-        (json!({ "claim": { "falsePositive": false } }), "invalid_input",
-            "input.claim.falsePositive"),
+        (
+            json!({ "claim": { "falsePositive": false } }),
+            "invalid_input",
+            "input.claim.falsePositive",
+        ),
         (json!({ "by": "" }), "invalid_input", "input.by"),
         (json!({ "by": "x".repeat(501) }), "invalid_input", "input.by"),
         (json!({ "confidence": 1.5 }), "invalid_input", "input.confidence"),

@@ -30,8 +30,9 @@ async fn a_query_that_may_answer_too_much_is_refused() {
     let base = TestBase::of(shop()).await;
     let query = "{ components(first: 200) { nodes { calls(first: 200) { nodes { protocol } } } } }";
     assert_eq!(base.refusal(query).await.0, "query_too_complex");
-    let aliases: String =
-        (0..200).map(|n| format!("a{n}: components {{ nodes {{ calls {{ nodes {{ protocol }} }} }} }} ")).collect();
+    let aliases: String = (0..200)
+        .map(|n| format!("a{n}: components {{ nodes {{ calls {{ nodes {{ protocol }} }} }} }} "))
+        .collect();
     assert_eq!(base.refusal(&format!("{{ {aliases} }}")).await.0, "query_too_complex");
     let long = format!("{{ head }} # {}", "x".repeat(70_000));
     assert_eq!(base.refusal(&long).await.0, "query_too_long");
@@ -48,7 +49,8 @@ async fn a_wrong_query_says_so() {
     assert_eq!(refused, ("invalid_input".to_owned(), Some("after".to_owned())));
     let refused = base.refusal(r#"{ event(id: "x") { id } }"#).await;
     assert_eq!(refused, ("invalid_input".to_owned(), Some("id".to_owned())));
-    let refused = base.refusal(r#"{ rootCauses(incident: "inc-1", method: "x") { method } }"#).await;
+    let refused =
+        base.refusal(r#"{ rootCauses(incident: "inc-1", method: "x") { method } }"#).await;
     assert_eq!(refused, ("invalid_input".to_owned(), Some("method".to_owned())));
 }
 
@@ -85,17 +87,32 @@ async fn a_page_of_incidents_costs_the_same_statements_however_long_it_is() {
     for n in 0..60u32 {
         let (number, second) = (1000 + 10 * u128::from(n), 1000 + i64::from(n));
         let incident = format!("more-{n}");
-        history.push(event(number, second, "incident.opened", json!({
-            "incident": incident, "title": "slow", "component": "gateway", "severity": "info",
-            "opened_by": "kim",
-        })));
-        history.push(event(number + 1, second, "incident.symptomattached", json!({
-            "incident": incident, "component": "payments", "signal": "latency", "strength": 5.0,
-        })));
-        history.push(event(number + 2, second, "label.assigned", json!({
-            "label": format!("more-{n}"), "incident": incident, "by": "kim", "confidence": 0.5,
-            "claim": { "claim": "root_cause", "component": "payments" },
-        })));
+        history.push(event(
+            number,
+            second,
+            "incident.opened",
+            json!({
+                "incident": incident, "title": "slow", "component": "gateway", "severity": "info",
+                "opened_by": "kim",
+            }),
+        ));
+        history.push(event(
+            number + 1,
+            second,
+            "incident.symptomattached",
+            json!({
+                "incident": incident, "component": "payments", "signal": "latency", "strength": 5.0,
+            }),
+        ));
+        history.push(event(
+            number + 2,
+            second,
+            "label.assigned",
+            json!({
+                "label": format!("more-{n}"), "incident": incident, "by": "kim", "confidence": 0.5,
+                "claim": { "claim": "root_cause", "component": "payments" },
+            }),
+        ));
     }
     let base = TestBase::of(history).await;
     let page = |first: u32| {

@@ -151,10 +151,8 @@ pub fn optional_line(field: &str, text: Option<String>) -> ApiResult<Option<Line
 }
 
 pub fn optional_text(field: &str, text: Option<String>) -> ApiResult<Option<Text>> {
-    text.map(|text| {
-        Text::new(text).map_err(|error| ApiError::invalid(field, error.to_string()))
-    })
-    .transpose()
+    text.map(|text| Text::new(text).map_err(|error| ApiError::invalid(field, error.to_string())))
+        .transpose()
 }
 
 pub fn ratio(field: &str, number: f64) -> ApiResult<Ratio> {
@@ -168,17 +166,16 @@ pub fn event_ids(field: &str, ids: &[ID]) -> ApiResult<Vec<EventId>> {
     }
     let read = |(index, id): (usize, &ID)| {
         id.parse().map_err(|_| {
-            ApiError::invalid(format!("{field}.{index}"), format!("expected a UUID, got {:?}", id.0))
+            ApiError::invalid(
+                format!("{field}.{index}"),
+                format!("expected a UUID, got {:?}", id.0),
+            )
         })
     };
     ids.iter().enumerate().map(read).collect()
 }
 
-pub async fn known_component(
-    ctx: &Context<'_>,
-    field: &str,
-    id: &ID,
-) -> ApiResult<ComponentName> {
+pub async fn known_component(ctx: &Context<'_>, field: &str, id: &ID) -> ApiResult<ComponentName> {
     let name: ComponentName = key("component", field, id)?;
     match Loaders::of(ctx).component(&name).await? {
         Some(_) => Ok(name),

@@ -65,9 +65,7 @@ impl Answers {
                 let Incident(incident) = known(ctx, &id).await?;
                 similar::to_incident(ctx, &incident, first, min_score).await
             }
-            (None, Some(symptoms)) => {
-                similar::to_symptoms(ctx, &symptoms, first, min_score).await
-            }
+            (None, Some(symptoms)) => similar::to_symptoms(ctx, &symptoms, first, min_score).await,
             (Some(_), Some(_)) => {
                 Err(ApiError::invalid("symptoms", "expected either an incident or symptoms"))
             }
@@ -121,9 +119,8 @@ impl Answers {
     ) -> ApiResult<Nodes<SetAsideEvent>> {
         let page = Page::read(first, after)?;
         let behind = page.after.as_ref().map_or(Ok(-1), |cursor| cursor.key.parse::<i64>());
-        let behind = behind.map_err(|_| {
-            ApiError::invalid("after", "expected a cursor from an earlier answer")
-        })?;
+        let behind = behind
+            .map_err(|_| ApiError::invalid("after", "expected a cursor from an earlier answer"))?;
         let statement = format!(
             "SELECT * FROM set_aside WHERE position > $behind ORDER BY position LIMIT {}",
             page.limit()
