@@ -1,7 +1,7 @@
 //! What one request loads, each kind of thing in as few statements as the depth of the query
 //! allows. A page of incidents costs a fixed number of statements, however long it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -278,6 +278,8 @@ where
     R: Send + Sync + 'static,
 {
     let links = edges.load(key.clone()).await?.unwrap_or_default();
-    let found = try_join_all(links.iter().map(|link| nodes.load(end(link).clone()))).await?;
+    // Several edges may lead to one node: one for each label that says so.
+    let ends: HashSet<&N> = links.iter().map(|link| end(link)).collect();
+    let found = try_join_all(ends.into_iter().map(|end| nodes.load(end.clone()))).await?;
     Ok(found.into_iter().flatten().collect())
 }
