@@ -20,11 +20,13 @@ use axum::http::Uri;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
+use schema::Graph;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::projection::Progress;
+use crate::reactors::Reacted;
 use error::ApiError;
 
 /// What the handlers share.
@@ -34,8 +36,10 @@ pub(crate) type App = Arc<Shared>;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) graph: Arc<Graph>,
     pub(crate) progress: Progress,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reacted: Reacted,
     pub(crate) clock: Clock,
 }
 
@@ -56,6 +60,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/schemas", get(schemas::list))
         .route("/v1/schemas/{type}", get(schemas::one))
         .route("/v1/incidents/{id}/labels", post(labels::assign))
+        .route("/v1/set-aside", get(health::set_aside))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(app.clone(), request::time_limit))

@@ -3,7 +3,7 @@
 //! - [`config`]: what the operator decides.
 //! - [`run`]: the server in this process; the binary, the demo and tests use the same.
 //! - [`ingest`]: from CloudEvents to the log.
-//! - [`reactors`]: what the server decides by itself.
+//! - `reactors`: what the server decides by itself.
 //! - [`demo`]: `faultline demo`.
 //!
 //! This crate alone reads the environment, binds ports and handles signals.
@@ -15,7 +15,7 @@ mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod projection;
-pub mod reactors;
+mod reactors;
 mod run;
 pub mod telemetry;
 

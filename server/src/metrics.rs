@@ -20,6 +20,8 @@ pub(crate) struct Levels {
     pub(crate) head: u64,
     /// Position up to which the graph holds the log.
     pub(crate) projected: u64,
+    /// Position up to which the reactors have decided.
+    pub(crate) reacted: u64,
     /// Events set aside, when the graph could be asked.
     pub(crate) set_aside: Option<u64>,
     /// Incidents that are open, as the reactors see it.
@@ -39,6 +41,7 @@ pub(crate) struct Metrics {
     head: Gauge<u64>,
     projected: Gauge<u64>,
     lag: Gauge<u64>,
+    reacted: Gauge<u64>,
     set_aside: Gauge<u64>,
     incidents_open: Gauge<u64>,
 }
@@ -89,6 +92,10 @@ impl Metrics {
                 "Position up to which the graph holds the log",
             ),
             lag: gauge("faultline.projection.lag.events", "Positions the graph is behind the log"),
+            reacted: gauge(
+                "faultline.reactor.position",
+                "Position up to which the reactors have decided",
+            ),
             set_aside: gauge(
                 "faultline.projection.set.aside.events",
                 "Events that could not be projected",
@@ -128,6 +135,7 @@ impl Metrics {
         self.head.record(levels.head, &[]);
         self.projected.record(levels.projected, &[]);
         self.lag.record(levels.head.saturating_sub(levels.projected), &[]);
+        self.reacted.record(levels.reacted, &[]);
         self.incidents_open.record(levels.incidents_open, &[]);
         if let Some(set_aside) = levels.set_aside {
             self.set_aside.record(set_aside, &[]);

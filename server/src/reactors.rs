@@ -1,1 +1,255 @@
 //! What the server decides by itself, from the log and the graph, as events.
+//!
+//! One task follows the log in order. Everything it keeps is a fold over the log, and the id of
+//! everything it appends derives from the event that caused it: a crash or a replay repeats
+//! nothing. Time is the events' own; the wall clock decides nothing.
+//!
+//! - telemetry → anomalies → incidents, their symptoms and their end ([`diagnosis::detect`]);
+//! - an open incident → diagnoses, from what the graph holds up to a position (`attempts`);
+//! - a diagnosis → remedies that helped before (`remedies`);
+//! - an injected fault → labels and the mitigation of its incident (`truth`).
+
+mod attempts;
+mod checkpoint;
+mod diagnose;
+mod reaction;
+mod remedies;
+mod rounds;
+mod truth;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diagnosis::detect::{Anomaly, Decided, Detector, Grouping, GroupingSettings, Settings};
+use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
+use events::value::Line;
+use events::{Event, EventData, EventId, IncidentId, RecordedEvent};
+use futures::StreamExt;
+use futures::future::join_all;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use attempts::Attempts;
+use checkpoint::Checkpoint;
+pub(crate) use diagnose::Diagnostician;
+use reaction::{of_incident, source};
+use remedies::Remedies;
+use truth::Truth;
+
+/// How long the reactors wait before they offer the log again what it had no room for.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Where the reactors are, for those who look from outside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reacted(Arc<Levels>);
+
+#[derive(Debug, Default)]
+struct Levels {
+    position: AtomicU64,
+    open_incidents: AtomicU64,
+}
+
+impl Reacted {
+    /// Everything up to this position of the log is decided.
+    pub(crate) fn position(&self) -> u64 {
+        self.0.position.load(Ordering::Relaxed)
+    }
+
+    /// How many incidents are open.
+    pub(crate) fn open_incidents(&self) -> u64 {
+        self.0.open_incidents.load(Ordering::Relaxed)
+    }
+}
+
+/// Why the reactors ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReactorError {
+    /// The log could not be read.
+    #[error("the reactors could not read the log")]
+    Read(#[from] ReadError),
+    /// The log refused an event for good.
+    #[error("the reactors could not append {event_type}")]
+    Append {
+        /// What.
+        event_type: &'static str,
+        /// Why.
+        source: AppendError,
+    },
+}
+
+/// See the [module](self).
+pub(crate) struct Reactors {
+    log: Arc<dyn EventLog>,
+    metrics: Arc<Metrics>,
+    checkpoint: Checkpoint,
+    detector: Detector,
+    grouping: Grouping,
+    truth: Truth,
+    attempts: Attempts,
+    remedies: Remedies,
+    diagnostician: Diagnostician,
+    open: BTreeSet<IncidentId>,
+    reacted: Reacted,
+}
+
+impl Reactors {
+    pub(crate) fn new(
+        config: &Config,
+        log: Arc<dyn EventLog>,
+        metrics: Arc<Metrics>,
+        diagnostician: Diagnostician,
+    ) -> Self {
+        let file = config.storage.data.join("reactors.json");
+        Self {
+            checkpoint: Checkpoint::read(file, log.head()),
+            log,
+            metrics,
+            detector: Detector::new(Settings::default()),
+            grouping: Grouping::new(GroupingSettings::default()),
+            truth: Truth::default(),
+            attempts: Attempts::new(config.reactors.max_diagnoses),
+            remedies: Remedies::default(),
+            diagnostician,
+            open: BTreeSet::new(),
+            reacted: Reacted::default(),
+        }
+    }
+
+    /// Where the reactors are, as it goes.
+    pub(crate) fn reacted(&self) -> Reacted {
+        self.reacted.clone()
+    }
+
+    /// Follows the log until it closes.
+    pub(crate) async fn run(mut self) -> Result<(), ReactorError> {
+        let mut events = self.log.subscribe(0);
+        while let Some(recorded) = events.next().await {
+            self.handle(&recorded?).await?;
+        }
+        Ok(())
+    }
+
+    /// Below the checkpoint the folds advance and nothing is appended: it is in the log.
+    async fn handle(&mut self, recorded: &RecordedEvent) -> Result<(), ReactorError> {
+        let decides = recorded.position > self.checkpoint.position();
+        self.count(recorded);
+        self.remedies.observe(recorded);
+        let anomalies = self.detector.observe(recorded);
+        let decided = self.grouping.observe(recorded, &anomalies);
+        let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
+        follows.extend(decided.into_iter().map(incident_event));
+        follows.extend(self.truth.observe(recorded));
+        if decides {
+            self.append(follows).await?;
+        }
+        for attempt in self.attempts.observe(recorded) {
+            self.attempt(&attempt, decides).await?;
+        }
+        if decides {
+            self.checkpoint.advance(recorded.position);
+        }
+        self.reacted.0.position.store(recorded.position, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn attempt(
+        &mut self,
+        attempt: &attempts::Attempt,
+        decides: bool,
+    ) -> Result<(), ReactorError> {
+        let known = self.log.find(attempt.event_id()).await?;
+        if let Some(EventData::DiagnosisProposed(proposal)) = known.map(|known| known.event.data) {
+            self.attempts.settle(&attempt.incident, Some(&proposal));
+            return Ok(());
+        }
+        let found = if decides { self.diagnostician.diagnose(attempt).await } else { None };
+        let Some((proposal, past)) = found.filter(|(found, _)| self.attempts.is_news(found)) else {
+            self.attempts.settle(&attempt.incident, None);
+            return Ok(());
+        };
+        let id = attempt.event_id();
+        let mut follows = vec![of_incident(
+            id,
+            source::DIAGNOSIS,
+            &attempt.incident,
+            attempt.cause,
+            attempt.at,
+            proposal.clone(),
+        )];
+        follows.extend(self.remedies.suggest(attempt.opened, id, attempt.at, &proposal, &past));
+        self.append(follows).await?;
+        self.attempts.settle(&attempt.incident, Some(&proposal));
+        Ok(())
+    }
+
+    /// Appends each event on its own: after a crash some may be in the log and others not.
+    /// Offered together, they share a sync and keep their order.
+    async fn append(&self, mut events: Vec<Event>) -> Result<(), ReactorError> {
+        let head = self.log.head();
+        while !events.is_empty() {
+            let answers = join_all(events.iter().map(|event| {
+                let stream = event.data.stream();
+                self.log.append(stream, ExpectedRevision::Any, vec![event.clone()])
+            }))
+            .await;
+            let mut again = Vec::new();
+            for (event, answer) in events.into_iter().zip(answers) {
+                let event_type = event.data.event_type();
+                match answer {
+                    Ok(appended) => {
+                        if appended.iter().any(|at| at.position > head) {
+                            self.metrics.decided(event_type);
+                            tracing::info!(event.type = event_type, event.id = %event.id, "decided");
+                        }
+                    }
+                    Err(AppendError::Overloaded) => again.push(event),
+                    Err(source) => return Err(ReactorError::Append { event_type, source }),
+                }
+            }
+            events = again;
+            if !events.is_empty() {
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, recorded: &RecordedEvent) {
+        match &recorded.event.data {
+            EventData::IncidentOpened(data) => self.open.insert(data.incident.clone()),
+            EventData::IncidentReopened(data) => self.open.insert(data.incident.clone()),
+            EventData::IncidentResolved(data) => self.open.remove(&data.incident),
+            EventData::IncidentMerged(data) => self.open.remove(&data.incident),
+            _ => return,
+        };
+        self.reacted.0.open_incidents.store(self.open.len() as u64, Ordering::Relaxed);
+    }
+}
+
+fn anomaly_event(anomaly: &Anomaly) -> Event {
+    let mut event = Event::with_id(
+        anomaly.event_id(),
+        Line::clipped(source::DETECTOR),
+        anomaly.window.end(),
+        anomaly.to_data(),
+    );
+    event.causation_id = anomaly.evidence.first().copied();
+    event
+}
+
+fn incident_event(decided: Decided) -> Event {
+    let (id, cause, at): (EventId, EventId, _) = (decided.id, decided.cause, decided.at);
+    let data = decided.data();
+    let incident = match &data {
+        EventData::IncidentOpened(data) => Some(data.incident.clone()),
+        EventData::SymptomAttached(data) => Some(data.incident.clone()),
+        EventData::IncidentResolved(data) => Some(data.incident.clone()),
+        _ => None,
+    };
+    let mut event = Event::with_id(id, Line::clipped(source::DETECTOR), at, data);
+    event.correlation_id = incident.map(|incident| Line::clipped(incident.as_str()));
+    event.causation_id = Some(cause);
+    event
+}

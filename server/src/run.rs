@@ -9,21 +9,25 @@ use std::time::Duration;
 
 use events::Timestamp;
 use events::log::{EmbeddedLog, EventLog, Options};
-use futures::StreamExt;
+use schema::recovery::RecoverError;
+use schema::{Graph, Projector};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::config::{Config, ConfigError};
+use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
 use crate::metrics::{Metrics, MetricsError};
 use crate::projection::Progress;
+use crate::reactors::{Diagnostician, Reacted, Reactors};
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
 pub struct RunningServer {
     address: SocketAddr,
     log: Arc<dyn EventLog>,
+    graph: Arc<Graph>,
     progress: Progress,
+    reacted: Reacted,
     drain: Duration,
     tasks: Tasks,
 }
@@ -44,9 +48,19 @@ impl RunningServer {
         &self.log
     }
 
+    /// The graph.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
     /// How far the graph has followed the log.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Everything up to this position of the log is decided by the reactors.
+    pub fn reacted(&self) -> u64 {
+        self.reacted.position()
     }
 
     /// Returns, with its name, when a part that the server cannot do without has ended.
@@ -77,6 +91,9 @@ pub enum StartError {
         /// Why.
         source: events::log::OpenError,
     },
+    /// The graph neither opened nor could be begun anew.
+    #[error("opening the graph")]
+    Graph(#[from] RecoverError),
     /// The numbers could not be set up.
     #[error("setting up the metrics")]
     Metrics(#[from] MetricsError),
@@ -126,31 +143,46 @@ pub async fn run_on(
     let listener = bind(config.http.listen).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
     let metrics = Arc::new(Metrics::new()?);
+    let graph = schema::open_or_rebuild(&config.storage.graph_url(), log.as_ref()).await?;
+    let graph = Arc::new(graph);
     let mut tasks = Tasks::new();
-    let (publish, projected) = watch::channel(0);
+    let projector = Projector::new(graph.clone(), log.clone()).await;
+    let projected = projector.projected().watch();
     let progress = Progress::new(projected);
-    tasks.spawn("the projection", project(log.clone(), publish));
+    tasks.spawn("the projection", async move { ended(projector.run().await) });
+    let mut reacted = Reacted::default();
+    if config.reactors.enabled {
+        let max_similar = config.reactors.max_similar;
+        let diagnostician = Diagnostician::new(graph.clone(), progress.clone(), max_similar);
+        let reactors = Reactors::new(&config, log.clone(), metrics.clone(), diagnostician);
+        reacted = reactors.reacted();
+        tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+    }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
-    let app =
-        Arc::new(Shared { config, log: log.clone(), progress: progress.clone(), metrics, clock });
+    let app = Arc::new(Shared {
+        config,
+        log: log.clone(),
+        graph: graph.clone(),
+        progress: progress.clone(),
+        metrics,
+        reacted: reacted.clone(),
+        clock,
+    });
     let draining = tasks.draining.clone();
     tasks.spawn("the HTTP server", async move {
         let serving = axum::serve(listener, http::router(app))
             .with_graceful_shutdown(draining.cancelled_owned());
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the HTTP server failed");
-        }
+        ended(serving.await);
     });
-    Ok(RunningServer { address, log, progress, drain, tasks })
+    Ok(RunningServer { address, log, graph, progress, reacted, drain, tasks })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
-async fn project(log: Arc<dyn EventLog>, publish: watch::Sender<u64>) {
-    let mut events = log.subscribe(0);
-    while let Some(Ok(event)) = events.next().await {
-        publish.send_replace(event.position);
+fn ended<E: std::error::Error + 'static>(result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::error!(error = chain(&error), "a part of the server failed");
     }
 }

@@ -52,17 +52,27 @@ impl IngestConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphqlConfig {
-    /// Deepest nesting. Default 12.
+    /// Deepest nesting; the introspection of explorers needs about 15. Default 20.
     pub max_depth: usize,
-    /// Most fields, lists counted by their length. Default 5,000.
+    /// Most fields, those of a list counted as often as the list may be long. Default 20,000.
     pub max_complexity: usize,
+    /// Longest query text. Default 65,536 bytes.
+    pub max_query_bytes: usize,
     /// A query that takes longer is given up. Default 10,000 ms.
     pub timeout_ms: u64,
+    /// How long `waitFor` waits for the projection. Default 5,000 ms.
+    pub wait_ms: u64,
 }
 
 impl Default for GraphqlConfig {
     fn default() -> Self {
-        Self { max_depth: 12, max_complexity: 5_000, timeout_ms: 10_000 }
+        Self {
+            max_depth: 20,
+            max_complexity: 20_000,
+            max_query_bytes: 64 * 1024,
+            timeout_ms: 10_000,
+            wait_ms: 5_000,
+        }
     }
 }
 
@@ -70,6 +80,7 @@ impl GraphqlConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         at_least_one("graphql.max_depth", self.max_depth as u64)?;
         at_least_one("graphql.max_complexity", self.max_complexity as u64)?;
+        at_least_one("graphql.max_query_bytes", self.max_query_bytes as u64)?;
         at_least_one("graphql.timeout_ms", self.timeout_ms)
     }
 }
@@ -100,8 +111,6 @@ impl ProjectionConfig {
 pub struct ReactorConfig {
     /// Whether the server detects, diagnoses and labels at all. Default `true`.
     pub enabled: bool,
-    /// How much time before an incident counts as its baseline. Default 600,000 ms.
-    pub evidence_span_ms: u64,
     /// Most diagnoses of one incident. Default 8.
     pub max_diagnoses: u32,
     /// Most similar past incidents in a diagnosis. Default 5.
@@ -110,13 +119,12 @@ pub struct ReactorConfig {
 
 impl Default for ReactorConfig {
     fn default() -> Self {
-        Self { enabled: true, evidence_span_ms: 600_000, max_diagnoses: 8, max_similar: 5 }
+        Self { enabled: true, max_diagnoses: 8, max_similar: 5 }
     }
 }
 
 impl ReactorConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        at_least_one("reactors.evidence_span_ms", self.evidence_span_ms)?;
         at_least_one("reactors.max_diagnoses", u64::from(self.max_diagnoses))?;
         at_least_one("reactors.max_similar", self.max_similar as u64)
     }

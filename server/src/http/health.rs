@@ -1,9 +1,10 @@
 //! What orchestrators and dashboards ask.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -27,14 +28,51 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
 /// `GET /metrics`: Prometheus text.
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     // A graph that cannot be asked leaves its own number out, not all of them.
-    let set_aside = Some(0);
+    let set_aside = app.graph.set_aside_count().await.ok();
     let levels = Levels {
         head: app.log.head(),
         projected: app.progress.projected(),
         set_aside,
-        incidents_open: 0,
+        reacted: app.reacted.position(),
+        incidents_open: app.reacted.open_incidents(),
     };
     let text = app.metrics.render(levels).map_err(|error| ApiError::internal(&error))?;
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, format)], text).into_response())
+}
+
+/// Most events in an answer of `GET /v1/set-aside`.
+const PAGE: usize = 1_000;
+
+/// Query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetAsideQuery {
+    #[serde(default)]
+    after: u64,
+}
+
+/// `GET /v1/set-aside?after=`: events that could not be projected, and why, by position.
+pub(super) async fn set_aside(
+    State(app): State<App>,
+    Query(query): Query<SetAsideQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let page = app.graph.set_aside(query.after, PAGE).await;
+    let page: Vec<Value> = page
+        .map_err(|error| ApiError::internal(&error))?
+        .into_iter()
+        .map(|event| {
+            json!({
+                "event": event.event,
+                "position": event.position,
+                "type": event.event_type,
+                "stream": event.stream,
+                "code": event.code,
+                "error": event.error,
+                "recordedtime": event.recorded_at,
+            })
+        })
+        .collect();
+    let total = app.graph.set_aside_count().await.map_err(|error| ApiError::internal(&error))?;
+    Ok(Json(json!({ "events": page, "total": total })))
 }

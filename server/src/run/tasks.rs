@@ -50,13 +50,15 @@ impl Tasks {
     pub(super) async fn drain(mut self, patience: Duration) -> Option<&'static str> {
         self.draining.cancel();
         let (name, mut requests) = self.list.pop()?;
-        match tokio::time::timeout(patience, &mut requests).await {
-            Ok(_) => None,
-            Err(_) => {
-                requests.abort();
-                Some(name)
-            }
+        let late = tokio::time::timeout(patience, &mut requests).await.is_err();
+        requests.abort();
+        // Awaited, so that whoever stopped the server may open its folder again.
+        for (_, task) in &mut self.list {
+            task.abort();
+            // Cancelled, or it had ended: both are the end of it.
+            let _ = task.await;
         }
+        late.then_some(name)
     }
 }
 

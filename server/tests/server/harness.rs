@@ -1,5 +1,6 @@
 //! A server of one test, and how it is asked.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use events::EventId;
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 pub struct Server {
     pub running: RunningServer,
     pub client: Client,
-    _data: TempDir,
+    config: Config,
+    data: TempDir,
 }
 
 pub const SINGLE: &str = "application/cloudevents+json";
@@ -37,8 +39,23 @@ impl Server {
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let (mut config, data) = settings();
         change(&mut config);
-        let running = server::run(config).await.expect("the server starts");
-        Self { running, client: Client::new(), _data: data }
+        let running = server::run(config.clone()).await.expect("the server starts");
+        Self { running, client: Client::new(), config, data }
+    }
+
+    /// Stops the server, lets `between` see its folder, and starts it again.
+    pub async fn restart(self, between: impl FnOnce(&Path)) -> Self {
+        let Self { running, client, config, data } = self;
+        running.stop().await.expect("it drains");
+        between(data.path());
+        let running = server::run(config.clone()).await.expect("the server starts again");
+        Self { running, client, config, data }
+    }
+
+    /// As [`Self::restart`], with other settings.
+    pub async fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self.restart(|_| {}).await
     }
 
     pub fn url(&self, path: &str) -> String {

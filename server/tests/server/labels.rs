@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{JSON, Server, event};
 
 async fn with_incident() -> Server {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.reactors.enabled = false).await;
     let opened = event(
         "incident.opened",
         json!({ "incident": "i-1", "title": "checkout fails", "component": "checkout",

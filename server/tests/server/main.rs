@@ -5,4 +5,5 @@ mod harness;
 mod labels;
 mod limits;
 mod pages;
+mod reactors;
 mod settings;

@@ -1,0 +1,133 @@
+//! When an incident is diagnosed: as soon as it opens, and again after every further window
+//! until the answer has settled.
+
+use std::collections::BTreeMap;
+
+use events::catalogue::diagnosis::DiagnosisProposed;
+use events::{ComponentName, EventData, EventId, FaultKind, IncidentId, RecordedEvent, Timestamp};
+
+use super::rounds::Rounds;
+
+/// Attempts in a row with the same answer after which an incident is left alone.
+const SETTLED_AFTER: u32 = 3;
+
+/// An incident to be diagnosed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    pub(super) incident: IncidentId,
+    /// The event that opened the incident.
+    pub(super) opened: EventId,
+    /// The event that made it time.
+    pub(super) cause: EventId,
+    /// The evidence is everything up to here.
+    pub(super) position: u64,
+    /// When, by the events' own time.
+    pub(super) at: Timestamp,
+}
+
+impl Attempt {
+    /// The id of the proposal that comes of it.
+    pub(super) fn event_id(&self) -> EventId {
+        self.cause.derived(&format!("diagnosis of {}", self.incident))
+    }
+}
+
+/// What a reader would call the same answer: suspects in order, the kind of fault, the similar
+/// incidents in order. Scores move with every window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    suspects: Vec<ComponentName>,
+    fault_kind: Option<FaultKind>,
+    similar: Vec<IncidentId>,
+}
+
+struct Watched {
+    opened: EventId,
+    last: Option<Answer>,
+    proposed: u32,
+    same: u32,
+}
+
+/// A fold over the log that knows which incidents are due.
+pub(super) struct Attempts {
+    max: u32,
+    rounds: Rounds,
+    watched: BTreeMap<IncidentId, Watched>,
+}
+
+impl Attempts {
+    /// At most `max` proposals an incident.
+    pub(super) fn new(max: u32) -> Self {
+        Self { max, rounds: Rounds::default(), watched: BTreeMap::new() }
+    }
+
+    /// Takes the next event of the log. Every attempt is to be answered by [`Self::settle`].
+    pub(super) fn observe(&mut self, recorded: &RecordedEvent) -> Vec<Attempt> {
+        let event = &recorded.event;
+        match &event.data {
+            EventData::IncidentOpened(data) => {
+                let watched = Watched { opened: event.id, last: None, proposed: 0, same: 0 };
+                self.watched.entry(data.incident.clone()).or_insert(watched);
+                return vec![Attempt {
+                    incident: data.incident.clone(),
+                    opened: event.id,
+                    cause: event.id,
+                    position: recorded.position,
+                    at: event.time,
+                }];
+            }
+            EventData::IncidentResolved(data) => {
+                self.watched.remove(&data.incident);
+            }
+            EventData::IncidentMerged(data) => {
+                self.watched.remove(&data.incident);
+            }
+            _ => {}
+        }
+        let Some(complete) = self.rounds.observe(recorded) else {
+            return Vec::new();
+        };
+        self.watched
+            .iter()
+            .map(|(incident, watched)| Attempt {
+                incident: incident.clone(),
+                opened: watched.opened,
+                cause: event.id,
+                position: complete.position,
+                at: complete.end,
+            })
+            .collect()
+    }
+
+    /// Whether `proposal` says something that the incident's last one did not.
+    pub(super) fn is_news(&self, proposal: &DiagnosisProposed) -> bool {
+        let known = self.watched.get(&proposal.incident).and_then(|watched| watched.last.as_ref());
+        known != Some(&answer(proposal))
+    }
+
+    /// What came of an attempt: a proposal, or the same answer as before.
+    pub(super) fn settle(&mut self, incident: &IncidentId, proposal: Option<&DiagnosisProposed>) {
+        let Some(watched) = self.watched.get_mut(incident) else {
+            return;
+        };
+        match proposal {
+            Some(proposal) => {
+                watched.last = Some(answer(proposal));
+                watched.proposed += 1;
+                watched.same = 0;
+            }
+            None => watched.same += 1,
+        }
+        if watched.proposed >= self.max || watched.same >= SETTLED_AFTER {
+            self.watched.remove(incident);
+        }
+    }
+}
+
+fn answer(proposal: &DiagnosisProposed) -> Answer {
+    Answer {
+        suspects: proposal.suspects.iter().take(3).map(|s| s.component.clone()).collect(),
+        fault_kind: proposal.suspects.first().and_then(|suspect| suspect.fault_kind.clone()),
+        similar: proposal.similar.iter().take(3).map(|s| s.incident.clone()).collect(),
+    }
+}

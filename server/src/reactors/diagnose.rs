@@ -1,0 +1,102 @@
+//! One diagnosis: what the graph holds up to a position, given to the pure ranking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diagnosis::diagnose::diagnose;
+use diagnosis::rank;
+use diagnosis::similarity::PastIncident;
+use events::DiagnosisId;
+use events::catalogue::diagnosis::DiagnosisProposed;
+use schema::Graph;
+use schema::reads::ReadGraphError;
+
+use super::attempts::Attempt;
+use crate::http::error::chain;
+use crate::projection::{Progress, ProjectionStopped};
+
+/// How often a failing graph is asked, and the first pause between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads evidence and ranks it.
+pub(crate) struct Diagnostician {
+    graph: Arc<Graph>,
+    progress: Progress,
+    max_similar: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DiagnoseError {
+    #[error("the graph could not be asked")]
+    Read(#[from] ReadGraphError),
+    #[error(transparent)]
+    Projection(#[from] ProjectionStopped),
+}
+
+impl Diagnostician {
+    pub(crate) fn new(graph: Arc<Graph>, progress: Progress, max_similar: usize) -> Self {
+        Self { graph, progress, max_similar }
+    }
+
+    /// What is proposed, and the past it was compared with. `None` when the graph fails or does
+    /// not know the incident: the next window is another chance.
+    pub(super) async fn diagnose(
+        &self,
+        attempt: &Attempt,
+    ) -> Option<(DiagnosisProposed, Vec<PastIncident>)> {
+        let mut pause = PAUSE;
+        for left in (0..TRIES).rev() {
+            match self.attempt(attempt).await {
+                Ok(found) => return found,
+                Err(error) if left == 0 => tracing::error!(
+                    incident.id = %attempt.incident,
+                    error = chain(&error),
+                    "an incident was not diagnosed",
+                ),
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+            }
+        }
+        None
+    }
+
+    #[tracing::instrument(skip_all, fields(incident.id = %attempt.incident, log.position = attempt.position))]
+    async fn attempt(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, DiagnoseError> {
+        let Attempt { incident, position, .. } = attempt;
+        self.progress.reached(*position).await?;
+        let Some(evidence) = self.graph.evidence(incident, *position).await? else {
+            return Ok(None);
+        };
+        let past = self.graph.past_incidents(*position, Some(incident)).await?;
+        let ranker = rank::methods()[0];
+        let (found, past) = tokio::task::spawn_blocking(move || {
+            let found = diagnose(&evidence, &past, ranker);
+            (found, past)
+        })
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let fingerprint = match serde_json::to_value(&found.fingerprint) {
+            Ok(serde_json::Value::Object(fingerprint)) => Some(fingerprint),
+            _ => None,
+        };
+        let id = attempt.event_id();
+        let proposal = DiagnosisProposed {
+            incident: incident.clone(),
+            diagnosis: DiagnosisId::new(id.to_string()).expect("a UUID's text is 36 characters"),
+            method: found.ranking.method,
+            model: None,
+            evidence_position: *position,
+            abstained: found.ranking.abstained,
+            suspects: found.ranking.suspects,
+            similar: found.similar.into_iter().take(self.max_similar).collect(),
+            fingerprint,
+        };
+        Ok(Some((proposal, past)))
+    }
+}

@@ -1,0 +1,201 @@
+//! What experiments teach: an incident that a known fault caused is labelled with it, and what
+//! ended the fault is what fixed the incident.
+//!
+//! The first fault that acted while an incident was open is its root cause; one that begins
+//! while the incident is still open made it worse. The labels are for later incidents: the
+//! diagnosis of the same incident never sees them (DI-3).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use events::catalogue::experiment::{FaultCleared, FaultInjected};
+use events::catalogue::incident::{IncidentOpened, MitigationApplied};
+use events::catalogue::label::{Claim, LabelAssigned};
+use events::catalogue::telemetry::Window;
+use events::value::{Line, Ratio};
+use events::{Event, EventData, EventId, FaultId, IncidentId, LabelId, RecordedEvent, Timestamp};
+
+use super::reaction::{of_incident, source};
+
+/// How many windows are remembered by their event: an incident names the windows it was opened
+/// for, and is opened shortly after them.
+const WINDOWS_KEPT: usize = 10_000;
+
+/// A fold over faults and incidents.
+#[derive(Default)]
+pub(super) struct Truth {
+    faults: BTreeMap<FaultId, Fault>,
+    incidents: BTreeMap<IncidentId, Incident>,
+    windows: HashMap<EventId, Timestamp>,
+    windows_by_age: VecDeque<EventId>,
+}
+
+struct Fault {
+    event: EventId,
+    data: FaultInjected,
+    from: Timestamp,
+    cleared: Option<Cleared>,
+}
+
+#[derive(Clone)]
+struct Cleared {
+    event: EventId,
+    at: Timestamp,
+    action: Line,
+}
+
+struct Incident {
+    /// Start of the first unusual window.
+    from: Timestamp,
+    opened_at: Timestamp,
+    until: Option<Timestamp>,
+    /// In the order in which they were found; the first is the root cause.
+    faults: Vec<FaultId>,
+}
+
+impl Truth {
+    /// Takes the next event of the log and answers what follows from it.
+    pub(super) fn observe(&mut self, recorded: &RecordedEvent) -> Vec<Event> {
+        let event = &recorded.event;
+        match &event.data {
+            EventData::MetricSnapshotRecorded(data) => self.remember(event.id, &data.window),
+            EventData::TraceEdgesRecorded(data) => self.remember(event.id, &data.window),
+            EventData::AnomalyDetected(data) => self.remember(event.id, &data.window),
+            EventData::FaultInjected(data) => return self.injected(event, data),
+            EventData::FaultCleared(data) => return self.cleared(event, data),
+            EventData::IncidentOpened(data) => return self.opened(event, data),
+            EventData::IncidentResolved(data) => self.ended(&data.incident, Some(event.time)),
+            EventData::IncidentMerged(data) => self.ended(&data.incident, Some(event.time)),
+            EventData::IncidentReopened(data) => self.ended(&data.incident, None),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn remember(&mut self, event: EventId, window: &Window) {
+        self.windows.insert(event, window.start);
+        self.windows_by_age.push_back(event);
+        if self.windows_by_age.len() > WINDOWS_KEPT
+            && let Some(oldest) = self.windows_by_age.pop_front()
+        {
+            self.windows.remove(&oldest);
+        }
+    }
+
+    fn ended(&mut self, incident: &IncidentId, until: Option<Timestamp>) {
+        if let Some(incident) = self.incidents.get_mut(incident) {
+            incident.until = until;
+        }
+    }
+
+    fn injected(&mut self, event: &Event, data: &FaultInjected) -> Vec<Event> {
+        let fault = Fault { event: event.id, data: data.clone(), from: event.time, cleared: None };
+        let mut decided = Vec::new();
+        for (id, incident) in &mut self.incidents {
+            decided.extend(link(id, incident, &fault, event.id));
+        }
+        self.faults.insert(data.fault.clone(), fault);
+        decided
+    }
+
+    fn cleared(&mut self, event: &Event, data: &FaultCleared) -> Vec<Event> {
+        let Some(fault) = self.faults.get_mut(&data.fault) else {
+            return Vec::new();
+        };
+        let cleared = Cleared { event: event.id, at: event.time, action: data.action.clone() };
+        fault.cleared = Some(cleared.clone());
+        self.incidents
+            .iter()
+            .filter(|(_, incident)| incident.faults.contains(&data.fault))
+            .map(|(id, incident)| mitigation(id, incident, fault, &cleared, event.id))
+            .collect()
+    }
+
+    fn opened(&mut self, event: &Event, data: &IncidentOpened) -> Vec<Event> {
+        let from = data.evidence.iter().filter_map(|event| self.windows.get(event)).min();
+        let mut incident = Incident {
+            from: from.copied().unwrap_or(event.time).min(event.time),
+            opened_at: event.time,
+            until: None,
+            faults: Vec::new(),
+        };
+        let mut faults: Vec<&Fault> = self.faults.values().collect();
+        faults.sort_by_key(|fault| (fault.from, fault.event));
+        let mut decided = Vec::new();
+        for fault in faults {
+            decided.extend(link(&data.incident, &mut incident, fault, event.id));
+        }
+        self.incidents.entry(data.incident.clone()).or_insert(incident);
+        decided
+    }
+}
+
+/// Labels the incident with the fault when they overlap in time.
+fn link(id: &IncidentId, incident: &mut Incident, fault: &Fault, cause: EventId) -> Vec<Event> {
+    let began_before_the_end = incident.until.is_none_or(|until| fault.from < until);
+    let ended_after_the_begin =
+        fault.cleared.as_ref().is_none_or(|cleared| cleared.at > incident.from);
+    if !(began_before_the_end && ended_after_the_begin)
+        || incident.faults.contains(&fault.data.fault)
+    {
+        return Vec::new();
+    }
+    let component = fault.data.component.clone();
+    let claims = if incident.faults.is_empty() {
+        vec![
+            ("root cause", Claim::RootCause { component }),
+            ("fault kind", Claim::FaultKind { fault_kind: fault.data.kind.clone() }),
+        ]
+    } else {
+        vec![("contributing factor", Claim::ContributingFactor { component })]
+    };
+    incident.faults.push(fault.data.fault.clone());
+    let mut decided: Vec<Event> = claims
+        .into_iter()
+        .map(|(role, claim)| {
+            let event = fault.event.derived(&format!("{role} of {id}"));
+            let label = LabelAssigned {
+                label: LabelId::new(event.to_string()).expect("a UUID's text is 36 characters"),
+                incident: id.clone(),
+                claim,
+                by: by(fault),
+                confidence: Ratio::new(1.0).expect("1 is a ratio"),
+                fault: Some(fault.data.fault.clone()),
+                comment: None,
+            };
+            let time = fault.from.max(incident.opened_at);
+            of_incident(event, source::LABELS, id, cause, time, label)
+        })
+        .collect();
+    if let Some(cleared) = &fault.cleared {
+        decided.push(mitigation(id, incident, fault, cleared, cause));
+    }
+    decided
+}
+
+fn mitigation(
+    id: &IncidentId,
+    incident: &Incident,
+    fault: &Fault,
+    cleared: &Cleared,
+    cause: EventId,
+) -> Event {
+    let data = MitigationApplied {
+        incident: id.clone(),
+        action: cleared.action.clone(),
+        component: Some(fault.data.component.clone()),
+        runbook: None,
+        by: by(fault),
+    };
+    let event = cleared.event.derived(&format!("mitigation of {id}"));
+    of_incident(event, source::LABELS, id, cause, cleared.at.max(incident.opened_at), data)
+}
+
+fn by(fault: &Fault) -> Line {
+    match &fault.data.experiment {
+        Some(experiment) => Line::clipped(&format!("experiment {experiment}")),
+        None => Line::clipped(&format!("fault {}", fault.data.fault)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

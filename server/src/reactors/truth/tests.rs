@@ -1,0 +1,180 @@
+use super::*;
+use events::StreamId;
+use events::catalogue::experiment::ClearedBy;
+use events::catalogue::incident::{IncidentResolved, Severity};
+use serde_json::{Value, json};
+
+struct Log {
+    truth: Truth,
+    position: u64,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { truth: Truth::default(), position: 0 }
+    }
+
+    /// Appends an event of second `at` and answers what the reactor says of it, in short.
+    fn event(&mut self, at: i64, data: impl Into<EventData>) -> (EventId, Vec<Event>) {
+        self.position += 1;
+        let id = EventId(uuid::Uuid::from_u128(self.position.into()));
+        let event = Event::with_id(id, Line::clipped("/test"), second(at), data);
+        let recorded = RecordedEvent {
+            stream: StreamId::new("s").unwrap(),
+            revision: self.position,
+            position: self.position,
+            recorded_at: second(at),
+            event,
+        };
+        (id, self.truth.observe(&recorded))
+    }
+
+    fn inject(&mut self, at: i64, fault: &str, component: &str) -> Vec<Value> {
+        let data = FaultInjected {
+            fault: FaultId::new(fault).unwrap(),
+            experiment: None,
+            kind: events::FaultKind::new("latency").unwrap(),
+            component: events::ComponentName::new(component).unwrap(),
+            peer: None,
+            parameters: BTreeMap::new(),
+            deadline_ms: None,
+        };
+        said(&self.event(at, data).1)
+    }
+
+    fn clear(&mut self, at: i64, fault: &str) -> Vec<Value> {
+        let data = FaultCleared {
+            fault: FaultId::new(fault).unwrap(),
+            experiment: None,
+            cleared_by: ClearedBy::Rollback,
+            action: Line::clipped("undone"),
+            verified: true,
+        };
+        said(&self.event(at, data).1)
+    }
+
+    fn open(&mut self, at: i64, incident: &str, evidence: Vec<EventId>) -> Vec<Value> {
+        let data = IncidentOpened {
+            incident: IncidentId::new(incident).unwrap(),
+            title: Line::clipped("t"),
+            component: events::ComponentName::new("gateway").unwrap(),
+            severity: Severity::Error,
+            opened_by: Line::clipped("detector"),
+            evidence,
+        };
+        said(&self.event(at, data).1)
+    }
+
+    fn resolve(&mut self, at: i64, incident: &str) -> Vec<Value> {
+        let incident = IncidentId::new(incident).unwrap();
+        let by = Line::clipped("detector");
+        said(&self.event(at, IncidentResolved { incident, by, resolution: None }).1)
+    }
+}
+
+fn second(at: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + at).unwrap()
+}
+
+fn said(events: &[Event]) -> Vec<Value> {
+    events
+        .iter()
+        .map(|event| match &event.data {
+            EventData::LabelAssigned(data) => json!([data.incident, data.claim]),
+            EventData::MitigationApplied(data) => {
+                json!([data.incident, data.action, data.component])
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn root_cause(incident: &str, component: &str) -> [Value; 2] {
+    [
+        json!([incident, { "claim": "root_cause", "component": component }]),
+        json!([incident, { "claim": "fault_kind", "fault_kind": "latency" }]),
+    ]
+}
+
+#[test]
+fn an_incident_of_an_active_fault_is_labelled_and_its_end_is_the_mitigation() {
+    let mut log = Log::new();
+    assert!(log.inject(0, "f1", "payments").is_empty());
+    assert_eq!(log.open(5, "i1", vec![]), root_cause("i1", "payments"));
+    assert_eq!(log.clear(9, "f1"), [json!(["i1", "undone", "payments"])]);
+}
+
+#[test]
+fn a_fault_that_arrives_after_its_incident_labels_it_once() {
+    let mut log = Log::new();
+    assert!(log.open(5, "i1", vec![]).is_empty());
+    assert_eq!(log.inject(3, "f1", "payments"), root_cause("i1", "payments"));
+    assert!(log.inject(3, "f1", "payments").is_empty());
+}
+
+#[test]
+fn a_fault_during_an_incident_that_has_its_cause_is_a_contributing_factor() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    log.open(5, "i1", vec![]);
+    log.clear(9, "f1");
+    assert_eq!(
+        log.inject(12, "f2", "orders"),
+        [json!(["i1", { "claim": "contributing_factor", "component": "orders" }])]
+    );
+    log.resolve(13, "i1");
+    assert_eq!(log.open(14, "i2", vec![]), root_cause("i2", "orders"));
+}
+
+#[test]
+fn faults_before_the_first_unusual_window_or_after_the_end_do_not_count() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    log.clear(4, "f1");
+    assert!(log.open(6, "i1", vec![]).is_empty());
+    log.resolve(9, "i1");
+    assert!(log.inject(10, "f2", "orders").is_empty());
+}
+
+#[test]
+fn a_fault_that_ended_within_the_first_unusual_window_counts() {
+    let mut log = Log::new();
+    let window = Window { start: second(2), duration_ms: 10_000 };
+    let anomaly = events::catalogue::diagnosis::AnomalyDetected {
+        component: events::ComponentName::new("payments").unwrap(),
+        window,
+        detector: Line::clipped("d@1"),
+        score: events::value::NonNegative::new(9.0).unwrap(),
+        parts: vec![],
+        evidence: vec![],
+    };
+    let (anomaly, _) = log.event(12, anomaly);
+    log.inject(1, "f1", "payments");
+    log.clear(3, "f1");
+    let mut expected = root_cause("i1", "payments").to_vec();
+    expected.push(json!(["i1", "undone", "payments"]));
+    assert_eq!(log.open(12, "i1", vec![anomaly]), expected);
+}
+
+#[test]
+fn ids_come_from_the_causes() {
+    let decide = || {
+        let mut log = Log::new();
+        log.inject(0, "f1", "payments");
+        log.event(5, opened("i1")).1
+    };
+    let (first, second) = (decide(), decide());
+    assert_eq!(first, second);
+    assert_ne!(first[0].id, first[1].id);
+}
+
+fn opened(incident: &str) -> IncidentOpened {
+    IncidentOpened {
+        incident: IncidentId::new(incident).unwrap(),
+        title: Line::clipped("t"),
+        component: events::ComponentName::new("gateway").unwrap(),
+        severity: Severity::Error,
+        opened_by: Line::clipped("detector"),
+        evidence: vec![],
+    }
+}
