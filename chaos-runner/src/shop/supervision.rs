@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::{Mutex, watch};
+use tracing::debug;
 
 use super::child;
 use super::service::FlawArgs;
@@ -24,6 +25,8 @@ pub(crate) use spawner::Spawner;
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// Longest wait for a process to finish its requests and end.
 const STOP_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Most that is kept of what a process wrote that did not come up.
+const MAX_LAST_WORDS: u64 = 4_096;
 /// Time for the connections of the proxies to move to a new version before the old one ends.
 const SWITCH_TIME: Duration = Duration::from_millis(200);
 
@@ -41,11 +44,13 @@ pub enum ProcessError {
         #[source]
         source: std::io::Error,
     },
-    /// It did not say that it answers.
-    #[error("{component} did not come up within {START_PATIENCE:?}")]
+    /// It ended, or did not say in time that it answers.
+    #[error("{component} did not come up within {START_PATIENCE:?}; it said {said:?}")]
     NotReady {
         /// What.
         component: &'static str,
+        /// What it wrote to standard error.
+        said: String,
     },
     /// A signal could not be sent.
     #[error("could not send {signal} to {component}")]
@@ -221,15 +226,19 @@ impl Supervised {
             program: self.program.clone(),
             source,
         })?;
-        let not_ready = || ProcessError::NotReady { component };
-        let output = child.stdout.take().ok_or_else(not_ready)?;
-        let mut line = String::new();
-        let mut output = BufReader::new(output);
-        let read = tokio::time::timeout(START_PATIENCE, output.read_line(&mut line)).await;
-        let announced = matches!(read, Ok(Ok(_))).then(|| child::parse_announcement(&line));
-        let (business, admin) = announced.flatten().ok_or_else(not_ready)?;
-        let pid = child.id().ok_or_else(not_ready)?;
-        Ok((child, Live { pid, admin, business }))
+        let errors = child.stderr.take();
+        match tokio::time::timeout(START_PATIENCE, announcement(&mut child)).await {
+            Ok(Some(live)) => {
+                if let Some(errors) = errors {
+                    tokio::spawn(relay(component, errors));
+                }
+                Ok((child, live))
+            }
+            Ok(None) | Err(_) => {
+                let _ = child.kill().await;
+                Err(ProcessError::NotReady { component, said: last_words(errors).await })
+            }
+        }
     }
 
     fn command(&self, deployment: &Deployment) -> Command {
@@ -247,11 +256,40 @@ impl Supervised {
             .args(flaws)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             // A Ctrl-C on the terminal is for the supervisor, which ends its processes itself.
             .process_group(0)
             .kill_on_drop(true);
         command
     }
+}
+
+/// What a process announces when it is ready; `None` when it ends before.
+async fn announcement(child: &mut Child) -> Option<Live> {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take()?).read_line(&mut line).await.ok()?;
+    let (business, admin) = child::parse_announcement(&line)?;
+    Some(Live { pid: child.id()?, admin, business })
+}
+
+/// What a process writes goes to the supervisor's own log: broken connections are what the shop
+/// is for, and no news on the terminal.
+async fn relay(component: &'static str, errors: ChildStderr) {
+    let mut lines = BufReader::new(errors).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        debug!(component, line, "a process of the shop wrote");
+    }
+}
+
+/// The end of what a process wrote that did not come up.
+async fn last_words(errors: Option<ChildStderr>) -> String {
+    let mut said = Vec::new();
+    if let Some(errors) = errors {
+        let mut errors = errors.take(MAX_LAST_WORDS);
+        // What was read until then is better than nothing.
+        let _ = tokio::time::timeout(STOP_PATIENCE, errors.read_to_end(&mut said)).await;
+    }
+    String::from_utf8_lossy(&said).trim().to_owned()
 }
 
 fn process_id(pid: u32) -> Pid {

@@ -11,7 +11,7 @@ use crate::shop::service::{PING_PATH, Stats};
 use crate::shop::supervision::Supervised;
 
 /// Longest time for a fault to be seen gone.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Longest wait for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two looks.

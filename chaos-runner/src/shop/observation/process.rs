@@ -16,7 +16,8 @@ const MEMORY_LIMIT_BYTES: f64 = 512.0 * 1024.0 * 1024.0;
 /// What a process used in a window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ProcessUse {
-    /// It answered at the end of the window.
+    /// It exists at the end of the window and answered at least once in it. Once is enough: a
+    /// busy machine delays answers, and a process that hangs answers none in the next window.
     pub(super) up: bool,
     /// Share of its tightest bound, averaged over the window.
     pub(super) saturation: f64,
@@ -76,18 +77,16 @@ impl Sampler {
 
     /// Ends the window.
     pub(super) async fn close(&mut self, live: Option<Live>) -> ProcessUse {
-        let before = self.samples.len();
         self.sample(live).await;
-        let up = self.samples.len() > before;
         let samples = std::mem::take(&mut self.samples);
         let mut used = average(&samples);
-        used.up = up;
         let Some(live) = live else {
             self.cpu = None;
             return used;
         };
         used.cpu_cores = self.cpu_cores(live.pid);
         used.memory_bytes = memory_bytes(live.pid);
+        used.up = !samples.is_empty() && used.memory_bytes.is_some();
         let memory_share = used.memory_bytes.unwrap_or(0.0) / MEMORY_LIMIT_BYTES;
         used.saturation = used.saturation.max(memory_share).min(1.0);
         used
