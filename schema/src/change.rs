@@ -111,6 +111,12 @@ impl Upsert {
         Self { row: RowId::node(table, id), ends: None, fresh: false, fields: Vec::new() }
     }
 
+    /// The node that stands for an event, in the order of time.
+    pub fn timed(table: Table, at: Timestamp, id: impl std::fmt::Display) -> Self {
+        let row = RowId::timed(table, at, id);
+        Self { row, ends: None, fresh: true, fields: Vec::new() }
+    }
+
     /// The edge between two nodes, drawn once however often it is said.
     pub fn edge(table: Table, from: RowId, to: RowId) -> Self {
         let parts = vec![from.id(), to.id()];

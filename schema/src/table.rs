@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use events::Timestamp;
 use surrealdb::types::{Array, RecordId, RecordIdKey, Value};
+
+use crate::value::{text, time, timestamp};
 
 macro_rules! tables {
     ($($variant:ident = $name:literal $kind:ident,)*) => {
@@ -77,6 +80,9 @@ tables! {
 pub enum Key {
     /// A node's.
     Id(String),
+    /// A node's in a table that is read by time: its rows lie in the order of time, and a span of
+    /// them is read without an index.
+    Timed(Timestamp, String),
     /// An edge's.
     Parts(Vec<String>),
 }
@@ -85,6 +91,7 @@ impl From<&Key> for RecordIdKey {
     fn from(key: &Key) -> Self {
         match key {
             Key::Id(id) => Self::String(id.clone()),
+            Key::Timed(at, id) => Self::Array(Array::from(vec![time(*at), text(id.as_str())])),
             Key::Parts(parts) => Self::Array(Array::from(parts.clone())),
         }
     }
@@ -106,6 +113,12 @@ impl RowId {
         Self { table, key: Key::Id(id.to_string()) }
     }
 
+    /// The node of `table` with this id, in the order of time.
+    pub fn timed(table: Table, at: Timestamp, id: impl fmt::Display) -> Self {
+        debug_assert!(!table.is_edge(), "{} joins rows", table.name());
+        Self { table, key: Key::Timed(at, id.to_string()) }
+    }
+
     /// The edge of `table` that `parts` make.
     pub fn edge(table: Table, parts: Vec<String>) -> Self {
         debug_assert!(table.is_edge(), "{} joins nothing", table.name());
@@ -115,7 +128,7 @@ impl RowId {
     /// A node's id, as it stands in fields that name the node.
     pub fn id(&self) -> String {
         match &self.key {
-            Key::Id(id) => id.clone(),
+            Key::Id(id) | Key::Timed(_, id) => id.clone(),
             Key::Parts(parts) => parts.join(" "),
         }
     }
@@ -131,18 +144,20 @@ impl RowId {
         let table = *Table::ALL.iter().find(|table| table.name() == name)?;
         let key = match &record.key {
             RecordIdKey::String(id) => Key::Id(id.clone()),
-            RecordIdKey::Array(parts) => Key::Parts(
-                parts
-                    .iter()
-                    .map(|part| match part {
-                        Value::String(part) => Some(part.clone()),
-                        _ => None,
-                    })
-                    .collect::<Option<_>>()?,
-            ),
+            RecordIdKey::Array(parts) => match parts.as_slice() {
+                [Value::Datetime(at), Value::String(id)] => Key::Timed(timestamp(*at), id.clone()),
+                parts => Key::Parts(parts.iter().map(part).collect::<Option<_>>()?),
+            },
             _ => return None,
         };
         Some(Self { table, key })
+    }
+}
+
+fn part(part: &Value) -> Option<String> {
+    match part {
+        Value::String(part) => Some(part.clone()),
+        _ => None,
     }
 }
 

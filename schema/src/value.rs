@@ -1,7 +1,7 @@
 //! Between the catalogue's values and SurrealDB's.
 //!
 //! Rows are written as SurrealDB values, so that times are times and edges point, and read back
-//! through JSON into the types of [`crate::rows`], a record id becoming its key.
+//! through JSON into the types of [`crate::rows`], a record id becoming the key's id.
 
 use events::Timestamp;
 use serde::Serialize;
@@ -127,10 +127,12 @@ pub(crate) fn to_json(value: Value) -> serde_json::Value {
 }
 
 fn key_to_json(key: RecordIdKey) -> serde_json::Value {
+    use serde_json::Value as Json;
     match key {
-        RecordIdKey::String(key) => serde_json::Value::String(key),
+        RecordIdKey::String(key) => Json::String(key),
         RecordIdKey::Number(key) => key.into(),
-        RecordIdKey::Array(parts) => to_json(Value::Array(parts)),
-        other => serde_json::Value::String(format!("{other:?}")),
+        // A key with a time in front; of an edge's key nobody asks.
+        RecordIdKey::Array(parts) => parts.into_inner().pop().map_or(Json::Null, to_json),
+        other => Json::String(format!("{other:?}")),
     }
 }

@@ -17,7 +17,8 @@ pub(super) fn anomaly_detected(
     recorded: &RecordedEvent,
     data: &AnomalyDetected,
 ) -> Result<Vec<Change>, ProjectError> {
-    let row = telemetry::windowed(recorded, Table::Anomaly, &data.window)?
+    let row = Upsert::node(Table::Anomaly, recorded.event.id).fresh();
+    let row = telemetry::spanning(row, &data.window)?
         .set("component", text(data.component.as_str()))
         .set("detector", text(data.detector.as_str()))
         .set("score", float(data.score))

@@ -11,14 +11,18 @@ use crate::change::{Change, Upsert, component_seen};
 use crate::table::Table;
 use crate::value::{float, int, json, text, time};
 
-/// A row for the event itself, with the window it speaks of.
-pub(super) fn windowed(
+/// A row for the event itself, in the order of its windows.
+fn windowed(
     recorded: &RecordedEvent,
     table: Table,
     window: &Window,
 ) -> Result<Upsert, ProjectError> {
-    Ok(Upsert::node(table, recorded.event.id)
-        .fresh()
+    spanning(Upsert::timed(table, window.start, recorded.event.id), window)
+}
+
+/// The row with the window that it speaks of.
+pub(super) fn spanning(row: Upsert, window: &Window) -> Result<Upsert, ProjectError> {
+    Ok(row
         .set("window_start", time(window.start))
         .set("window_ms", int("window.duration_ms", window.duration_ms)?))
 }

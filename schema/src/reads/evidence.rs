@@ -3,7 +3,7 @@
 //! The statements name no table of experiments, faults or labels (DI-3), and only rows that were
 //! known at the given position: the same question later has the same answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diagnosis::evidence::{
     Call, Change, ChangeEvidence, EdgeEvidence, Evidence, Gathered, LogEvidence, SnapshotEvidence,
@@ -37,36 +37,45 @@ impl Default for Span {
     }
 }
 
+/// An incident is opened at most so long after the first window that it is opened for: detectors
+/// wait for a second look, collectors deliver late.
+const NOTICED_WITHIN_MS: i64 = 5 * 60 * 1000;
+
+// The end of the incident is taken from its timeline, which knows since when it was known.
 const INCIDENT: &str = "
-    SELECT component, opened_at, resolved_at FROM $incident WHERE since <= $position;
+    SELECT component, opened_at, evidence FROM $incident WHERE since <= $position;
     SELECT VALUE window_start FROM array::map(
         (SELECT VALUE evidence FROM ONLY $incident) ?? [], |$id| type::record('anomaly', $id))
         WHERE window_start != NONE;
-    SELECT VALUE window_start FROM array::map(
-        (SELECT VALUE evidence FROM ONLY $incident) ?? [], |$id| type::record('snapshot', $id))
-        WHERE window_start != NONE;
-    SELECT VALUE window_start FROM array::map(
-        (SELECT VALUE evidence FROM ONLY $incident) ?? [], |$id| type::record('edge_window', $id))
-        WHERE window_start != NONE;
+    SELECT at, position, event_type FROM timeline_entry
+        WHERE incident = record::id($incident) AND since <= $position AND event_type IN $ends;
 ";
 
 const AROUND: &str = "
     SELECT in, out FROM calls WHERE since <= $position AND until = NONE;
-    SELECT * FROM snapshot
-        WHERE window_start >= $from AND window_start < $to AND since <= $position;
-    SELECT * FROM edge_window
-        WHERE window_start >= $from AND window_start < $to AND since <= $position;
-    SELECT * FROM log_pattern
-        WHERE window_start >= $from AND window_start < $to AND since <= $position;
+    SELECT * FROM snapshot:[$from]..[$to] WHERE since <= $position;
+    SELECT * FROM edge_window:[$from]..[$to] WHERE since <= $position;
+    SELECT * FROM log_pattern:[$from]..[$to] WHERE since <= $position;
     SELECT id, component, at, kind, version, previous_version, description FROM change
         WHERE at >= $changes_from AND at < $to AND since <= $position;
 ";
+
+const RESOLVED: &str = "io.faultline.incident.resolved.v1";
+const REOPENED: &str = "io.faultline.incident.reopened.v1";
 
 #[derive(Deserialize)]
 struct IncidentRow {
     component: Option<ComponentName>,
     opened_at: Option<Timestamp>,
-    resolved_at: Option<Timestamp>,
+    #[serde(default)]
+    evidence: BTreeSet<EventId>,
+}
+
+#[derive(Deserialize)]
+struct EndRow {
+    at: Timestamp,
+    position: u64,
+    event_type: String,
 }
 
 #[derive(Deserialize)]
@@ -143,20 +152,24 @@ impl Graph {
         let mut binds = Object::new();
         binds.insert("incident", RecordId::new("incident", incident.as_str()));
         binds.insert("position", at_position(position));
+        binds.insert("ends", vec![RESOLVED, REOPENED]);
         let mut answers = self.ask(INCIDENT, binds).await?;
-        let Some(IncidentRow { component: Some(noticed), opened_at: Some(opened_at), resolved_at }) =
+        let Some(IncidentRow { component: Some(noticed), opened_at: Some(opened_at), evidence }) =
             answers.rows(0)?.into_iter().next()
         else {
             return Ok(None);
         };
-        let mut starts: Vec<Timestamp> = Vec::new();
-        for statement in 1..=3 {
-            starts.extend(answers.rows::<Timestamp>(statement)?);
-        }
-        let noticed_at = starts.into_iter().min().unwrap_or(opened_at);
-        let longest = shifted(noticed_at, i64::from(span.after_ms));
-        let to = resolved_at.map_or(longest, |resolved_at| resolved_at.min(longest));
-        let around = Around { noticed, noticed_at, to, span };
+        let anomalies: Vec<Timestamp> = answers.rows(1)?;
+        let mut ends: Vec<EndRow> = answers.rows(2)?;
+        ends.sort_by_key(|end| (end.at, end.position));
+        let ended = ends.pop().filter(|end| end.event_type == RESOLVED).map(|end| end.at);
+        let around = Around {
+            noticed,
+            noticed_by: anomalies.into_iter().min().unwrap_or(opened_at).min(opened_at),
+            opened_for: evidence,
+            ended,
+            span,
+        };
         self.evidence_around(around, position).await.map(Some)
     }
 
@@ -169,8 +182,13 @@ impl Graph {
         position: u64,
         span: Span,
     ) -> Result<Evidence, ReadGraphError> {
-        let to = shifted(at, i64::from(span.after_ms));
-        let around = Around { noticed: noticed.clone(), noticed_at: at, to, span };
+        let around = Around {
+            noticed: noticed.clone(),
+            noticed_by: at,
+            opened_for: BTreeSet::new(),
+            ended: None,
+            span,
+        };
         self.evidence_around(around, position).await
     }
 
@@ -179,51 +197,85 @@ impl Graph {
         around: Around,
         position: u64,
     ) -> Result<Evidence, ReadGraphError> {
-        let from = shifted(around.noticed_at, -i64::from(around.span.before_ms));
+        let (from, to) = around.farthest();
         let mut binds = Object::new();
         binds.insert("position", at_position(position));
         binds.insert("from", time(from));
-        binds.insert("to", time(around.to));
-        binds.insert("changes_from", time(from.min(shifted(around.noticed_at, -LEAD_MS))));
+        binds.insert("to", time(to));
+        binds.insert("changes_from", time(from.min(shifted(around.noticed_by, -LEAD_MS))));
         let answers = self.ask(AROUND, binds).await?;
         around.gather(answers)
     }
 }
 
+/// Where to look, while it is not yet known which window was the first unusual one.
 struct Around {
     noticed: ComponentName,
-    noticed_at: Timestamp,
-    to: Timestamp,
+    /// The first unusual window begins here or earlier.
+    noticed_by: Timestamp,
+    /// The events that the incident was opened for.
+    opened_for: BTreeSet<EventId>,
+    ended: Option<Timestamp>,
     span: Span,
 }
 
 impl Around {
+    fn farthest(&self) -> (Timestamp, Timestamp) {
+        let slack = if self.opened_for.is_empty() { 0 } else { NOTICED_WITHIN_MS };
+        let from = shifted(self.noticed_by, -i64::from(self.span.before_ms) - slack);
+        (from, self.end(self.noticed_by))
+    }
+
+    fn end(&self, noticed_at: Timestamp) -> Timestamp {
+        let longest = shifted(noticed_at, i64::from(self.span.after_ms));
+        self.ended.map_or(longest, |ended| ended.min(longest))
+    }
+
     fn gather(self, mut answers: Answers) -> Result<Evidence, ReadGraphError> {
         let calls: Vec<CallRow> = answers.rows(0)?;
-        let snapshots: Vec<SnapshotRow> = answers.rows(1)?;
-        let edges: Vec<EdgeRow> = answers.rows(2)?;
-        let logs: Vec<LogRow> = answers.rows(3)?;
+        let mut snapshots: Vec<SnapshotRow> = answers.rows(1)?;
+        let mut edges: Vec<EdgeRow> = answers.rows(2)?;
+        let mut logs: Vec<LogRow> = answers.rows(3)?;
         let changes: Vec<ChangeRow> = answers.rows(4)?;
+
+        let starts = snapshots.iter().map(|row| (row.id, row.window.start));
+        let starts = starts.chain(edges.iter().map(|row| (row.id, row.window.start)));
+        let noticed_at = starts
+            .filter(|(event, _)| self.opened_for.contains(event))
+            .map(|(_, start)| start)
+            .fold(self.noticed_by, Timestamp::min);
+        let from = shifted(noticed_at, -i64::from(self.span.before_ms));
+        let to = self.end(noticed_at);
+        snapshots.retain(|row| (from..to).contains(&row.window.start));
+        edges.retain(|row| (from..to).contains(&row.window.start));
+        logs.retain(|row| (from..to).contains(&row.window.start));
+
         Ok(Evidence::new(Gathered {
             noticed: self.noticed,
-            noticed_at: self.noticed_at,
-            calls: calls
-                .into_iter()
-                .map(|row| Call { caller: row.caller, callee: row.callee })
-                .collect(),
+            noticed_at,
+            calls: calls.into_iter().map(CallRow::into_evidence).collect(),
             snapshots: snapshots.into_iter().map(SnapshotRow::into_evidence).collect(),
             edges: edges.into_iter().flat_map(EdgeRow::into_evidence).collect(),
-            logs: logs
-                .into_iter()
-                .map(|row| LogEvidence {
-                    event: row.id,
-                    component: row.component,
-                    window: row.window.into(),
-                    patterns: row.patterns,
-                })
-                .collect(),
+            logs: logs.into_iter().map(LogRow::into_evidence).collect(),
             changes: changes.into_iter().filter_map(ChangeRow::into_evidence).collect(),
         }))
+    }
+}
+
+impl CallRow {
+    fn into_evidence(self) -> Call {
+        Call { caller: self.caller, callee: self.callee }
+    }
+}
+
+impl LogRow {
+    fn into_evidence(self) -> LogEvidence {
+        LogEvidence {
+            event: self.id,
+            component: self.component,
+            window: self.window.into(),
+            patterns: self.patterns,
+        }
     }
 }
 

@@ -121,6 +121,12 @@ async fn the_end_of_an_incident_ends_its_evidence() {
     history.push(50, "incident.resolved", json!({"incident": "i1", "by": "/test"}));
     let graph = Graph::open("mem://").await.unwrap();
     graph.apply(&history.0).await.unwrap();
-    let evidence = graph.evidence(&"i1".parse().unwrap(), u64::MAX).await.unwrap().unwrap();
-    assert_eq!(evidence.snapshots().last().map(|it| it.window.start), Some(at(48)));
+    let incident = "i1".parse().unwrap();
+    let last = async |position| {
+        let evidence = graph.evidence(&incident, position).await.unwrap().unwrap();
+        evidence.snapshots().last().map(|it| it.window.start)
+    };
+    assert_eq!(last(u64::MAX).await, Some(at(48)));
+    // Its end does not change what could be seen before it was known.
+    assert_eq!(last(history.0.len() as u64 - 1).await, Some(at(58)));
 }
