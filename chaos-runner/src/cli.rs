@@ -161,7 +161,7 @@ fn log_to_stderr(verbose: u8, progress: &Progress) {
         _ => "debug",
     };
     // Connections to the database break all the time here: that is no news.
-    let silenced = "hyper=warn,reqwest=warn,h2=warn,deadpool_postgres=off,tokio_postgres=off";
+    let silenced = "hyper=warn,reqwest=warn,h2=warn,deadpool.postgres=off,tokio_postgres=off";
     let filter = EnvFilter::new(format!("{level},{silenced}"));
     let bar = progress.bar();
     tracing_subscriber::fmt()

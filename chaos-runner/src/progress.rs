@@ -17,6 +17,9 @@ use serde_json::json;
 use crate::experiment::Experiment;
 use crate::run::{RunEvent, RunEventKind, RunIdentity};
 
+/// How often a bar moves.
+const TICK: Duration = Duration::from_millis(120);
+
 /// How to show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -40,7 +43,6 @@ impl Progress {
         let live = form == Form::Lines && Term::stderr().is_term() && Term::stdout().is_term();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        bar.enable_steady_tick(Duration::from_millis(120));
         Self { form, bar, lines: lines::Lines::default() }
     }
 
@@ -120,6 +122,7 @@ impl Progress {
                 self.bar.set_length(milliseconds);
                 self.bar.set_style(timed_style());
                 self.bar.set_message(name.to_string());
+                self.bar.enable_steady_tick(TICK);
             }
             RunEventKind::ActivityStarted { name, .. } => self.spin(name.as_str()),
             RunEventKind::MeasuringSteadyState { phase } => {
@@ -139,6 +142,8 @@ impl Progress {
                 .expect("a constant template"),
         );
         self.bar.set_message(message.to_owned());
+        // Not before there is something to show: a ticking bar draws itself.
+        self.bar.enable_steady_tick(TICK);
     }
 }
 

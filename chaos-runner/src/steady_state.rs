@@ -89,12 +89,6 @@ impl SteadyState {
         }
     }
 
-    /// A moment from which the windows that are known already cover the span.
-    pub(crate) fn recently(&self) -> Timestamp {
-        let twice = SignedDuration::try_from(2 * self.span).unwrap_or(SignedDuration::MAX);
-        Timestamp::now().saturating_sub(twice).unwrap_or(Timestamp::MIN)
-    }
-
     /// A signal over the last span.
     pub(crate) async fn latest(&self, probe: &SignalProbe) -> Result<f64, ActivityError> {
         let span = SignedDuration::try_from(self.span).unwrap_or(SignedDuration::MAX);

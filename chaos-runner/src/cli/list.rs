@@ -39,7 +39,11 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<Exit> {
         table.add_row([name.to_owned(), title, faults.join("\n")]);
     }
     writeln!(out, "{table}")?;
-    writeln!(out, "\nFault kinds: {}", fault_kind::LOCAL.join(", "))?;
+    writeln!(out, "\nFault kinds")?;
+    for kinds in fault_kind::LOCAL.chunks(4) {
+        writeln!(out, "  {}", kinds.join(", "))?;
+    }
+    writeln!(out)?;
     writeln!(out, "Run one with `chaos-runner run NAME`, all with `chaos-runner suite`.")?;
     Ok(Exit::Held)
 }

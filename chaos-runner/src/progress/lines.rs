@@ -30,9 +30,11 @@ impl Lines {
     ) -> Vec<String> {
         match &event.kind {
             RunEventKind::Planned => {
+                let first = self.started.is_none();
                 *self = Self { started: Some(event.at), injected: BTreeMap::new() };
                 let title = style(&experiment.title).bold();
-                vec![format!("{title}  {}", style(&identity.experiment).dim())]
+                let heading = format!("{title}  {}", style(&identity.experiment).dim());
+                if first { vec![heading] } else { vec![String::new(), heading] }
             }
             RunEventKind::SteadyStateMeasured { phase, record } => {
                 let mut lines = vec![labelled(phase_label(*phase), held_word(record.held))];

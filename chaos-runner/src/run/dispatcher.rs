@@ -75,9 +75,7 @@ impl Dispatcher {
     async fn steady_before(&mut self) -> bool {
         if self.strategy.before() {
             let limit = self.experiment.runtime.warm_up;
-            // What was measured before the run counts too: nothing was done to the system yet.
-            let since = self.executor.steady_state.recently();
-            let record = self.measure(SteadyStatePhase::Before, since, limit).await;
+            let record = self.measure(SteadyStatePhase::Before, limit).await;
             if let Some(probe) = record.as_ref().and_then(SteadyStateRecord::broken) {
                 self.failure =
                     Some(format!("the steady state did not hold before the method: {probe}"));
@@ -88,16 +86,11 @@ impl Dispatcher {
     }
 
     /// Measures, again and again until it holds or `limit` passes; reports the last measurement.
-    async fn measure(
-        &self,
-        phase: SteadyStatePhase,
-        since: Timestamp,
-        limit: Duration,
-    ) -> Option<SteadyStateRecord> {
+    async fn measure(&self, phase: SteadyStatePhase, limit: Duration) -> Option<SteadyStateRecord> {
         let executor = &self.executor;
         self.report(RunEventKind::MeasuringSteadyState { phase });
         let record = tokio::select! {
-            record = executor.steady_state.established(since, limit) => record,
+            record = executor.steady_state.established(Timestamp::now(), limit) => record,
             () = executor.stop.stopped() => return None,
         };
         executor.measured(phase, record.clone());
@@ -191,7 +184,7 @@ impl Dispatcher {
     async fn steady_after(&self) {
         if self.strategy.after() && self.executor.stop.reason().is_none() {
             let limit = self.experiment.runtime.recovery;
-            self.measure(SteadyStatePhase::After, Timestamp::now(), limit).await;
+            self.measure(SteadyStatePhase::After, limit).await;
         }
     }
 
