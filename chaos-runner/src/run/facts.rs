@@ -115,3 +115,83 @@ fn probe_result(probe: &ProbeRecord) -> ProbeResult {
         tolerance: Line::clipped(&probe.tolerance),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use events::Timestamp;
+    use events::catalogue::experiment::{ClearedBy, ExperimentOutcome};
+    use serde_json::json;
+
+    use super::*;
+    use crate::experiment;
+    use crate::run::{Conclusion, SteadyStateRecord};
+
+    const ROOT: &str = "019aa3e4-b1c2-7def-8123-456789abcdef";
+
+    fn story() -> Vec<RunEvent> {
+        let fault = json!({
+            "fault": "t-1", "kind": "latency", "component": "payments", "peer": null,
+            "parameters": {"delay_ms": 250}, "injected_at": "2026-01-01T00:00:05Z",
+            "duration_ms": 20_000, "description": "slow",
+        });
+        let cleared = json!({
+            "fault": "t-1", "cleared_at": "2026-01-01T00:00:09Z", "cleared_by": ClearedBy::Rollback,
+            "action": "removed the delay", "verified": true,
+        });
+        let conclusion = Conclusion {
+            outcome: ExperimentOutcome::Held,
+            deviated: false,
+            interrupted: false,
+            reason: None,
+        };
+        let measured = |phase| RunEventKind::SteadyStateMeasured {
+            phase,
+            record: SteadyStateRecord { held: true, probes: Vec::new() },
+        };
+        let kinds = [
+            RunEventKind::Planned,
+            RunEventKind::Started,
+            RunEventKind::MeasuringSteadyState { phase: SteadyStatePhase::Before },
+            measured(SteadyStatePhase::Before),
+            RunEventKind::FaultInjected { fault: serde_json::from_value(fault).unwrap() },
+            measured(SteadyStatePhase::During),
+            measured(SteadyStatePhase::During),
+            RunEventKind::FaultCleared { cleared: serde_json::from_value(cleared).unwrap() },
+            measured(SteadyStatePhase::After),
+            RunEventKind::Finished { conclusion },
+        ];
+        kinds.map(|kind| RunEvent { at: Timestamp::UNIX_EPOCH, kind }).into()
+    }
+
+    fn told() -> Vec<Event> {
+        let text = r#"{"title": "T", "description": "D", "tags": ["a"], "method": []}"#;
+        let experiment = experiment::parse("t.json", text, &|_| None).unwrap();
+        let mut facts = Facts::new(RunIdentity::from_root("T", ROOT.parse().unwrap()));
+        story().iter().filter_map(|event| facts.of(&experiment, event)).collect()
+    }
+
+    #[test]
+    fn a_story_told_twice_is_the_same_events() {
+        assert_eq!(told(), told());
+        let ids: std::collections::BTreeSet<_> = told().iter().map(|event| event.id).collect();
+        assert_eq!(ids.len(), 9, "no two events share an id");
+    }
+
+    #[test]
+    fn every_event_is_valid_and_belongs_to_its_run() {
+        for event in told() {
+            let correlation = event.correlation_id.as_ref().map(Line::as_str);
+            assert_eq!(correlation, Some("t-019aa3e4b1c2-abcdef"));
+            let read = Event::from_cloud_event(event.to_cloud_event(), Timestamp::UNIX_EPOCH);
+            assert_eq!(read, Ok(event));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_fault_is_caused_by_its_begin() {
+        let events = told();
+        let injected = events.iter().find(|it| matches!(it.data, EventData::FaultInjected(_)));
+        let cleared = events.iter().find(|it| matches!(it.data, EventData::FaultCleared(_)));
+        assert_eq!(cleared.unwrap().causation_id, Some(injected.unwrap().id));
+    }
+}
