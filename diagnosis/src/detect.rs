@@ -9,6 +9,8 @@ mod assembly;
 mod grouping;
 mod history;
 mod judge;
+mod picture;
+mod telling;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,79 +141,13 @@ impl Detector {
         let skip = |subject: &Subject| silenced.contains(subject.component());
         history::learn(&mut self.histories, slot, &findings, &self.settings, skip);
 
-        let mut by_component: BTreeMap<&ComponentName, Vec<&judge::Finding>> = BTreeMap::new();
-        let mut unusual = BTreeSet::new();
-        for finding in &findings {
-            if finding.triggers {
-                unusual.insert(finding.subject.component());
-            }
-            by_component.entry(finding.subject.component()).or_default().push(finding);
-        }
+        let triggering = findings.iter().filter(|finding| finding.triggers);
+        let unusual: BTreeSet<_> = triggering.map(|f| f.subject.component()).collect();
         for component in slot.components() {
             let calm = self.calm.entry(component.clone()).or_default();
             *calm = if unusual.contains(component) { 0 } else { *calm + 1 };
         }
-        let anomalies = by_component.into_iter().filter_map(|(component, findings)| {
-            anomaly(component, slot, &findings, &self.histories, self.settings.in_a_row)
-        });
-        anomalies.collect()
-    }
-}
-
-// A component is anomalous when one of its findings is overwhelming or has lasted; its other
-// findings in the window then belong to the picture.
-fn anomaly(
-    component: &ComponentName,
-    slot: &Slot,
-    findings: &[&judge::Finding],
-    histories: &BTreeMap<Subject, History>,
-    in_a_row: usize,
-) -> Option<Anomaly> {
-    let lasted = |finding: &&judge::Finding| {
-        finding.triggers
-            && (finding.overwhelming
-                || histories
-                    .get(&finding.subject)
-                    .is_some_and(|h| h.in_a_row(finding.part.signal) >= in_a_row))
-    };
-    if !findings.iter().any(lasted) {
-        return None;
-    }
-    let mut parts: Vec<AnomalyPart> = Vec::new();
-    let mut strongest_first = findings.to_vec();
-    strongest_first.sort_by(|a, b| {
-        let (a, b) = (a.part.deviation.get().abs(), b.part.deviation.get().abs());
-        b.total_cmp(&a)
-    });
-    for finding in &strongest_first {
-        if parts.iter().all(|part| part.signal != finding.part.signal) {
-            parts.push(finding.part.clone());
-        }
-    }
-    let score = parts.first()?.deviation.get().abs();
-    let mut evidence = Vec::new();
-    let mut since = slot.window.start;
-    for finding in &strongest_first {
-        push_new(&mut evidence, finding.event);
-    }
-    for finding in &strongest_first {
-        if let Some(streak) = histories.get(&finding.subject).and_then(|h| h.streak(finding)) {
-            since = since.min(streak.since);
-            streak.events.iter().for_each(|event| push_new(&mut evidence, *event));
-        }
-    }
-    Some(Anomaly {
-        component: component.clone(),
-        window: slot.window.clone(),
-        since,
-        score: NonNegative::new(score).expect("the deviation of an anomaly part is finite"),
-        parts,
-        evidence,
-    })
-}
-
-fn push_new(ids: &mut Vec<EventId>, id: EventId) {
-    if !ids.contains(&id) {
-        ids.push(id);
+        let in_a_row = self.settings.in_a_row;
+        picture::anomalies(slot, &findings, &self.histories, &self.topology, in_a_row)
     }
 }

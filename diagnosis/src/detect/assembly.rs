@@ -99,6 +99,11 @@ impl Assembly {
         let key = (window.start, window.duration_ms);
         let slot = self.open.get(&key)?;
         let complete = !self.expected.is_empty() && self.expected.is_subset(&slot.reporters);
+        let late = self.latest_start.is_some_and(|latest| slot.window.end() <= latest);
+        if late {
+            // Who else reported then says nothing of who reports now.
+            return self.open.remove(&key);
+        }
         if complete { self.close(key) } else { None }
     }
 
@@ -106,5 +111,59 @@ impl Assembly {
         let slot = self.open.remove(&key)?;
         self.expected.clone_from(&slot.reporters);
         Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(component: &str, second: i64) -> (EventId, MetricSnapshotRecorded) {
+        let data = MetricSnapshotRecorded {
+            component: ComponentName::new(component).unwrap(),
+            window: Window { start: Timestamp::from_second(second).unwrap(), duration_ms: 10_000 },
+            requests: Some(1),
+            errors: None,
+            latency: None,
+            saturation: None,
+            cpu_cores: None,
+            memory_bytes: None,
+            extras: BTreeMap::new(),
+        };
+        (EventId(uuid::Uuid::from_u128(u128::from(second.unsigned_abs()))), data)
+    }
+
+    fn tell(assembly: &mut Assembly, component: &str, second: i64) -> Vec<usize> {
+        let (event, data) = report(component, second);
+        assembly.snapshot(event, &data).iter().map(|slot| slot.snapshots.len()).collect()
+    }
+
+    #[test]
+    fn a_window_closes_with_the_last_of_the_usual_reports() {
+        let mut assembly = Assembly::default();
+        assert!(tell(&mut assembly, "a", 0).is_empty(), "who reports is not known yet");
+        assert!(tell(&mut assembly, "b", 0).is_empty());
+        assert_eq!(tell(&mut assembly, "b", 10), [2], "a later window ends the first");
+        assert_eq!(tell(&mut assembly, "a", 10), [2], "complete at once");
+    }
+
+    #[test]
+    fn whoever_falls_silent_is_waited_for_one_window_only() {
+        let mut assembly = Assembly::default();
+        for second in [0, 10] {
+            tell(&mut assembly, "a", second);
+            tell(&mut assembly, "b", second);
+        }
+        assert!(tell(&mut assembly, "a", 20).is_empty());
+        assert_eq!(tell(&mut assembly, "a", 30), [1, 1], "b is no longer expected");
+    }
+
+    #[test]
+    fn a_late_report_is_judged_by_itself() {
+        let mut assembly = Assembly::default();
+        for second in [0, 10, 20] {
+            tell(&mut assembly, "a", second);
+        }
+        assert_eq!(tell(&mut assembly, "b", 0), [1]);
     }
 }

@@ -5,22 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use events::catalogue::diagnosis::AnomalyPart;
-use events::catalogue::incident::{
-    IncidentOpened, IncidentResolved, Severity, Signal, SymptomAttached,
-};
+use events::catalogue::incident::{IncidentOpened, IncidentResolved, Signal, SymptomAttached};
 use events::value::{Line, Text};
 use events::{ComponentName, EventData, EventId, IncidentId, RecordedEvent};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Anomaly, Topology};
+use super::{Anomaly, Topology, telling};
 
 /// Who the grouping's incidents are opened and resolved by.
 pub const OPENED_BY: &str = "/faultline/detector";
 /// A symptom is told again when it has grown by this factor.
 const WORSE: f64 = 3.0;
-/// An entrance that fails for this share of requests is unusable.
-const UNUSABLE: f64 = 0.5;
 
 /// What is near enough in the graph and in time.
 #[derive(Clone, Debug, PartialEq)]
@@ -249,9 +244,9 @@ impl Grouping {
         evidence.dedup();
         let opened = IncidentOpened {
             incident: incident.clone(),
-            title: title(noticed, cluster.len()),
+            title: telling::title(noticed, cluster.len()),
             component: noticed.component.clone(),
-            severity: self.severity(cluster),
+            severity: telling::severity(cluster, &self.topology),
             opened_by: Line::clipped(OPENED_BY),
             evidence,
         };
@@ -270,23 +265,6 @@ impl Grouping {
             decided.extend(self.attach(&incident, anomaly));
         }
         decided
-    }
-
-    fn severity(&self, cluster: &[&Anomaly]) -> Severity {
-        let at_the_entrance = cluster.iter().filter(|a| self.topology.depth(&a.component) <= 1);
-        let parts: Vec<&AnomalyPart> = at_the_entrance.flat_map(|a| &a.parts).collect();
-        let failing =
-            |part: &&&AnomalyPart| part.signal == Signal::Errors && part.observed.get() >= UNUSABLE;
-        let felt = |part: &&&AnomalyPart| {
-            matches!(part.signal, Signal::Errors | Signal::Latency | Signal::Availability)
-        };
-        if parts.iter().any(|part| failing(&part)) {
-            Severity::Critical
-        } else if parts.iter().any(|part| felt(&part)) {
-            Severity::Error
-        } else {
-            Severity::Warning
-        }
     }
 
     fn attach(&mut self, incident: &IncidentId, anomaly: &Anomaly) -> Vec<Decided> {
@@ -322,42 +300,5 @@ impl Grouping {
     }
 }
 
-fn title(noticed: &Anomaly, components: usize) -> Line {
-    let component = &noticed.component;
-    let said = noticed.parts.first().map_or_else(
-        || format!("{component} is unusual"),
-        |part| {
-            let (now, usual) = (part.observed.get(), part.baseline.get());
-            match part.signal {
-                Signal::Errors => format!(
-                    "{component} fails {:.0} % of requests, usually {:.1} %",
-                    now * 100.0,
-                    usual * 100.0
-                ),
-                Signal::Latency => {
-                    format!("{component} takes {now:.0} ms, usually {usual:.0} ms")
-                }
-                Signal::Traffic => {
-                    format!("{component} gets {now:.0} requests/s, usually {usual:.0}")
-                }
-                Signal::Availability => format!("{component} does not answer"),
-                Signal::Saturation => format!(
-                    "{component} uses {:.0} % of a resource, usually {:.0} %",
-                    now * 100.0,
-                    usual * 100.0
-                ),
-                Signal::Cpu => format!("{component} uses {now:.2} cores, usually {usual:.2}"),
-                Signal::Memory => format!(
-                    "{component} uses {:.0} MB of memory, usually {:.0} MB",
-                    now / 1e6,
-                    usual / 1e6
-                ),
-                Signal::Logs => format!("{component} logs what it did not log before"),
-            }
-        },
-    );
-    match components {
-        0 | 1 => Line::clipped(&said),
-        n => Line::clipped(&format!("{said}; {} more affected", n - 1)),
-    }
-}
+#[cfg(test)]
+mod tests;

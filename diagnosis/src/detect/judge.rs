@@ -22,7 +22,14 @@ use crate::contrast::mean_ms;
 const MOST_DEVIATION: f64 = 1_000.0;
 
 const SLOW_FACTOR: f64 = 2.5;
-const SLOW_BY_MS: f64 = 25.0;
+const SLOW_BY_MS: f64 = 30.0;
+/// Less slow than this, a component must stay slow for a window longer.
+const CLEARLY_SLOW_FACTOR: f64 = 3.5;
+const CLEARLY_SLOW_BY_MS: f64 = 100.0;
+/// The slowest answers alone say something only when they are much slower: they are what a busy
+/// machine delays first.
+const SLOWEST_FACTOR: f64 = 4.0;
+const SLOWEST_BY_MS: f64 = 200.0;
 const OVERWHELMINGLY_SLOW_BY_MS: f64 = 250.0;
 const LEAST_TIMED_CALLS: f64 = 5.0;
 
@@ -116,6 +123,8 @@ pub struct Finding {
     pub event: EventId,
     /// One window of it is enough.
     pub overwhelming: bool,
+    /// How many windows longer than usual it must last.
+    pub windows_more: usize,
     /// Whether it makes an anomaly; otherwise it only adds to the picture of one.
     pub triggers: bool,
 }
@@ -162,6 +171,7 @@ impl<'d> Context<'d> {
                 part: verdict.part(),
                 event,
                 overwhelming: verdict.overwhelming,
+                windows_more: verdict.windows_more,
                 triggers: verdict.triggers,
             }));
         }
@@ -214,6 +224,7 @@ struct Verdict {
     baseline: f64,
     deviation: f64,
     overwhelming: bool,
+    windows_more: usize,
     triggers: bool,
 }
 
@@ -221,7 +232,15 @@ impl Verdict {
     fn of(signal: Signal, observed: f64, usual: &Usual, floor: f64) -> Self {
         let deviation = usual.deviation(observed, floor).clamp(-MOST_DEVIATION, MOST_DEVIATION);
         let baseline = usual.median;
-        Self { signal, observed, baseline, deviation, overwhelming: false, triggers: true }
+        Self {
+            signal,
+            observed,
+            baseline,
+            deviation,
+            overwhelming: false,
+            windows_more: 0,
+            triggers: true,
+        }
     }
 
     fn overwhelming_if(mut self, overwhelming: bool) -> Self {
@@ -263,24 +282,27 @@ fn failing(values: &Values, history: &History) -> Option<Verdict> {
 
 fn slow(values: &Values, history: &History) -> Option<Verdict> {
     let calls = values.calls.filter(|calls| *calls >= LEAST_TIMED_CALLS)?;
-    let slower = |value: f64, usual: &Usual| {
-        value - usual.median >= SLOW_BY_MS.max(3.0 * usual.spread)
-            && value >= usual.median * SLOW_FACTOR
+    let slower = |value: f64, usual: &Usual, factor: f64, by_ms: f64| {
+        let by = value - usual.median;
+        by >= by_ms.max(3.0 * usual.spread) && value >= usual.median * factor
     };
     let (mean, usual_mean) = (values.mean_ms?, history.usual(|v| v.mean_ms)?);
     let (p95, usual_p95) = (values.p95_ms?, history.usual(|v| v.p95_ms)?);
     let usual_p50 = history.usual(|v| v.p50_ms)?;
-    let (observed, usual) = if slower(mean, &usual_mean) {
-        (mean, usual_mean)
-    } else if slower(p95, &usual_p95) && calls >= ENOUGH_CALLS {
-        (p95, usual_p95)
-    } else {
-        return None;
+    // One wild call moves the mean of a few; then the slowest twentieth has not moved.
+    let in_all = slower(mean, &usual_mean, SLOW_FACTOR, SLOW_BY_MS)
+        && slower(p95, &usual_p95, SLOW_FACTOR / 2.0, SLOW_BY_MS);
+    let at_worst = calls >= ENOUGH_CALLS && slower(p95, &usual_p95, SLOWEST_FACTOR, SLOWEST_BY_MS);
+    let (observed, usual) = match (in_all, at_worst) {
+        (true, _) => (mean, usual_mean),
+        (false, true) => (p95, usual_p95),
+        (false, false) => return None,
     };
+    let clearly = slower(observed, &usual, CLEARLY_SLOW_FACTOR, CLEARLY_SLOW_BY_MS);
     let overwhelming = calls >= ENOUGH_CALLS
         && values.p50_ms.is_some_and(|p50| p50 - usual_p50.median >= OVERWHELMINGLY_SLOW_BY_MS);
     let verdict = Verdict::of(Signal::Latency, observed, &usual, usual.latency_floor_ms());
-    Some(verdict.overwhelming_if(overwhelming))
+    Some(Verdict { overwhelming, windows_more: usize::from(!clearly), ..verdict })
 }
 
 fn surge(values: &Values, history: &History, seconds: f64) -> Option<Verdict> {
@@ -306,6 +328,7 @@ fn down(values: &Values, history: &History) -> Option<Verdict> {
         baseline: availability(usual.median),
         deviation: -1.0 / floor::SATURATION,
         overwhelming: false,
+        windows_more: 0,
         triggers: true,
     })
 }

@@ -39,6 +39,18 @@ impl Topology {
         self.callers.get(component).into_iter().flatten()
     }
 
+    /// Everyone who calls a component, directly or not, itself excluded.
+    pub fn upstream(&self, component: &ComponentName) -> BTreeSet<&ComponentName> {
+        let mut found = BTreeSet::new();
+        let mut queue: VecDeque<&ComponentName> = self.callers(component).collect();
+        while let Some(caller) = queue.pop_front() {
+            if caller != component && found.insert(caller) {
+                queue.extend(self.callers(caller));
+            }
+        }
+        found
+    }
+
     /// How many calls lie between the components, in whichever direction; `None` past `most`.
     pub fn hops(&self, from: &ComponentName, to: &ComponentName, most: usize) -> Option<usize> {
         let near = |at: &ComponentName| {
@@ -72,5 +84,48 @@ impl Topology {
             queue.extend(callers.filter(|c| seen.insert(c)).map(|c| (c, depth + 1)));
         }
         usize::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::catalogue::topology::DependencyObserved;
+
+    use super::*;
+
+    fn name(name: &str) -> ComponentName {
+        ComponentName::new(name).unwrap()
+    }
+
+    fn topology(calls: &[(&str, &str)]) -> Topology {
+        let mut topology = Topology::default();
+        for (caller, callee) in calls {
+            let (caller, callee) = (name(caller), name(callee));
+            topology.observe(&DependencyObserved { caller, callee, protocol: None }.into());
+        }
+        topology
+    }
+
+    #[test]
+    fn hops_count_in_both_directions_up_to_a_limit() {
+        let graph = topology(&[("users", "gateway"), ("gateway", "cart"), ("gateway", "checkout")]);
+        assert_eq!(graph.hops(&name("cart"), &name("cart"), 0), Some(0));
+        assert_eq!(graph.hops(&name("cart"), &name("checkout"), 2), Some(2));
+        assert_eq!(graph.hops(&name("cart"), &name("checkout"), 1), None);
+        assert_eq!(graph.hops(&name("cart"), &name("elsewhere"), 9), None);
+    }
+
+    #[test]
+    fn depth_is_the_distance_to_whoever_is_not_called() {
+        let graph = topology(&[("users", "gateway"), ("gateway", "cart"), ("cart", "gateway")]);
+        assert_eq!(graph.depth(&name("users")), 0);
+        assert_eq!(graph.depth(&name("gateway")), 1);
+        assert_eq!(graph.depth(&name("cart")), 2);
+        assert_eq!(
+            graph.upstream(&name("cart")),
+            BTreeSet::from([&name("users"), &name("gateway")])
+        );
+        let circle = topology(&[("a", "b"), ("b", "a")]);
+        assert_eq!(circle.depth(&name("a")), usize::MAX);
     }
 }
