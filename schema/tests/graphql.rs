@@ -10,3 +10,5 @@ mod history;
 mod limits;
 #[path = "graphql/questions.rs"]
 mod questions;
+#[path = "graphql/ranking.rs"]
+mod ranking;

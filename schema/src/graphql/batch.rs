@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
-use super::error::{ApiError, ApiResult};
+use super::error::ApiResult;
 
 type Found<K, V> = Arc<HashMap<K, V>>;
 type Pending<K, V> = Shared<BoxFuture<'static, ApiResult<Found<K, V>>>>;
@@ -101,6 +101,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::ApiError;
     use super::*;
     use futures::future::join_all;
 

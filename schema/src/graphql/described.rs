@@ -49,12 +49,16 @@ pub async fn fingerprint(ctx: &Context<'_>, symptoms: &[SymptomInput]) -> ApiRes
         *strength = strength.max(symptom.strength.abs());
     }
     let calls = calls_among(ctx, &components).await?;
+    let entrances = entrances(ctx, &components).await?;
     let suspect = suspect(&components, &calls);
-    let symptoms = described.iter().filter_map(|symptom| {
-        let role = role(&symptom.component, suspect.as_ref()?, &calls);
-        let Described { feature, strength, .. } = *symptom;
-        Some(Symptom { role, feature: feature?, strength, evidence: Vec::new() })
-    });
+    let mut symptoms = Vec::new();
+    for Described { component, feature, strength } in &described {
+        let (Some(feature), Some(suspect)) = (*feature, &suspect) else { continue };
+        let entrance = entrances.contains(component).then_some(Role::Entrance);
+        for role in entrance.into_iter().chain([role(component, suspect, &calls)]) {
+            symptoms.push(Symptom { role, feature, strength: *strength, evidence: Vec::new() });
+        }
+    }
     let symptoms = strongest(symptoms);
     Ok(Fingerprint { suspect, symptoms, components, reasons: BTreeMap::new() })
 }
@@ -95,6 +99,20 @@ async fn calls_among(
         .collect())
 }
 
+/// The components that are called by something that nobody calls: there users enter.
+async fn entrances(
+    ctx: &Context<'_>,
+    components: &BTreeMap<ComponentName, f64>,
+) -> ApiResult<BTreeSet<ComponentName>> {
+    let loaders = Loaders::of(ctx);
+    let callers = try_join_all(components.keys().map(|name| loaders.incoming(name))).await?;
+    let called_by = callers.iter().flat_map(|calls| calls.iter()).map(|call| async {
+        let client = loaders.incoming(&call.from).await?.is_empty();
+        Ok(client.then(|| call.to.clone()))
+    });
+    Ok(try_join_all(called_by).await?.into_iter().flatten().collect())
+}
+
 fn suspect(components: &BTreeMap<ComponentName, f64>, calls: &CallSet) -> Option<ComponentName> {
     let calls_another = |name: &ComponentName| calls.iter().any(|(caller, _)| caller == name);
     components
@@ -122,7 +140,7 @@ fn role(component: &ComponentName, suspect: &ComponentName, calls: &CallSet) -> 
 }
 
 /// One coordinate for each role and feature: the strongest.
-fn strongest(symptoms: impl Iterator<Item = Symptom>) -> Vec<Symptom> {
+fn strongest(symptoms: Vec<Symptom>) -> Vec<Symptom> {
     let mut kept: BTreeMap<(Role, Feature), Symptom> = BTreeMap::new();
     for symptom in symptoms {
         let key = (symptom.role, symptom.feature);

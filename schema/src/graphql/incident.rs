@@ -12,7 +12,7 @@ use super::id::global;
 use super::knowledge::{Change, Mitigation};
 use super::label::Label;
 use super::load::Loaders;
-use super::page::{Cursor, Nodes, Page, cost};
+use super::page::{Cursor, Nodes, Page, cost, ranking_cost, similar_cost};
 use super::provenance::{Provenance, event_ids};
 use super::scalar::DateTime;
 use super::similar::{DEFAULT_SIMILAR, SimilarIncident};
@@ -185,6 +185,7 @@ impl Incident {
     }
 
     /// The ranked suspects: those of the latest recorded diagnosis, or computed now.
+    #[graphql(complexity = "ranking_cost(method.as_deref(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
@@ -195,7 +196,7 @@ impl Incident {
     }
 
     /// The past incidents that look like it, the most similar first.
-    #[graphql(complexity = "cost(Some(first), child_complexity)")]
+    #[graphql(complexity = "similar_cost(first, child_complexity)")]
     async fn similar(
         &self,
         ctx: &Context<'_>,

@@ -172,6 +172,18 @@ pub fn cost(first: Option<i32>, child: usize) -> usize {
     1 + first * child
 }
 
+/// What a ranking may cost that is computed for the request: it reads the evidence anew.
+pub fn ranking_cost(method: Option<&str>, child: usize) -> usize {
+    const COMPUTED: usize = 1_000;
+    child + method.map_or(1, |_| COMPUTED)
+}
+
+/// What a comparison with the whole past may cost.
+pub fn similar_cost(first: i32, child: usize) -> usize {
+    const PAST: usize = 200;
+    PAST + cost(Some(first), child)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,9 @@ async fn a_query_that_may_answer_too_much_is_refused() {
     let base = TestBase::of(shop()).await;
     let query = "{ components(first: 200) { nodes { calls(first: 200) { nodes { protocol } } } } }";
     assert_eq!(base.refusal(query).await.0, "query_too_complex");
+    let ranked =
+        r#"{ incidents(first: 100) { nodes { rootCauses(method: "max-z@1") { method } } } }"#;
+    assert_eq!(base.refusal(ranked).await.0, "query_too_complex", "each would read its evidence");
     let aliases: String = (0..200)
         .map(|n| format!("a{n}: components {{ nodes {{ calls {{ nodes {{ protocol }} }} }} }} "))
         .collect();

@@ -13,7 +13,7 @@ use super::super::event::SetAsideEvent;
 use super::super::id::key;
 use super::super::incident::Incident;
 use super::super::load::Loaders;
-use super::super::page::{Cursor, Nodes, Page, cost};
+use super::super::page::{Cursor, Nodes, Page, cost, ranking_cost, similar_cost};
 use super::super::read;
 use super::super::scalar::Position;
 use super::super::similar::{self, DEFAULT_SIMILAR, SimilarIncident};
@@ -45,7 +45,7 @@ impl Answers {
 
     /// The past incidents that look like one, or like symptoms that are described, the most
     /// similar first. Give exactly one of `incident` and `symptoms`.
-    #[graphql(complexity = "cost(Some(first), child_complexity)")]
+    #[graphql(complexity = "similar_cost(first, child_complexity)")]
     async fn similar_incidents(
         &self,
         ctx: &Context<'_>,
@@ -75,6 +75,7 @@ impl Answers {
 
     /// The ranked suspects of an incident, with what makes each score, the events behind it and
     /// the calls that lead to it: those of the latest recorded diagnosis, or computed now.
+    #[graphql(complexity = "ranking_cost(method.as_deref(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
