@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::control::LoadShape;
 use super::service::PRODUCTS;
@@ -185,7 +186,10 @@ async fn run(
                 Demand::Shopping if flood => Endpoint::get("/"),
                 Demand::Shopping => deck.deal(&mut dice),
             };
-            let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                debug!(path = endpoint.path, "an arrival was lost: too many are on their way");
+                continue;
+            };
             let client = Arc::clone(&client);
             sent.spawn(async move {
                 client.send(endpoint).await;

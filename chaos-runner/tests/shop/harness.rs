@@ -87,7 +87,7 @@ impl Running {
         shown: impl Fn(&WindowSignals) -> bool,
     ) -> (InjectedFault, ClearedFault) {
         let injected = self.control.inject(&spec).await.unwrap();
-        assert_eq!(self.control.faults().await.unwrap(), [injected.clone()]);
+        assert_eq!(self.control.faults().await.unwrap(), std::slice::from_ref(&injected));
         self.window(&injected.description, injected.injected_at, shown).await;
         let cleared = self.control.clear(&injected.fault, ClearedBy::Rollback).await.unwrap();
         assert!(cleared.verified, "{cleared:?}");

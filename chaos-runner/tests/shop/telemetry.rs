@@ -44,7 +44,7 @@ async fn the_recorded_topology_is_exactly_that_of_the_shop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn windows_are_aligned_gapless_and_add_up() {
+async fn windows_are_aligned_and_add_up() {
     let mut shop = start().await;
     shop.window("traffic everywhere", events::Timestamp::UNIX_EPOCH, |window| {
         window.callers.iter().flat_map(|caller| &caller.edges).all(|edge| edge.calls > 0)
