@@ -18,8 +18,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::experiment::LoadError;
 use crate::progress::{Form, Progress};
 use crate::shop::ShopOptions;
+use crate::submit::InvalidServer;
 use exit::Exit;
 
 /// Runs chaos experiments on a demo shop, and the shop itself.
@@ -146,12 +148,17 @@ async fn dispatch(command: Command, progress: Progress) -> anyhow::Result<Exit> 
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     use io::Write as _;
+    let text = match error.downcast_ref() {
+        Some(LoadError::Invalid { source, .. }) => {
+            let problems = source.problems.iter().map(|problem| format!("\n  {problem}"));
+            format!("{error}{}", problems.collect::<String>())
+        }
+        _ => format!("{error:#}"),
+    };
     // Standard error that is gone is no reason not to end.
-    let _ = writeln!(io::stderr(), "error: {error:#}");
-    match error.downcast_ref::<crate::experiment::LoadError>() {
-        Some(_) => Exit::Usage.into(),
-        None => Exit::Failed.into(),
-    }
+    let _ = writeln!(io::stderr(), "error: {text}");
+    let usage = error.is::<LoadError>() || error.is::<InvalidServer>();
+    if usage { Exit::Usage.into() } else { Exit::Failed.into() }
 }
 
 fn log_to_stderr(verbose: u8, progress: &Progress) {

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use chaos_runner::experiment::shipped;
 use chaos_runner::experiment::{
-    self, Experiment, HypothesisStrategy, Provider, RollbackStrategy, Signal, Tolerance,
+    self, Experiment, HypothesisStrategy, LoadError, Provider, RollbackStrategy, Signal, Tolerance,
 };
 use events::catalogue::fault_kind;
 
 fn parse(name: &str, text: &str) -> Result<Experiment, String> {
     let environment = |name: &str| (name == "DELAY").then(|| "250".to_owned());
-    experiment::parse(name, text, &environment).map_err(|error| error.to_string())
+    experiment::parse(name, text, &environment).map_err(|error| match error {
+        LoadError::Invalid { name, source } => format!("{name}:\n{source}"),
+        other => other.to_string(),
+    })
 }
 
 const WHOLE: &str = r#"

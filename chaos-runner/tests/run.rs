@@ -221,10 +221,8 @@ async fn an_interrupt_in_mid_fault_undoes_it_and_leaves_no_process() {
 #[tokio::test]
 async fn a_run_on_a_shop_of_others_undoes_its_fault_and_leaves_the_shop() {
     let folder = tempfile::tempdir().unwrap();
-    let shop_arguments = ["shop", "--until-stdin-closes", "--window", "500ms"];
-    let mut shop = Program::start(folder.path(), &shop_arguments);
-    let ready = shop.line(|line| line["ready"] == true).await;
-    let control = ready["control"].as_str().unwrap();
+    let (mut shop, control) = open_shop(folder.path()).await;
+    let control = control.as_str();
     let client = ControlClient::new(control);
 
     let file = experiment(folder.path(), 300_000);
@@ -263,4 +261,102 @@ async fn a_steady_state_that_does_not_hold_keeps_the_fault_away() {
     assert_eq!(finished.outcome, ExperimentOutcome::Failed);
     let reason = finished.reason.as_ref().unwrap().as_str();
     assert!(reason.starts_with("the steady state did not hold before the method"), "{reason}");
+}
+
+/// The outcome of each activity of a section of the journal.
+fn statuses(folder: &Path, section: &str) -> Vec<(String, String)> {
+    let journal = std::fs::read(folder.join("journal.json")).unwrap();
+    let journal: Value = serde_json::from_slice(&journal).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    journal[section]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (text(&run["activity"]["name"]), text(&run["status"])))
+        .collect()
+}
+
+async fn open_shop(folder: &Path) -> (Program, String) {
+    let arguments = ["shop", "--until-stdin-closes", "--window", "500ms"];
+    let mut shop = Program::start(folder, &arguments);
+    let ready = shop.line(|line| line["ready"] == true).await;
+    let control = ready["control"].as_str().unwrap().to_owned();
+    (shop, control)
+}
+
+#[tokio::test]
+async fn a_deadline_aborts_and_undoes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_shop, control) = open_shop(folder.path()).await;
+    let file = folder.path().join("deadline.yaml");
+    let text = SLOW_PAYMENTS
+        .replace("DURATION", "300000")
+        .replace("span_ms: 1500", "span_ms: 1500, deadline_ms: 700");
+    std::fs::write(&file, text).unwrap();
+    let run = Program::start(folder.path(), &["run", file.to_str().unwrap(), "--shop", &control]);
+    assert_eq!(run.end().await.code(), Some(4));
+    assert_eq!(ControlClient::new(control).faults().await.unwrap(), []);
+    let journal = std::fs::read(folder.path().join("journal.json")).unwrap();
+    let journal: Value = serde_json::from_slice(&journal).unwrap();
+    assert_eq!(journal["status"], "aborted");
+}
+
+#[tokio::test]
+async fn rollbacks_are_carried_out_after_a_failure_and_skipped_only_by_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_shop, control) = open_shop(folder.path()).await;
+    let text = r#"
+title: Fails
+description: Its second action does not exist.
+runtime: {rollbacks: {strategy: STRATEGY}}
+method:
+  - name: acts until it is cleared
+    type: action
+    provider: {type: faultline, fault: latency, component: payments}
+  - name: fails
+    type: action
+    provider: {type: process, path: /no/such/program}
+  - name: never begins
+    type: action
+    provider: {type: process, path: "true"}
+rollbacks:
+  - name: puts things right
+    type: action
+    provider: {type: process, path: "true"}
+"#;
+    let file = folder.path().join("fails.yaml");
+    let succeeded = |name: &str| (name.to_owned(), "succeeded".to_owned());
+    let failed = |name: &str| (name.to_owned(), "failed".to_owned());
+    for (strategy, rolled_back) in
+        [("default", vec![succeeded("puts things right")]), ("never", vec![]), ("deviated", vec![])]
+    {
+        std::fs::write(&file, text.replace("STRATEGY", strategy)).unwrap();
+        let arguments = ["run", file.to_str().unwrap(), "--shop", &control];
+        assert_eq!(Program::start(folder.path(), &arguments).end().await.code(), Some(3));
+        assert_eq!(
+            statuses(folder.path(), "run"),
+            [succeeded("acts until it is cleared"), failed("fails")]
+        );
+        assert_eq!(statuses(folder.path(), "rollbacks"), rolled_back, "{strategy}");
+        let shop = ControlClient::new(control.as_str());
+        assert_eq!(shop.faults().await.unwrap(), [], "{strategy}: the fault is undone anyway");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_runner_takes_its_shop_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = experiment(folder.path(), 300_000);
+    let arguments = ["run", file.to_str().unwrap(), "--window", "500ms"];
+    let mut program = Program::start(folder.path(), &arguments);
+    let pid = program.pid();
+    program.event("fault_injected").await;
+    program.signal(Signal::SIGKILL);
+    program.end().await;
+    let gone = async {
+        while !processes_of(pid).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("the kernel ends the processes of the shop");
 }

@@ -106,15 +106,16 @@ fn summary(finished: &Finished, planned: usize) -> serde_json::Value {
     json!({ "event": "suite_finished", "planned": planned, "runs": runs })
 }
 
-/// The faults of an experiment: `latency on payments`.
+/// The faults of an experiment: `latency on payments`, `partition on checkout → payments`.
 pub(super) fn faults(experiment: &Arc<Experiment>) -> Vec<String> {
     experiment
         .method
         .iter()
         .filter_map(|activity| match &activity.provider {
             Provider::Fault(action) => {
-                let peer = action.peer.as_ref().map(|peer| format!(" towards {peer}"));
-                Some(format!("{} on {}{}", action.kind, action.component, peer.unwrap_or_default()))
+                let caller = action.peer.as_ref().map(|peer| format!("{peer} → "));
+                let place = format!("{}{}", caller.unwrap_or_default(), action.component);
+                Some(format!("{} on {place}", action.kind))
             }
             _ => None,
         })

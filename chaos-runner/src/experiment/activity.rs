@@ -19,6 +19,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Shortest time a fault may act: below it no window of telemetry could show it.
 const MIN_FAULT_DURATION: Duration = Duration::from_millis(100);
 
+/// Longest time: the shop undoes every fault after ten minutes by itself, and before that the
+/// run must have measured and undone it.
+const MAX_FAULT_DURATION: Duration = Duration::from_secs(570);
+
 /// Where `{"ref": name}` finds the activity of that name, and the file as it was given.
 pub(super) struct Named<'a> {
     pub(super) activities: BTreeMap<String, Node<'a>>,
@@ -153,8 +157,8 @@ fn read_fault(fields: &Fields<'_>) -> Option<FaultAction> {
     };
     let duration = match fields.optional("duration_ms") {
         Some(node) => match node.milliseconds()? {
-            time if time < MIN_FAULT_DURATION => node.refuse("at least 100 ms"),
-            time => Some(Some(time)),
+            time if (MIN_FAULT_DURATION..=MAX_FAULT_DURATION).contains(&time) => Some(Some(time)),
+            _ => node.refuse("100 to 570000 ms"),
         },
         None => Some(None),
     };

@@ -48,7 +48,7 @@ pub enum LoadError {
         message: String,
     },
     /// It is JSON or YAML, and not an experiment.
-    #[error("{name} is not an experiment that can be run:\n{source}")]
+    #[error("{name} is not an experiment that can be run")]
     Invalid {
         /// What was read.
         name: String,

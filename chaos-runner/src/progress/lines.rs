@@ -163,13 +163,9 @@ fn probe_line(probe: &ProbeRecord) -> String {
 }
 
 fn injected_words(fault: &InjectedFault) -> String {
-    let between = fault.peer.as_ref().map(|peer| format!(" towards {peer}")).unwrap_or_default();
-    format!(
-        "{} on {}{between}: {}",
-        style(&fault.kind).magenta(),
-        fault.component,
-        fault.description
-    )
+    let kind = style(&fault.kind).magenta();
+    let caller = fault.peer.as_ref().map(|peer| format!("{peer} → ")).unwrap_or_default();
+    format!("{kind} on {caller}{}: {}", fault.component, fault.description)
 }
 
 /// Faults have lines of their own.
@@ -181,4 +177,113 @@ fn is_fault(experiment: &Experiment, place: Place) -> bool {
     activities.get(place.index).is_some_and(|activity| {
         matches!(activity.provider, Provider::Fault(_) | Provider::ClearFault { .. })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::experiment;
+    use crate::run::{ActivityRecord, SteadyStateRecord};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_767_225_600 + second).unwrap()
+    }
+
+    fn record(status: ActivityStatus, exception: &[&str]) -> ActivityRecord {
+        ActivityRecord {
+            activity: json!({}),
+            output: json!(null),
+            status,
+            start: at(0),
+            end: at(1),
+            duration: 1.0,
+            exception: exception.iter().map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    fn probe(name: &str, held: bool, value: Option<f64>, unit: &'static str) -> ProbeRecord {
+        let status =
+            if value.is_some() { ActivityStatus::Succeeded } else { ActivityStatus::Failed };
+        ProbeRecord {
+            record: record(status, &["not measured"]),
+            tolerance_met: held,
+            name: line(name),
+            value,
+            unit,
+            tolerance: "0 to 200".to_owned(),
+        }
+    }
+
+    fn line(text: &str) -> events::value::Line {
+        events::value::Line::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_run_reads_like_a_story() {
+        let text = r#"{"title": "Slow payments", "description": "D", "method": []}"#;
+        let experiment = experiment::parse("t.json", text, &|_| None).unwrap();
+        let root = "019aa3e4-b1c2-7def-8123-456789abcdef".parse().unwrap();
+        let identity = RunIdentity::from_root("Slow payments", root);
+        let measured = |phase, probes: Vec<ProbeRecord>| {
+            let held = probes.iter().all(|probe| probe.tolerance_met);
+            let record = SteadyStateRecord { held, probes };
+            RunEventKind::SteadyStateMeasured { phase, record }
+        };
+        let fault = json!({
+            "fault": "s-1", "kind": "latency", "component": "payments", "peer": "checkout",
+            "parameters": {}, "injected_at": at(5), "duration_ms": 20_000,
+            "description": "250 ms of delay on every call",
+        });
+        let cleared = json!({
+            "fault": "s-1", "cleared_at": at(17), "cleared_by": "interrupt",
+            "action": "removed the delay", "verified": false,
+        });
+        let place = |section| Place { section, index: 0 };
+        let finished = |section, record| RunEventKind::ActivityFinished {
+            place: place(section),
+            name: line("warm the cache"),
+            record,
+        };
+        let conclusion = Conclusion {
+            outcome: ExperimentOutcome::Aborted,
+            deviated: true,
+            interrupted: true,
+            reason: Some("interrupted by SIGINT".to_owned()),
+        };
+        let story = [
+            (0, RunEventKind::Planned),
+            (4, measured(SteadyStatePhase::Before, vec![probe("p95", true, Some(17.25), "ms")])),
+            (4, finished(Section::Method, record(ActivityStatus::Succeeded, &[]))),
+            (5, RunEventKind::FaultInjected { fault: serde_json::from_value(fault).unwrap() }),
+            (
+                9,
+                measured(
+                    SteadyStatePhase::During,
+                    vec![probe("p95", false, Some(1234.5), "ms"), probe("errors", false, None, "")],
+                ),
+            ),
+            (
+                9,
+                finished(
+                    Section::Method,
+                    record(ActivityStatus::Failed, &["no answer", "refused"]),
+                ),
+            ),
+            (16, RunEventKind::Stopping { reason: "interrupted by SIGINT".to_owned() }),
+            (17, RunEventKind::FaultCleared { cleared: serde_json::from_value(cleared).unwrap() }),
+            (17, RunEventKind::RollbacksSkipped { strategy: RollbackStrategy::Never, count: 2 }),
+            (18, finished(Section::Rollbacks, record(ActivityStatus::Succeeded, &[]))),
+            (18, RunEventKind::Finished { conclusion }),
+        ];
+        let mut lines = Lines::default();
+        let shown: Vec<_> = story
+            .into_iter()
+            .flat_map(|(second, kind)| {
+                lines.of(&identity, &experiment, &RunEvent { at: at(second), kind })
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+    }
 }

@@ -146,3 +146,62 @@ fn clipped(bytes: &[u8]) -> String {
         text.into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn process(path: &str, arguments: &[&str], timeout: Duration) -> Provider {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Provider::Process(ProcessCall { path: path.to_owned(), arguments, timeout })
+    }
+
+    async fn call(provider: Provider) -> Result<Value, ActivityError> {
+        call_outside(&provider).await.unwrap()
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_program_gives_its_code_and_what_it_wrote() {
+        let output = call(process("sh", &["-c", "echo out; echo err >&2; exit 3"], SOON)).await;
+        assert_eq!(output.unwrap(), json!({"status": 3, "stdout": "out\n", "stderr": "err\n"}));
+        let killed = call(process("sh", &["-c", "kill -9 $$"], SOON)).await.unwrap();
+        assert_eq!(killed["status"], -9);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_takes_too_long_is_ended() {
+        let error = call(process("sleep", &["600"], Duration::from_millis(50))).await.unwrap_err();
+        assert_eq!(error.to_string(), "sleep took longer than 50ms");
+        let error = call(process("/no/such/program", &[], SOON)).await.unwrap_err();
+        assert_eq!(error.to_string(), "could not run /no/such/program");
+    }
+
+    #[tokio::test]
+    async fn a_request_gives_status_headers_and_body() {
+        let echo = |method: axum::http::Method, uri: axum::http::Uri, body: String| async move {
+            let headers = [("x-test", "1")];
+            let answer = json!({"method": method.as_str(), "uri": uri.to_string(), "body": body});
+            (axum::http::StatusCode::IM_A_TEAPOT, headers, axum::Json(answer))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/pot", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(echo);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let request = |method: &str| {
+            let method = method.to_owned();
+            let arguments = Some(json!({"a": 1}));
+            let headers = BTreeMap::new();
+            Provider::Http(HttpCall { url: url.clone(), method, headers, arguments, timeout: SOON })
+        };
+        let get = call(request("GET")).await.unwrap();
+        assert_eq!((&get["status"], &get["headers"]["x-test"]), (&json!(418), &json!("1")));
+        assert_eq!(get["body"]["uri"], "/pot?a=1");
+        let post = call(request("POST")).await.unwrap();
+        assert_eq!(post["body"]["body"], r#"{"a":1}"#);
+    }
+}
