@@ -11,6 +11,8 @@
 
 mod load;
 mod set_aside;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::time::Duration;

@@ -9,6 +9,8 @@ mod knowledge;
 mod label;
 mod model;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod topology;
 
 use events::{EventData, RecordedEvent};

@@ -11,6 +11,7 @@ use surrealdb::IndexedResults;
 use surrealdb::types::{Object, Value};
 
 use crate::graph::Graph;
+use crate::table::Table;
 use crate::value::decode;
 
 /// Why the graph could not be read.
@@ -50,6 +51,18 @@ impl Answers {
 }
 
 impl Graph {
+    /// At most `limit` rows of a table, in the order of their keys.
+    pub async fn rows<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        limit: usize,
+    ) -> Result<Vec<T>, ReadGraphError> {
+        let mut binds = Object::new();
+        binds.insert("limit", i64::try_from(limit).unwrap_or(i64::MAX));
+        let statement = format!("SELECT * FROM {} LIMIT $limit", table.name());
+        self.ask(&statement, binds).await?.rows(0)
+    }
+
     async fn ask(&self, statements: &str, binds: Object) -> Result<Answers, ReadGraphError> {
         Ok(Answers(self.db.query(statements).bind(Value::Object(binds)).await?.check()?))
     }

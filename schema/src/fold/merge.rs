@@ -109,3 +109,72 @@ fn number_of(value: Option<&Value>) -> Option<f64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{object, text};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn merged(merges: impl IntoIterator<Item = Merge>) -> Value {
+        let mut fields = Object::new();
+        for merge in merges {
+            into(&mut fields, "field", merge);
+        }
+        fields.remove("field").unwrap_or_default()
+    }
+
+    #[test]
+    fn the_newest_statement_stands_in_whatever_order_they_arrive() {
+        let early = Merge::Newest(at(1), text("early"));
+        let late = Merge::Newest(at(2), text("late"));
+        assert_eq!(merged([early.clone(), late.clone()]), text("late"));
+        assert_eq!(merged([late, early]), text("late"));
+    }
+
+    #[test]
+    fn at_the_same_time_the_last_statement_stands() {
+        let one = Merge::Newest(at(1), text("one"));
+        let other = Merge::Newest(at(1), text("other"));
+        assert_eq!(merged([one, other]), text("other"));
+    }
+
+    #[test]
+    fn a_late_statement_does_not_bring_back_what_a_newer_one_cleared() {
+        let cleared = Merge::Newest(at(2), Value::None);
+        assert_eq!(merged([cleared, Merge::Newest(at(1), text("late"))]), Value::None);
+    }
+
+    #[test]
+    fn first_last_and_largest_keep_their_extremes() {
+        assert_eq!(merged([1, 2].map(|n| Merge::First(text(n.to_string())))), text("1"));
+        assert_eq!(merged([1, 2].map(|n| Merge::Set(text(n.to_string())))), text("2"));
+        let moments = [3, 1, 2].map(at);
+        let datetime_of = |second| Value::Datetime(datetime(at(second)));
+        assert_eq!(merged(moments.map(Merge::Earliest)), datetime_of(1));
+        assert_eq!(merged(moments.map(Merge::Latest)), datetime_of(3));
+        assert_eq!(merged([1.0, 3.0, 2.0].map(Merge::Largest)), float(3.0));
+    }
+
+    #[test]
+    fn entries_are_told_apart_ordered_and_the_stronger_kept() {
+        let symptom = |signal: &str, strength: f64| Merge::Entry {
+            by: "signal",
+            entry: object([("signal", text(signal)), ("strength", float(strength))]),
+            keep: Keep::Stronger,
+        };
+        let list = merged([
+            symptom("latency", 2.0),
+            symptom("errors", -3.0),
+            symptom("latency", -4.0),
+            symptom("errors", 1.0),
+        ]);
+        let expected = [("errors", -3.0), ("latency", -4.0)].map(|(signal, strength)| {
+            Value::Object(object([("signal", text(signal)), ("strength", float(strength))]))
+        });
+        assert_eq!(list, Value::Array(Array::from(expected.to_vec())));
+    }
+}

@@ -132,6 +132,16 @@ pub struct Diagnosis {
     pub provenance: Provenance,
 }
 
+/// `evidence`: an event that a diagnosis cites, which must outlive retention.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct EvidenceNode {
+    /// The event, the key.
+    pub id: EventId,
+    /// Where the row comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+}
+
 /// Which claim a label makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]

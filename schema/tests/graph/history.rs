@@ -73,6 +73,8 @@ impl History {
             "suspects": [{"component": suspect, "score": 3.5, "terms": [
                 {"name": "own excess", "contribution": 3.5, "evidence": [evidence]}]}],
             "fingerprint": {"suspect": suspect},
+            "similar": [{"incident": "i0", "score": 0.5, "reasons": [
+                {"name": "same role", "contribution": 0.5}]}],
         });
         self.push(second, "diagnosis.proposed", data);
     }

@@ -7,4 +7,5 @@ mod history;
 mod incremental;
 mod past;
 mod recovery;
+mod rows;
 mod split;

@@ -1,0 +1,123 @@
+//! What the store, other writers and other versions can do to a batch.
+
+use std::sync::Arc;
+
+use events::value::Line;
+use events::{Event, EventData, EventId, RecordedEvent, Timestamp};
+use serde_json::json;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::*;
+use crate::graph::OpenError;
+
+fn described(position: u64, component: &str, owner: &str) -> RecordedEvent {
+    let data = json!({"component": component, "owner": owner});
+    let data = EventData::from_json("io.faultline.component.described.v1", data).unwrap();
+    let id = EventId(Uuid::from_u128(position.into()));
+    let event = Event::with_id(id, Line::clipped("/test"), Timestamp::UNIX_EPOCH, data);
+    RecordedEvent {
+        stream: event.data.stream(),
+        event,
+        revision: 0,
+        position,
+        recorded_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+async fn run(graph: &Graph, statement: &str) {
+    graph.db.query(statement).await.unwrap().check().unwrap();
+}
+
+async fn owners(graph: &Graph) -> Vec<String> {
+    let mut response = graph.db.query("SELECT VALUE owner FROM component").await.unwrap();
+    response.take(0).unwrap()
+}
+
+/// Another writer of the same store, at the checkpoint that the first one has now.
+async fn another_writer(graph: &Graph) -> Graph {
+    Graph { db: graph.db.clone(), checkpoint: Mutex::new(graph.checkpoint().await) }
+}
+
+#[tokio::test]
+async fn an_event_that_the_store_refuses_is_set_aside_alone() {
+    let graph = Graph::open("mem://").await.unwrap();
+    run(
+        &graph,
+        "DEFINE FIELD OVERWRITE owner ON component TYPE option<string> ASSERT $value != 'nobody'",
+    )
+    .await;
+    let batch: Vec<_> = [(1, "a", "ada"), (2, "b", "nobody"), (3, "c", "grace"), (4, "d", "ida")]
+        .map(|(position, component, owner)| described(position, component, owner))
+        .into();
+    let applied = graph.apply(&batch).await.unwrap();
+    assert_eq!(applied, Applied { applied: 4, set_aside: 1 });
+    assert_eq!(owners(&graph).await, ["ada", "grace", "ida"]);
+    assert_eq!(graph.checkpoint().await.position, 4);
+    let listed = graph.set_aside(0, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].position, listed[0].code.as_str()), (2, "refused_by_store"));
+}
+
+#[tokio::test]
+async fn a_writer_that_was_overtaken_skips_what_the_other_wrote() {
+    let graph = Graph::open("mem://").await.unwrap();
+    let other = another_writer(&graph).await;
+    let history = [described(1, "a", "ada"), described(2, "b", "grace")];
+    graph.apply(&history[..1]).await.unwrap();
+    let applied = other.apply(&history).await.unwrap();
+    assert_eq!(applied, Applied { applied: 1, set_aside: 0 });
+    assert_eq!(owners(&graph).await, ["ada", "grace"]);
+    assert_eq!(graph.apply(&history).await.unwrap(), Applied::default());
+    assert_eq!(graph.checkpoint().await, other.checkpoint().await);
+}
+
+#[tokio::test]
+async fn writers_in_each_others_way_lose_nothing() {
+    let graph = Arc::new(Graph::open("mem://").await.unwrap());
+    let other = Arc::new(another_writer(&graph).await);
+    let history: Arc<Vec<_>> =
+        Arc::new((1..=20).map(|n| described(n, &format!("c{n}"), "ada")).collect());
+    let writers = [graph.clone(), other].map(|writer| {
+        let history = history.clone();
+        tokio::spawn(async move {
+            for end in 1..=history.len() {
+                // Behind the other, or in its way more often than is tried: the next one mends it.
+                let _ = writer.apply(&history[..end]).await;
+            }
+            writer.apply(&history).await.unwrap();
+        })
+    });
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let alone = Graph::open("mem://").await.unwrap();
+    alone.apply(&history).await.unwrap();
+    assert_eq!(graph.content_hash().await.unwrap(), alone.content_hash().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_graph_of_other_projections_or_definitions_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph");
+    let url = format!("surrealkv://{}", path.display());
+    for (statement, expected) in [
+        ("UPDATE checkpoint:graph SET projection = 9999", "projection"),
+        ("UPDATE migration:1 SET digest = 'other'", "migration"),
+    ] {
+        let graph = crate::graph::open_emptied(&url).await.unwrap();
+        graph.apply(&[described(1, "a", "ada")]).await.unwrap();
+        run(&graph, statement).await;
+        drop(graph);
+        assert!(crate::graph::released(&path, Duration::from_secs(30)).await);
+        let error = Graph::open(&url).await.unwrap_err();
+        let kind = match &error {
+            OpenError::Projection { found: 9999, .. } => "projection",
+            OpenError::Migrate { .. } => "migration",
+            _ => "other",
+        };
+        assert_eq!(kind, expected, "{error:?}");
+        assert!(error.is_of_another_version());
+        assert!(crate::graph::released(&path, Duration::from_secs(30)).await);
+    }
+}

@@ -1,0 +1,216 @@
+//! Given events, when an event, then changes of rows: without a store.
+
+use events::value::Line;
+use events::{Event, EventData, EventId, RecordedEvent, Timestamp};
+use serde_json::{Value as Json, json};
+use surrealdb::types::Value;
+use uuid::Uuid;
+
+use super::*;
+use crate::fold::{Row, Rows};
+use crate::rows::Provenance;
+use crate::table::{RowId, Table};
+use crate::value::{float, text, time, to_json};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000 + second).unwrap()
+}
+
+#[derive(Default)]
+struct Graph {
+    rows: Rows,
+    position: u64,
+}
+
+impl Graph {
+    fn when(&mut self, second: i64, event_type: &str, data: Json) -> Result<EventId, ProjectError> {
+        self.position += 1;
+        let id = EventId(Uuid::from_u128(self.position.into()));
+        let data = EventData::from_json(&format!("io.faultline.{event_type}.v1"), data).unwrap();
+        let event = Event::with_id(id, Line::clipped("/test"), at(second), data);
+        let recorded = RecordedEvent {
+            stream: event.data.stream(),
+            event,
+            revision: 0,
+            position: self.position,
+            recorded_at: at(second),
+        };
+        project(&recorded).and_then(|changes| self.rows.apply(&recorded, changes)).map(|()| id)
+    }
+
+    fn given(events: &[(i64, &str, Json)]) -> Self {
+        let mut graph = Self::default();
+        for (second, event_type, data) in events {
+            graph.when(*second, event_type, data.clone()).unwrap();
+        }
+        graph
+    }
+
+    fn row(&self, id: &RowId) -> Option<&Row> {
+        self.rows.changed().find(|(changed, _)| *changed == id).map(|(_, row)| row)
+    }
+
+    fn field(&self, table: Table, id: &str, field: &str) -> Value {
+        let row = self.row(&RowId::node(table, id)).expect("the row is known");
+        row.fields.get(field).cloned().unwrap_or_default()
+    }
+
+    fn of(&self, table: Table) -> Vec<&RowId> {
+        self.rows.changed().map(|(id, _)| id).filter(|id| id.table == table).collect()
+    }
+}
+
+fn opened(incident: &str) -> Json {
+    json!({"incident": incident, "title": "slow", "component": "gateway", "severity": "error",
+        "opened_by": "ada"})
+}
+
+#[test]
+fn what_an_event_speaks_of_becomes_a_stub() {
+    let data = json!({"fault": "f1", "experiment": "e1", "kind": "latency", "component": "cart",
+        "peer": "gateway"});
+    let graph = Graph::given(&[(1, "fault.injected", data)]);
+    assert_eq!(graph.field(Table::Component, "gateway", "first_seen"), time(at(1)));
+    assert!(graph.row(&RowId::node(Table::Experiment, "e1")).is_some());
+    assert!(graph.row(&RowId::node(Table::FaultKind, "latency")).is_some());
+    let edge = RowId::edge(Table::InjectedInto, vec!["f1".to_owned(), "cart".to_owned()]);
+    let ends = graph.row(&edge).and_then(|row| row.ends.clone());
+    let expected = (RowId::node(Table::Fault, "f1"), RowId::node(Table::Component, "cart"));
+    assert_eq!(ends, Some(expected));
+}
+
+#[test]
+fn a_late_description_does_not_replace_a_newer_one() {
+    let newer = json!({"component": "cart", "kind": "service"});
+    let late = json!({"component": "cart", "kind": "database", "owner": "shop"});
+    let graph =
+        Graph::given(&[(5, "component.described", newer), (3, "component.described", late)]);
+    assert_eq!(graph.field(Table::Component, "cart", "kind"), text("service"));
+    assert_eq!(graph.field(Table::Component, "cart", "owner"), text("shop"));
+    assert_eq!(graph.field(Table::Component, "cart", "first_seen"), time(at(3)));
+    assert_eq!(graph.field(Table::Component, "cart", "last_seen"), time(at(5)));
+}
+
+#[test]
+fn an_incident_is_as_far_as_the_latest_time_says() {
+    let by = json!({"incident": "i1", "by": "ada"});
+    let mut graph = Graph::given(&[
+        (1, "incident.opened", opened("i1")),
+        (9, "incident.resolved", by.clone()),
+        (5, "incident.acknowledged", by),
+    ]);
+    assert_eq!(graph.field(Table::Incident, "i1", "status"), text("resolved"));
+    assert_eq!(graph.field(Table::Incident, "i1", "acknowledged_at"), time(at(5)));
+    let again = json!({"incident": "i1", "by": "ada", "reason": "not over"});
+    graph.when(10, "incident.reopened", again).unwrap();
+    assert_eq!(graph.field(Table::Incident, "i1", "status"), text("open"));
+    assert_eq!(graph.field(Table::Incident, "i1", "resolved_at"), Value::None);
+    assert_eq!(graph.of(Table::TimelineEntry).len(), 4);
+}
+
+#[test]
+fn a_symptom_may_come_before_the_opening() {
+    let symptom = json!({"incident": "i1", "component": "cart", "signal": "errors",
+        "strength": -6.0});
+    let graph = Graph::given(&[
+        (1, "incident.symptomattached", symptom),
+        (2, "incident.opened", opened("i1")),
+    ]);
+    assert_eq!(graph.field(Table::Incident, "i1", "opened_at"), time(at(2)));
+    let edge = RowId::edge(Table::Affects, vec!["i1".to_owned(), "cart".to_owned()]);
+    let row = graph.row(&edge).expect("the symptom drew an edge");
+    assert_eq!(row.fields.get("strength"), Some(&float(6.0)));
+}
+
+#[test]
+fn a_change_precedes_incidents_within_half_an_hour_whichever_arrives_first() {
+    let deployed = json!({"component": "cart", "version": "2"});
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let steps = [
+            (0, "deployment.recorded", deployed.clone()),
+            (60, "incident.opened", opened("soon")),
+            (3_600, "incident.opened", opened("much later")),
+        ];
+        let steps = order.map(|step| steps[step].clone());
+        let graph = Graph::given(&steps);
+        let edges = graph.of(Table::Preceded);
+        assert_eq!(edges.len(), 1, "{order:?}");
+        let row = graph.row(edges[0]).expect("the edge changed");
+        let incident = row.ends.as_ref().map(|(_, to)| to.id());
+        assert_eq!(incident.as_deref(), Some("soon"));
+        assert_eq!(row.fields.get("lead_ms"), Some(&Value::Number(60_000.into())));
+    }
+}
+
+#[test]
+fn a_label_taken_back_is_closed_with_its_edges() {
+    let label = json!({"label": "l1", "incident": "i1", "by": "ada", "confidence": 1.0,
+        "claim": {"claim": "root_cause", "component": "cart"}, "fault": "f1"});
+    let mut graph = Graph::given(&[(1, "label.assigned", label)]);
+    let back = json!({"label": "l1", "incident": "i1", "by": "ada"});
+    let id = graph.when(2, "label.retracted", back).unwrap();
+    assert_eq!(graph.field(Table::Label, "l1", "until"), Value::Number(2.into()));
+    let key = vec!["i1".to_owned(), "l1".to_owned()];
+    for table in [Table::Labelled, Table::Triggered] {
+        let row = graph.row(&RowId::edge(table, key.clone())).expect("the edge is known");
+        assert_eq!(row.fields.get("until"), Some(&Value::Number(2.into())));
+        let events = to_json(row.fields["events"].clone());
+        assert_eq!(events.as_array().and_then(|it| it.last()), Some(&json!(id.to_string())));
+    }
+}
+
+#[test]
+fn what_contradicts_the_graph_changes_nothing_of_it() {
+    let label = |incident: &str| {
+        json!({"label": "l1", "incident": incident, "by": "ada",
+        "confidence": 1.0, "claim": {"claim": "false_positive"}})
+    };
+    let mut graph =
+        Graph::given(&[(1, "incident.opened", opened("i1")), (2, "label.assigned", label("i1"))]);
+    let before: Vec<_> = graph.rows.changed().map(|(id, row)| (id.clone(), row.clone())).collect();
+    for (event_type, data, code) in [
+        ("incident.opened", opened("i1"), "already_known"),
+        ("incident.resolved", json!({"incident": "i2", "by": "ada"}), "unknown_row"),
+        ("label.assigned", label("i2"), "already_known"),
+        ("label.retracted", json!({"label": "l2", "incident": "i1", "by": "a"}), "unknown_row"),
+        (
+            "label.retracted",
+            json!({"label": "l1", "incident": "i2", "by": "a"}),
+            "contradicts_known",
+        ),
+        ("maintenance.ended", json!({"maintenance": "m1"}), "unknown_row"),
+        (
+            "feedback.given",
+            json!({"incident": "i1", "diagnosis": "d1", "by": "ada", "confidence": 1.0}),
+            "unknown_row",
+        ),
+        (
+            "metrics.snapshotrecorded",
+            json!({"component": "cart", "requests": u64::MAX,
+                "window": {"start": "2026-01-01T00:00:00Z", "duration_ms": 1000}}),
+            "number_too_large",
+        ),
+    ] {
+        let error = graph.when(3, event_type, data).unwrap_err();
+        assert_eq!(error.code(), code, "{event_type}: {error}");
+    }
+    let after: Vec<_> = graph.rows.changed().map(|(id, row)| (id.clone(), row.clone())).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn hot_rows_keep_the_first_and_last_events_and_a_count() {
+    let mut graph = Graph::default();
+    let ids: Vec<String> = (0..100)
+        .map(|second| {
+            let data = json!({"component": "cart", "discovered_by": "a proxy"});
+            graph.when(second, "component.discovered", data).unwrap().to_string()
+        })
+        .collect();
+    let kept = to_json(graph.field(Table::Component, "cart", "events"));
+    let expected: Vec<_> =
+        ids[..Provenance::KEPT].iter().chain(&ids[100 - Provenance::KEPT..]).collect();
+    assert_eq!(kept, json!(expected));
+    assert_eq!(graph.field(Table::Component, "cart", "event_count"), Value::Number(100.into()));
+    assert_eq!(graph.field(Table::Component, "cart", "since"), Value::Number(1.into()));
+}
