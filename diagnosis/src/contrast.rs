@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::ComponentName;
 use events::catalogue::telemetry::Latency;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 pub use edge::{EdgeContrast, Flow};
 pub use measured::{Measured, Series};
@@ -23,6 +23,8 @@ use split::Split;
 
 /// Changes this long before the incident was noticed may have caused it.
 const CHANGE_REACH: SignedDuration = SignedDuration::from_mins(10);
+/// A change loses half of its weight with each such time that nothing happened after it.
+const CHANGE_HALF_LIFE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Which side of the incident's beginning a window is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub enum Side {
 /// Evidence, split and summed.
 #[derive(Debug)]
 pub struct Contrast<'e> {
+    noticed_at: Timestamp,
     /// Length of time that the windows before cover.
     pub before_s: f64,
     /// Length of time that the windows after cover.
@@ -61,6 +64,7 @@ impl<'e> Contrast<'e> {
         let before = split.covered(evidence, Side::Before);
         let after = split.covered(evidence, Side::After);
         let mut contrast = Self {
+            noticed_at: evidence.noticed_at(),
             before_s: before.seconds,
             after_s: after.seconds,
             before_windows: before.windows,
@@ -144,6 +148,15 @@ impl<'e> Contrast<'e> {
     /// answers. Users are such; what happens to them is the symptom, never the cause.
     pub fn is_client(&self, component: &ComponentName) -> bool {
         self.inbound(component).next().is_none() && self.outbound(component).next().is_some()
+    }
+
+    /// The latest change of a component that may have caused the incident, and its weight from
+    /// 0 to 1: the longer all was well with it, the less it says.
+    pub fn last_change(&self, component: &ComponentName) -> Option<(&'e ChangeEvidence, f64)> {
+        let change = self.changes.get(component)?.last().copied()?;
+        let lead = self.noticed_at.duration_since(change.at).max(SignedDuration::ZERO);
+        let half_lives = lead.as_secs_f64() / CHANGE_HALF_LIFE.as_secs_f64();
+        Some((change, 0.5_f64.powf(half_lives)))
     }
 
     /// Calls a second into a component, before and after.

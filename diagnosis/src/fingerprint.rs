@@ -64,7 +64,8 @@ pub struct Symptom {
     pub role: Role,
     /// In what.
     pub feature: Feature,
-    /// From -1 (gone) over 0 (as usual; such are left out) to 1 (as much as can be told apart).
+    /// From -1 (gone; of latency: refused at once) over 0 (as usual; such are left out) to 1 (as
+    /// much as can be told apart).
     pub strength: f64,
     /// The events that show it best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -59,6 +59,9 @@ fn weight(symptom: (Role, Feature)) -> f64 {
     let feature = match symptom.1 {
         Feature::Reach => 0.3,
         Feature::Cpu | Feature::Saturation => 0.5,
+        // Nearly every fault slows something down; these few things tell kinds apart.
+        Feature::Traffic | Feature::Availability => 1.5,
+        Feature::Memory => 2.0,
         _ => 1.0,
     };
     role * feature

@@ -8,7 +8,6 @@ use crate::contrast::{Contrast, EdgeContrast, Measured, Series};
 
 /// Weaker than this is as usual.
 const LEAST: f64 = 0.05;
-const HALF_FAILING: f64 = 0.2;
 const HALF_SLOW_MS: f64 = 150.0;
 const HALF_SLOWEST_MS: f64 = 300.0;
 const HALF_GROWN: f64 = 0.5;
@@ -52,7 +51,8 @@ fn failures(contrast: &Contrast<'_>, component: &ComponentName) -> Strength {
     let failed: f64 = edges().map(|edge| edge.after.calls * edge.failing_more()).sum();
     let share = if calls > 0.0 { failed / calls } else { 0.0 };
     let more = share - floor::ERROR_SHARE;
-    (Feature::Errors, saturating(more, HALF_FAILING), first(edges().map(|e| e.most_failing(1))))
+    // Between a half and all of the calls lies another kind of fault; between 1 % and 2 % does not.
+    (Feature::Errors, more.max(0.0).powf(0.7), first(edges().map(|e| e.most_failing(1))))
 }
 
 fn traffic(contrast: &Contrast<'_>, component: &ComponentName) -> Strength {
@@ -82,16 +82,20 @@ fn reach(contrast: &Contrast<'_>, component: &ComponentName) -> Strength {
 }
 
 fn changed(contrast: &Contrast<'_>, component: &ComponentName) -> Strength {
-    let last = contrast.changes.get(component).and_then(|changes| changes.last());
-    let strength = f64::from(last.is_some());
-    (Feature::Change, strength, last.map(|change| change.event).into_iter().collect())
+    let last = contrast.last_change(component);
+    let strength = last.map_or(0.0, |(_, recency)| recency);
+    (Feature::Change, strength, last.map(|(change, _)| change.event).into_iter().collect())
 }
 
 fn slower(feature: Feature, series: &Series, half_ms: f64) -> Strength {
-    let more = series.usual().zip(series.mean_after()).map_or(0.0, |(usual, after)| {
-        after - usual.median - usual.latency_floor_ms().max(2.0 * usual.spread)
+    let strength = series.usual().zip(series.mean_after()).map_or(0.0, |(usual, after)| {
+        let noise = usual.latency_floor_ms().max(2.0 * usual.spread);
+        let more = after - usual.median;
+        // Answers that come too soon are refusals.
+        let sooner = (-more - noise).max(0.0) / usual.median.max(noise);
+        saturating(more - noise, half_ms) - sooner
     });
-    (feature, saturating(more, half_ms), shown(series))
+    (feature, strength, shown(series))
 }
 
 fn saturation(series: &Series) -> Strength {

@@ -6,7 +6,7 @@ use super::Term;
 use super::excess::Excess;
 use crate::baseline::{Usual, floor, saturating};
 use crate::contrast::{Contrast, Measured};
-use crate::evidence::{Change, ChangeEvidence};
+use crate::evidence::Change;
 
 const DOWN: f64 = 0.6;
 const UNANSWERED: f64 = 0.3;
@@ -39,8 +39,7 @@ pub fn terms(
     ];
     let mut terms: Vec<Term> = state.into_iter().flatten().filter(|t| t.weight > 0.0).collect();
     let trouble = own + terms.iter().map(|term| term.weight).sum::<f64>();
-    let changes = contrast.changes.get(component).map_or(&[][..], Vec::as_slice);
-    terms.extend(changed(changes, trouble));
+    terms.extend(changed(contrast, component, trouble));
     terms
 }
 
@@ -109,14 +108,14 @@ fn memory(measured: &Measured) -> Option<Term> {
     Some(Term { name: "memory grows", weight: MEMORY * strength, evidence: vec![event] })
 }
 
-fn changed(changes: &[&ChangeEvidence], trouble: f64) -> Option<Term> {
-    let last = changes.last()?;
+fn changed(contrast: &Contrast<'_>, component: &ComponentName, trouble: f64) -> Option<Term> {
+    let (last, recency) = contrast.last_change(component)?;
     let name = match last.change {
         Change::Deployment { .. } => "deployed shortly before",
         Change::Configuration { .. } => "configured shortly before",
     };
-    let evidence = changes.iter().rev().take(3).map(|change| change.event).collect();
-    Some(Term { name, weight: CHANGE_ALONE + CHANGE_WITH_TROUBLE * trouble, evidence })
+    let weight = recency * (CHANGE_ALONE + CHANGE_WITH_TROUBLE * trouble);
+    Some(Term { name, weight, evidence: vec![last.event] })
 }
 
 fn event_of(shown: Option<(EventId, f64)>) -> Vec<EventId> {
