@@ -1,5 +1,7 @@
 //! Reading experiment files: what is accepted, and exactly what is said of the rest.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::time::Duration;
 
 use chaos_runner::experiment::shipped;

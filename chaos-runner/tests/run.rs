@@ -1,5 +1,7 @@
 //! Runs on a real shop: the binary, its processes, real sockets.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/sink.rs"]
 mod sink;
 

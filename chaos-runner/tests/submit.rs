@@ -1,5 +1,7 @@
 //! Sending events: what is repeated, what is given up, and what is said of it.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "support/sink.rs"]
 mod sink;
 

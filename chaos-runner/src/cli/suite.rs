@@ -62,9 +62,14 @@ fn table(finished: &Finished, planned: usize) -> String {
             outcome_cell(conclusion.outcome),
         ]);
     }
-    let through =
-        finished.runs.iter().filter(|(_, _, conclusion)| ran_to_its_end(conclusion)).count();
-    format!("{table}\n{through} of {planned} experiments ran to their end")
+    let (through, not): (Vec<_>, Vec<_>) =
+        finished.runs.iter().partition(|(_, _, conclusion)| ran_to_its_end(conclusion));
+    let mut text = format!("{table}\n{} of {planned} experiments ran to their end", through.len());
+    for (experiment, _, conclusion) in not {
+        let reason = conclusion.reason.as_deref().unwrap_or("no reason was given");
+        text.push_str(&format!("\n  {}: {reason}", experiment.title));
+    }
+    text
 }
 
 /// A table with a line below its header and no other.
