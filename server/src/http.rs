@@ -3,6 +3,7 @@
 pub(crate) mod error;
 mod events;
 mod explorer;
+mod graphql;
 mod health;
 mod json;
 mod labels;
@@ -21,6 +22,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
 use schema::Graph;
+use schema::graphql::FaultlineSchema;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) graph: Arc<Graph>,
+    pub(crate) schema: FaultlineSchema,
     pub(crate) progress: Progress,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reacted: Reacted,
@@ -51,7 +54,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/", get(explorer::index))
         .route("/assets/{*path}", get(explorer::asset))
-        .route("/graphql", get(explorer::page))
+        .route("/graphql", get(explorer::page).post(graphql::execute))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

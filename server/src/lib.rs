@@ -33,5 +33,5 @@ pub fn schemas() -> Result<String, serde_json::Error> {
 
 /// The GraphQL schema in SDL.
 pub fn sdl() -> String {
-    String::new()
+    schema::graphql::sdl()
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use events::Timestamp;
 use events::log::{EmbeddedLog, EventLog, Options};
+use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
 use schema::{Graph, Projector};
 use tokio::net::TcpListener;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, GraphqlConfig};
 use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
 use crate::metrics::{Metrics, MetricsError};
@@ -147,8 +148,8 @@ pub async fn run_on(
     let graph = Arc::new(graph);
     let mut tasks = Tasks::new();
     let projector = Projector::new(graph.clone(), log.clone()).await;
-    let projected = projector.projected().watch();
-    let progress = Progress::new(projected);
+    let projected = projector.projected();
+    let progress = Progress::new(projected.watch());
     tasks.spawn("the projection", async move { ended(projector.run().await) });
     let mut reacted = Reacted::default();
     if config.reactors.enabled {
@@ -159,7 +160,9 @@ pub async fn run_on(
         tasks.spawn("the reactors", async move { ended(reactors.run().await) });
     }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
+    let limits = limits(&config.graphql);
     let app = Arc::new(Shared {
+        schema: graphql::schema(Base::new(graph.clone(), log.clone(), projected, clock, limits)),
         config,
         log: log.clone(),
         graph: graph.clone(),
@@ -179,6 +182,16 @@ pub async fn run_on(
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
+}
+
+fn limits(config: &GraphqlConfig) -> Limits {
+    Limits {
+        depth: config.max_depth,
+        complexity: config.max_complexity,
+        query_bytes: config.max_query_bytes,
+        timeout: Duration::from_millis(config.timeout_ms),
+        wait: Duration::from_millis(config.wait_ms),
+    }
 }
 
 fn ended<E: std::error::Error + 'static>(result: Result<(), E>) {

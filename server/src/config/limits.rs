@@ -54,7 +54,7 @@ impl IngestConfig {
 pub struct GraphqlConfig {
     /// Deepest nesting; the introspection of explorers needs about 15. Default 20.
     pub max_depth: usize,
-    /// Most fields, those of a list counted as often as the list may be long. Default 20,000.
+    /// Most fields, those of a list counted as often as the list may be long. Default 50,000.
     pub max_complexity: usize,
     /// Longest query text. Default 65,536 bytes.
     pub max_query_bytes: usize,
@@ -68,7 +68,7 @@ impl Default for GraphqlConfig {
     fn default() -> Self {
         Self {
             max_depth: 20,
-            max_complexity: 20_000,
+            max_complexity: 50_000,
             max_query_bytes: 64 * 1024,
             timeout_ms: 10_000,
             wait_ms: 5_000,

@@ -17,6 +17,8 @@ async fn errors_have_one_form_everywhere() {
     assert_eq!(server.get("/v1/events?limit=0").await.code(), (400, "invalid_parameter"));
     assert_eq!(server.get("/v1/events?limit=x").await.code(), (400, "invalid_request"));
     assert_eq!(server.get("/v1/events?limits=1").await.code(), (400, "invalid_request"));
+    let not_graphql = server.post("/graphql", JSON, r#"{"query":7}"#).await;
+    assert_eq!(not_graphql.code(), (400, "invalid_graphql_request"));
     let answer = server
         .client
         .get(server.url("/nowhere"))

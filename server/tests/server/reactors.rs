@@ -20,55 +20,58 @@ const INCIDENT_TYPES: [&str; 6] = [
 
 /// `users → gateway → {catalog, payments}`, payments slow and failing in windows 12 to 17.
 fn history() -> Vec<Value> {
+    (0..30).map(|window| json!(window_of(window))).collect()
+}
+
+/// What is sent after a window, in one batch.
+fn window_of(window: i64) -> Vec<Value> {
     let mut events = Vec::new();
-    for window in 0..30 {
-        if window == 12 {
-            events.push(fault(
-                window,
-                "fault.injected",
-                json!({
-                "fault": "f-1", "kind": "latency", "component": "payments" }),
-            ));
-        }
-        if window == 18 {
-            events.push(fault(
-                window,
-                "fault.cleared",
-                json!({
-                "fault": "f-1", "cleared_by": "rollback", "action": "restored payments",
-                "verified": true }),
-            ));
-        }
-        let bad = (12..18).contains(&window);
-        let wobble = (window % 3) as f64;
-        let of_payments = if bad { (400.0 + wobble, 8) } else { (10.0 + wobble, 0) };
-        let of_gateway = if bad { (430.0 + wobble, 8) } else { (30.0 + wobble, 0) };
-        for (component, (p50, errors)) in
-            [("gateway", of_gateway), ("catalog", (5.0 + wobble, 0)), ("payments", of_payments)]
-        {
-            events.push(telemetry(
-                window,
-                component,
-                "metrics.snapshotrecorded",
-                json!({
-                "component": component, "requests": 20, "errors": errors,
-                "latency": quantiles(p50) }),
-            ));
-        }
-        for (caller, callees) in [
-            ("users", vec![("gateway", of_gateway)]),
-            ("gateway", vec![("catalog", (5.0 + wobble, 0)), ("payments", of_payments)]),
-        ] {
-            let edges: Vec<Value> = callees
-                .into_iter()
-                .map(|(callee, (p50, errors))| {
-                    json!({ "callee": callee, "calls": 20, "errors": errors,
-                            "latency": quantiles(p50) })
-                })
-                .collect();
-            let data = json!({ "caller": caller, "edges": edges });
-            events.push(telemetry(window, caller, "traces.edgesrecorded", data));
-        }
+    if window == 12 {
+        events.push(fault(
+            window,
+            "fault.injected",
+            json!({
+            "fault": "f-1", "kind": "latency", "component": "payments" }),
+        ));
+    }
+    if window == 18 {
+        events.push(fault(
+            window,
+            "fault.cleared",
+            json!({
+            "fault": "f-1", "cleared_by": "rollback", "action": "restored payments",
+            "verified": true }),
+        ));
+    }
+    let bad = (12..18).contains(&window);
+    let wobble = (window % 3) as f64;
+    let of_payments = if bad { (400.0 + wobble, 8) } else { (10.0 + wobble, 0) };
+    let of_gateway = if bad { (430.0 + wobble, 8) } else { (30.0 + wobble, 0) };
+    for (component, (p50, errors)) in
+        [("gateway", of_gateway), ("catalog", (5.0 + wobble, 0)), ("payments", of_payments)]
+    {
+        events.push(telemetry(
+            window,
+            component,
+            "metrics.snapshotrecorded",
+            json!({
+            "component": component, "requests": 20, "errors": errors,
+            "latency": quantiles(p50) }),
+        ));
+    }
+    for (caller, callees) in [
+        ("users", vec![("gateway", of_gateway)]),
+        ("gateway", vec![("catalog", (5.0 + wobble, 0)), ("payments", of_payments)]),
+    ] {
+        let edges: Vec<Value> = callees
+            .into_iter()
+            .map(|(callee, (p50, errors))| {
+                json!({ "callee": callee, "calls": 20, "errors": errors,
+                        "latency": quantiles(p50) })
+            })
+            .collect();
+        let data = json!({ "caller": caller, "edges": edges });
+        events.push(telemetry(window, caller, "traces.edgesrecorded", data));
     }
     events
 }
@@ -98,10 +101,11 @@ fn cloud_event(window: i64, role: &str, event_type: &str, data: Value) -> Value 
     })
 }
 
-/// One window after the other, each followed by everything that comes of it.
-async fn feed(server: &Server, events: &[Value]) {
-    for event in events {
-        assert_eq!(server.append(event).await.status, 200);
+/// One window after the other.
+async fn feed(server: &Server, windows: &[Value]) {
+    for window in windows {
+        let answer = server.append(window).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
     }
     settled(server).await;
 }
@@ -155,6 +159,17 @@ async fn a_fault_becomes_a_diagnosed_labelled_and_resolved_incident() {
     let mitigation = &found["io.faultline.incident.mitigationapplied.v1"][0]["data"];
     assert_eq!(mitigation["action"], "restored payments");
     assert_eq!(found["io.faultline.incident.resolved.v1"].len(), 1);
+    let id = incident.as_str().expect("an id");
+    let head = server.running.log().head();
+    let answer = server
+        .graphql(&format!(
+            r#"{{ rootCauses(incident: "{id}", waitFor: {head}) {{
+                 method suspects {{ component {{ name }} terms {{ name contribution evidence }} }} }} }}"#
+        ))
+        .await;
+    let first = &answer["rootCauses"]["suspects"][0];
+    assert_eq!(first["component"]["name"], "payments");
+    assert!(first["terms"][0]["evidence"][0].is_string(), "{first}");
     let metrics = server.get("/metrics").await.text;
     let line = r#"faultline_reactor_decisions_total{type="io.faultline.incident.opened.v1"} 1"#;
     assert!(metrics.lines().any(|got| got == line), "{metrics}");
