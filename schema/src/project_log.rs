@@ -127,7 +127,10 @@ impl<L: EventLog + ?Sized> Projector<L> {
         let mut pause = Duration::from_millis(100);
         for attempt in 1.. {
             match self.graph.apply(events).await {
-                Ok(applied) => return Ok(self.publish(events, applied)),
+                Ok(applied) => {
+                    self.publish(events, applied);
+                    break;
+                }
                 Err(error @ ApplyError::Foreign { .. }) => return Err(error),
                 Err(error) if attempt == STORE_ATTEMPTS => return Err(error),
                 Err(error) => {

@@ -3,13 +3,11 @@
 //! The statements name no table of experiments, faults or labels (DI-3), and only rows that were
 //! known at the given position: the same question later has the same answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod row;
 
-use diagnosis::evidence::{
-    Call, Change, ChangeEvidence, EdgeEvidence, Evidence, Gathered, LogEvidence, SnapshotEvidence,
-};
-use events::catalogue::telemetry::{CallStatistics, Latency, LogPattern, Window};
-use events::value::{Finite, Line, NonNegative, Ratio};
+use std::collections::BTreeSet;
+
+use diagnosis::evidence::{Evidence, Gathered};
 use events::{ComponentName, EventId, IncidentId, Timestamp};
 use serde::Deserialize;
 use surrealdb::types::{Object, RecordId};
@@ -18,8 +16,8 @@ use super::{Answers, ReadGraphError, at_position};
 use crate::change::LEAD_MS;
 use crate::fold::shifted;
 use crate::graph::Graph;
-use crate::rows::{ChangeKind, RowWindow};
 use crate::value::time;
+use row::{CallRow, ChangeRow, EdgeRow, LogRow, SnapshotRow};
 
 /// How far evidence reaches around the start of the first unusual window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,59 +74,6 @@ struct EndRow {
     at: Timestamp,
     position: u64,
     event_type: String,
-}
-
-#[derive(Deserialize)]
-struct CallRow {
-    #[serde(rename = "in")]
-    caller: ComponentName,
-    #[serde(rename = "out")]
-    callee: ComponentName,
-}
-
-#[derive(Deserialize)]
-struct SnapshotRow {
-    id: EventId,
-    component: ComponentName,
-    #[serde(flatten)]
-    window: RowWindow,
-    requests: Option<u64>,
-    errors: Option<u64>,
-    latency: Option<Latency>,
-    saturation: Option<Ratio>,
-    cpu_cores: Option<NonNegative>,
-    memory_bytes: Option<NonNegative>,
-    #[serde(default)]
-    extras: BTreeMap<String, Finite>,
-}
-
-#[derive(Deserialize)]
-struct EdgeRow {
-    id: EventId,
-    caller: ComponentName,
-    #[serde(flatten)]
-    window: RowWindow,
-    edges: Vec<CallStatistics>,
-}
-
-#[derive(Deserialize)]
-struct LogRow {
-    id: EventId,
-    component: ComponentName,
-    #[serde(flatten)]
-    window: RowWindow,
-    patterns: Vec<LogPattern>,
-}
-
-#[derive(Deserialize)]
-struct ChangeRow {
-    id: EventId,
-    component: ComponentName,
-    at: Timestamp,
-    kind: ChangeKind,
-    version: Option<Line>,
-    previous_version: Option<Line>,
-    description: Option<String>,
 }
 
 impl Graph {
@@ -259,66 +204,5 @@ impl Around {
             logs: logs.into_iter().map(LogRow::into_evidence).collect(),
             changes: changes.into_iter().filter_map(ChangeRow::into_evidence).collect(),
         }))
-    }
-}
-
-impl CallRow {
-    fn into_evidence(self) -> Call {
-        Call { caller: self.caller, callee: self.callee }
-    }
-}
-
-impl LogRow {
-    fn into_evidence(self) -> LogEvidence {
-        LogEvidence {
-            event: self.id,
-            component: self.component,
-            window: self.window.into(),
-            patterns: self.patterns,
-        }
-    }
-}
-
-impl SnapshotRow {
-    fn into_evidence(self) -> SnapshotEvidence {
-        SnapshotEvidence {
-            event: self.id,
-            component: self.component,
-            window: self.window.into(),
-            requests: self.requests,
-            errors: self.errors,
-            latency: self.latency,
-            saturation: self.saturation,
-            cpu_cores: self.cpu_cores,
-            memory_bytes: self.memory_bytes,
-            extras: self.extras,
-        }
-    }
-}
-
-impl EdgeRow {
-    fn into_evidence(self) -> impl Iterator<Item = EdgeEvidence> {
-        let window = Window::from(self.window);
-        self.edges.into_iter().map(move |stats| EdgeEvidence {
-            event: self.id,
-            caller: self.caller.clone(),
-            window: window.clone(),
-            stats,
-        })
-    }
-}
-
-impl ChangeRow {
-    /// `None` for a deployment without a version, which no projection writes.
-    fn into_evidence(self) -> Option<ChangeEvidence> {
-        let change = match self.kind {
-            ChangeKind::Deployment => {
-                Change::Deployment { version: self.version?, previous: self.previous_version }
-            }
-            ChangeKind::Configuration => {
-                Change::Configuration { description: Line::clipped(&self.description?) }
-            }
-        };
-        Some(ChangeEvidence { event: self.id, component: self.component, at: self.at, change })
     }
 }
