@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::value::{Line, Text};
-use events::{ComponentName, FaultKind};
+use events::{ComponentName, FaultId, FaultKind};
 use serde_json::Value;
+
+use crate::shop::control::FaultSpec;
 
 pub use load::{LoadError, load, parse};
 pub use problem::{InvalidExperiment, Problem};
@@ -133,6 +135,20 @@ pub struct FaultAction {
     /// How long the fault acts. Without it, it acts until it is cleared by name, at the latest
     /// before the steady state is measured for the last time.
     pub duration: Option<Duration>,
+}
+
+impl FaultAction {
+    /// The fault as a shop takes it, called `fault`, to be undone by the shop after `deadline`.
+    pub(crate) fn spec(&self, fault: Option<FaultId>, deadline: Option<Duration>) -> FaultSpec {
+        FaultSpec {
+            fault,
+            kind: self.kind.clone(),
+            component: self.component.clone(),
+            peer: self.peer.clone(),
+            arguments: self.arguments.clone(),
+            duration_ms: deadline.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 /// A golden signal to read.

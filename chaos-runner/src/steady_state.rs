@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::experiment::{Experiment, Provider, SignalProbe, SteadyProbe};
 use crate::run::{
-    ActivityError, ActivityStatus, ProbeRecord, SteadyStateRecord, call_outside, record,
+    ActivityError, ActivityStatus, ProbeRecord, SteadyStateRecord, call_outside, describe, record,
 };
 use crate::shop::control::{ControlClient, ControlError, WindowSignals};
 
@@ -146,7 +146,7 @@ impl SteadyState {
             let outcome = match &probe.activity.provider {
                 Provider::Signal(signal) => match &windows {
                     Ok(windows) => signals::read(signal, windows).map(Value::from),
-                    Err(error) => Err(signals::not_measured(signal, error.to_string())),
+                    Err(error) => Err(signals::not_measured(signal, describe(error))),
                 },
                 outside => call_outside(outside)
                     .await

@@ -136,6 +136,15 @@ method:
   - name: not a caller
     type: action
     provider: {type: faultline, fault: latency, component: payments, peer: cart}
+  - name: no such argument
+    type: action
+    provider: {type: faultline, fault: latency, component: payments, arguments: {delay: 5}}
+  - name: argument out of range
+    type: action
+    provider: {type: faultline, fault: http_error, component: cart, arguments: {probability: 2}}
+  - name: cannot act there
+    type: action
+    provider: {type: faultline, fault: pool_exhaustion, component: cart}
   - name: misspelt field
     type: action
     provider: {type: faultline, fault: latency, component: payments, duration: 5}

@@ -11,6 +11,7 @@ use super::{
     Activity, ActivityKind, FaultAction, HttpCall, Pauses, ProcessCall, Provider, Signal,
     SignalProbe,
 };
+use crate::shop::faults::{self, FaultError};
 use crate::shop::topology;
 
 /// Time that a process or a request may take when the file does not say.
@@ -174,35 +175,48 @@ fn read_fault(fields: &Fields<'_>) -> Option<FaultAction> {
 
 /// What the shop would refuse when the fault is injected is refused now.
 fn check_with_driver(action: &FaultAction, fields: &Fields<'_>) -> bool {
-    let problem = |field: &str, message: String| {
-        let node = fields.optional(field).unwrap_or_else(|| fields.node().clone());
-        node.problem::<()>(message);
+    let problem = |node: Option<Node<'_>>, message: String| {
+        node.unwrap_or_else(|| fields.node().clone()).problem::<()>(message);
         false
     };
     let Some(component) = topology::component(action.component.as_str()) else {
         let names: Vec<_> = topology::COMPONENTS.iter().map(|component| component.name).collect();
-        return problem(
-            "component",
-            format!("the shop has no such component; expected one of {}", names.join(", ")),
-        );
+        let names = names.join(", ");
+        let message = format!("the shop has no such component; expected one of {names}");
+        return problem(fields.optional("component"), message);
     };
     if let Some(peer) = &action.peer {
         let callers: Vec<_> = topology::inbound(component.name).map(|edge| edge.caller).collect();
         if !callers.contains(&peer.as_str()) {
-            let message =
-                format!("does not call {}; expected one of {}", component.name, callers.join(", "));
-            return problem("peer", message);
+            let callers = callers.join(", ");
+            let message = format!("does not call {}; expected one of {callers}", component.name);
+            return problem(fields.optional("peer"), message);
         }
     }
-    true
+    match faults::check(&action.spec(None, None)) {
+        Ok(()) => true,
+        Err(FaultError::InvalidArgument { name, message }) => {
+            let arguments = fields.optional("arguments").and_then(|node| node.object());
+            let argument = arguments.and_then(|arguments| arguments.optional(&name));
+            problem(argument, message)
+        }
+        Err(error) => problem(None, error.to_string()),
+    }
 }
 
 fn read_signal(fields: &Fields<'_>) -> Option<SignalProbe> {
     fields.only(&["type", "signal", "component"]);
     let signal =
         fields.required("signal", "a golden signal").and_then(|node| node.choice(Signal::ALL));
-    let component =
-        fields.required("component", "the component to look at").and_then(|node| node.name());
+    let measured: Vec<_> = topology::COMPONENTS
+        .iter()
+        .filter(|component| component.has_process())
+        .map(|component| (component.name, component))
+        .collect();
+    let component = fields
+        .required("component", "the component to look at")
+        .and_then(|node| node.choice(&measured))
+        .map(topology::Component::id);
     Some(SignalProbe { signal: signal?, component: component? })
 }
 

@@ -54,7 +54,7 @@ impl Lines {
             }
             RunEventKind::ActivityFinished { place, name, record } => {
                 if record.status == ActivityStatus::Failed {
-                    let words = format!("{name}: {}", record.exception.join(": "));
+                    let words = format!("{name}: {}", record.why());
                     return vec![labelled("failed", style(words).red())];
                 }
                 if is_fault(experiment, *place) {
@@ -155,7 +155,7 @@ fn probe_line(probe: &ProbeRecord) -> String {
     let measured = match probe.value {
         Some(value) if probe.unit.is_empty() => rounded(value),
         Some(value) => format!("{} {}", rounded(value), probe.unit),
-        None if probe.record.status == ActivityStatus::Failed => probe.record.exception.join(": "),
+        None if probe.record.status == ActivityStatus::Failed => probe.record.why(),
         None => probe.record.output.to_string(),
     };
     let accepted = style(format!("(accepted: {})", probe.tolerance)).dim();

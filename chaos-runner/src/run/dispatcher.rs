@@ -174,7 +174,7 @@ impl Dispatcher {
             let place = Place { section: Section::Rollbacks, index };
             let record = self.executor.activity(place, activity).await;
             if record.status == ActivityStatus::Failed {
-                let why = record.exception.join(": ");
+                let why = record.why();
                 let failure = format!("the rollback {:?} failed: {why}", activity.name.as_str());
                 self.failure.get_or_insert(failure);
             }

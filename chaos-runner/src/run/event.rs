@@ -188,6 +188,22 @@ pub struct SteadyStateRecord {
     pub probes: Vec<ProbeRecord>,
 }
 
+impl ActivityRecord {
+    /// What went wrong, in a line: what was tried, and the innermost cause.
+    pub fn why(&self) -> String {
+        brief(&self.exception)
+    }
+}
+
+/// The first and the last of a chain of causes; those between repeat it in other words.
+pub(crate) fn brief(chain: &[String]) -> String {
+    match chain {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first, .., last] => format!("{first}: {last}"),
+    }
+}
+
 impl ProbeRecord {
     /// What was measured and what is accepted, in words: `p95 of payments was 320 ms, expected
     /// 0 to 250 ms`.
@@ -203,7 +219,7 @@ impl ProbeRecord {
                     self.tolerance
                 )
             }
-            None => format!("{}: {}", self.name, self.record.exception.join(": ")),
+            None => format!("{}: {}", self.name, self.record.why()),
         }
     }
 }

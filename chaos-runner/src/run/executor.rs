@@ -15,7 +15,6 @@ use super::{
     SteadyStateRecord, Stop, StopReason,
 };
 use crate::experiment::{Activity, FaultAction, Provider, SignalProbe};
-use crate::shop::control::FaultSpec;
 use crate::steady_state::SteadyState;
 
 /// What a fault's deadline in the shop leaves for measuring and undoing at the end of its time.
@@ -55,7 +54,7 @@ impl Executor {
         let outcome = self.call(place, activity).await;
         let record = record(activity.document.clone(), start, outcome);
         if in_method && record.status == ActivityStatus::Failed && is_action(activity) {
-            let why = record.exception.join(": ");
+            let why = record.why();
             self.stop.stop(StopReason::ActivityFailed(format!(
                 "{name:?} failed: {why}",
                 name = name.as_str()
@@ -97,14 +96,7 @@ impl Executor {
         let fault = FaultId::new(format!("{}-{}", self.identity.experiment, place.index + 1))
             .expect("an experiment id of at most 80 characters leaves room for a number");
         let deadline = action.duration.map_or(self.longest, |duration| duration + GRACE);
-        let spec = FaultSpec {
-            fault: Some(fault.clone()),
-            kind: action.kind.clone(),
-            component: action.component.clone(),
-            peer: action.peer.clone(),
-            arguments: action.arguments.clone(),
-            duration_ms: Some(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)),
-        };
+        let spec = action.spec(Some(fault.clone()), Some(deadline));
         let injected = self.ledger.inject(name, &fault, &spec).await?;
         let output = json!(injected);
         if let Some(duration) = action.duration {

@@ -11,6 +11,7 @@ use events::FaultId;
 use events::catalogue::experiment::ClearedBy;
 use events::value::Line;
 
+use super::event::brief;
 use super::provider::ActivityError;
 use super::{Reporter, RunEventKind};
 use crate::shop::control::{ClearedFault, ControlClient, ControlError, FaultSpec, InjectedFault};
@@ -147,9 +148,9 @@ impl Ledger {
     }
 }
 
-/// An error and its sources in one line.
+/// An error and its innermost source in one line.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    chain(error).join(": ")
+    brief(&chain(error))
 }
 
 /// An error and its sources, a line each.

@@ -119,6 +119,12 @@ pub enum FaultError {
     Ending,
 }
 
+/// Whether a shop would inject the fault, apart from what only a running one knows: an id that
+/// is taken, another fault in the way, a process that is gone.
+pub fn check(spec: &FaultSpec) -> Result<(), FaultError> {
+    driver::plan(spec).map(|_| ())
+}
+
 /// The faults of a shop: those that act, and those that did.
 pub(crate) struct Faults {
     premises: Arc<Premises>,
@@ -157,7 +163,7 @@ impl Faults {
 
     /// Injects a fault; it acts when this returns.
     pub(crate) async fn inject(&self, spec: FaultSpec) -> Result<InjectedFault, FaultError> {
-        let plan = driver::plan(&spec, &self.premises)?;
+        let plan = driver::plan(&spec)?;
         let fault = spec.fault.clone().unwrap_or_else(|| {
             FaultId::new(EventId::generate().to_string()).expect("a UUID is a short printable id")
         });

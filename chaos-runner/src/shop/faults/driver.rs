@@ -73,8 +73,8 @@ pub(super) fn is_exclusive(fault: &FaultKind) -> bool {
     )
 }
 
-/// Checks a fault against the shop.
-pub(super) fn plan(spec: &FaultSpec, premises: &Premises) -> Result<Plan, FaultError> {
+/// Checks a fault against what the shop is made of; no shop needs to run for it.
+pub(super) fn plan(spec: &FaultSpec) -> Result<Plan, FaultError> {
     if !kind::LOCAL.contains(&spec.kind.as_str()) {
         return Err(FaultError::UnknownKind { kind: spec.kind.to_string(), known: kind::LOCAL });
     }
@@ -98,7 +98,7 @@ pub(super) fn plan(spec: &FaultSpec, premises: &Premises) -> Result<Plan, FaultE
         }
         kind::POOL_EXHAUSTION => (Act::HoldPool, format!("all pooled connections of {name} held")),
         kind::FLOOD => {
-            let flood = Flood::plan(spec, component, premises, &mut arguments)?;
+            let flood = Flood::plan(spec, component, &mut arguments)?;
             let description = flood.description();
             (Act::Flood(flood), description)
         }
@@ -168,7 +168,7 @@ impl Plan {
             Act::Starve(starved) => Driver::Starved(starved.act(premises)?),
             Act::Deploy(version) => Driver::Deployed(version.act(premises).await?),
             Act::HoldPool => Driver::PoolHeld(PoolHold::act(component, premises).await?),
-            Act::Flood(flood) => Driver::Flooding(flood.act()),
+            Act::Flood(flood) => Driver::Flooding(flood.act(premises)),
         })
     }
 }

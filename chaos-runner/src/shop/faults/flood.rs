@@ -1,6 +1,6 @@
 //! A flood: more requests than the target's workers can do, on top of those of the users.
 
-use std::net::SocketAddr;
+use events::ComponentName;
 
 use super::FaultError;
 use super::arguments::Arguments;
@@ -18,10 +18,9 @@ const DEFAULT_OVERLOAD: f64 = 1.5;
 /// A flood of one service, through one of the proxies in front of it.
 pub(super) struct Flood {
     component: &'static Component,
-    through: SocketAddr,
+    peer: Option<ComponentName>,
     endpoint: Endpoint,
     rps: f64,
-    seed: u64,
     source: Option<Source>,
 }
 
@@ -29,7 +28,6 @@ impl Flood {
     pub(super) fn plan(
         spec: &FaultSpec,
         component: &'static Component,
-        premises: &Premises,
         arguments: &mut Arguments,
     ) -> Result<Self, FaultError> {
         let not_applicable = |reason| FaultError::NotApplicable {
@@ -48,9 +46,7 @@ impl Flood {
             })?,
             None => cheapest.ok_or_else(|| not_applicable("it has no endpoint to flood"))?,
         };
-        let mut inbound = premises.inbound(component.name, spec.peer.as_ref());
-        let through = inbound.next().ok_or_else(|| not_applicable("nothing calls it"))?.address();
-        Ok(Self { component, through, endpoint, rps, seed: premises.seed, source: None })
+        Ok(Self { component, peer: spec.peer.clone(), endpoint, rps, source: None })
     }
 
     pub(super) fn description(&self) -> String {
@@ -58,10 +54,15 @@ impl Flood {
         format!("{} requests a second of {method} {path} to {}", self.rps, self.component.name)
     }
 
-    pub(super) fn act(mut self) -> Self {
+    pub(super) fn act(mut self, premises: &Premises) -> Self {
+        let through = premises
+            .inbound(self.component.name, self.peer.as_ref())
+            .next()
+            .expect("every service is called, and the peer was checked")
+            .address();
         let demand = Demand::Endpoint(self.endpoint.clone());
         let shape = LoadShape::Steady { rps: self.rps };
-        self.source = Some(Source::start(self.through, demand, shape, self.seed));
+        self.source = Some(Source::start(through, demand, shape, premises.seed));
         self
     }
 
