@@ -1,5 +1,7 @@
 //! GraphQL as a client sees it, over a short projected history.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 #[path = "graphql/base.rs"]
 mod base;
 #[path = "graphql/changes.rs"]

@@ -1,15 +1,14 @@
 //! What callers may ask.
 
 mod answers;
+mod filter;
 mod lists;
 mod lookups;
 
-use async_graphql::{Context, ID, MergedObject};
-use events::id::InvalidId;
+use async_graphql::{Context, MergedObject};
 
 use super::Base;
 use super::error::{ApiError, ApiResult};
-use super::id::key;
 use super::scalar::Position;
 
 /// Questions to the knowledge base. `waitFor` on any of them makes it wait until the graph
@@ -27,12 +26,4 @@ async fn base<'a>(ctx: &'a Context<'_>, wait_for: Option<Position>) -> ApiResult
         return Err(ApiError::NotProjectedYet { wanted, at: base.projected() });
     }
     Ok(base)
-}
-
-/// The key of an argument that narrows a list.
-fn narrowed<T>(kind: &'static str, field: &str, id: Option<&ID>) -> ApiResult<Option<String>>
-where
-    T: TryFrom<String, Error = InvalidId> + Into<String>,
-{
-    id.map(|id| key::<T>(kind, field, id).map(Into::into)).transpose()
 }

@@ -50,6 +50,8 @@ async fn a_wrong_query_says_so() {
     assert_eq!(refused, ("invalid_input".to_owned(), Some("first".to_owned())));
     let refused = base.refusal(r#"{ incidents(after: "x") { nodes { key } } }"#).await;
     assert_eq!(refused, ("invalid_input".to_owned(), Some("after".to_owned())));
+    let refused = base.refusal(r#"{ faults(filter: { component: "" }) { nodes { key } } }"#).await;
+    assert_eq!(refused, ("invalid_input".to_owned(), Some("filter.component".to_owned())));
     let refused = base.refusal(r#"{ event(id: "x") { id } }"#).await;
     assert_eq!(refused, ("invalid_input".to_owned(), Some("id".to_owned())));
     let refused =

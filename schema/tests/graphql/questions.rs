@@ -116,13 +116,13 @@ async fn components_experiments_faults_runbooks() {
                 steadyStates { phase held probes { name held value tolerance } }
                 faults { nodes { key parameters deadlineMs clearedBy verified
                     triggered { nodes { key } } } } } }
-            active: faults(active: true) { nodes { key } }
-            cleared: faults(active: false, component: "payments", kind: "latency") { nodes { key } }
-            runbooks(faultKind: "latency") { nodes { key title faultKinds component { name } } }
-            other: runbooks(faultKind: "flood") { nodes { key } }
-            labels(faultKind: "latency") { nodes { key incident { key } } }
-            diagnoses(incident: "inc-1") { nodes { key } }
-            open: incidents(status: OPEN, severity: CRITICAL) { nodes { key } }
+            active: faults(filter: { active: true }) { nodes { key } }
+            cleared: faults(filter: { active: false, component: "payments", kind: "latency" }) { nodes { key } }
+            runbooks(filter: { faultKind: "latency" }) { nodes { key title faultKinds component { name } } }
+            other: runbooks(filter: { faultKind: "flood" }) { nodes { key } }
+            labels(filter: { faultKind: "latency" }) { nodes { key incident { key } } }
+            diagnoses(filter: { incident: "inc-1" }) { nodes { key } }
+            open: incidents(filter: { status: OPEN, severity: CRITICAL, component: "gateway" }) { nodes { key } }
             }"#,
         )
         .await;

@@ -1,20 +1,21 @@
 //! Pages of all nodes of a kind.
 
-use async_graphql::{Context, ID, Object};
-use events::{ComponentName, ExperimentId, FaultKind, IncidentId};
+use async_graphql::{Context, Object};
 
 use super::super::component::Component;
 use super::super::diagnosis::Diagnosis;
-use super::super::error::{ApiError, ApiResult};
+use super::super::error::ApiResult;
 use super::super::experiment::{Experiment, Fault};
-use super::super::incident::{Incident, IncidentStatus};
+use super::super::incident::Incident;
 use super::super::knowledge::Runbook;
 use super::super::label::Label;
 use super::super::list::List;
 use super::super::page::{Nodes, Page, cost};
 use super::super::scalar::Position;
-use super::super::vocabulary::Severity;
-use super::{base, narrowed};
+use super::base;
+use super::filter::{
+    ComponentFilter, DiagnosisFilter, FaultFilter, IncidentFilter, LabelFilter, RunbookFilter,
+};
 
 /// The fields of the query type that list nodes.
 #[derive(Default)]
@@ -27,7 +28,7 @@ impl Lists {
     async fn components(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this kind, such as `service`.")] kind: Option<String>,
+        #[graphql(desc = "Only some of them.")] filter: Option<ComponentFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -35,10 +36,8 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Component>> {
         let page = Page::read(first, after)?;
-        List::by_key("component")
-            .filter("kind = $kind", "kind", kind)
-            .page(base(ctx, wait_for).await?, &page, Component)
-            .await
+        let list = filter.unwrap_or_default().list();
+        list.page(base(ctx, wait_for).await?, &page, Component).await
     }
 
     /// All incidents, the newest first.
@@ -46,9 +45,7 @@ impl Lists {
     async fn incidents(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that are this far.")] status: Option<IncidentStatus>,
-        #[graphql(desc = "Only those that were noticed at this component.")] component: Option<ID>,
-        #[graphql(desc = "Only those that are this bad.")] severity: Option<Severity>,
+        #[graphql(desc = "Only some of them.")] filter: Option<IncidentFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -56,13 +53,8 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Incident>> {
         let page = Page::read(first, after)?;
-        let component = narrowed::<ComponentName>("component", "component", component.as_ref())?;
-        List::newest("incident", "opened_at")
-            .filter("status = $status", "status", status.map(stored_status))
-            .filter("component = $component", "component", component)
-            .filter("severity = $severity", "severity", severity.map(stored_severity))
-            .page(base(ctx, wait_for).await?, &page, Incident)
-            .await
+        let list = filter.unwrap_or_default().list()?;
+        list.page(base(ctx, wait_for).await?, &page, Incident).await
     }
 
     /// All runs of experiments, the newest first.
@@ -77,9 +69,8 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Experiment>> {
         let page = Page::read(first, after)?;
-        List::newest("experiment", "planned_at")
-            .page(base(ctx, wait_for).await?, &page, Experiment)
-            .await
+        let list = List::newest("experiment", "planned_at");
+        list.page(base(ctx, wait_for).await?, &page, Experiment).await
     }
 
     /// All injected faults, the newest first.
@@ -87,10 +78,7 @@ impl Lists {
     async fn faults(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this component.")] component: Option<ID>,
-        #[graphql(desc = "Only those of this kind, such as `latency`.")] kind: Option<String>,
-        #[graphql(desc = "Only those of this run.")] experiment: Option<ID>,
-        #[graphql(desc = "Only those that still act, or no longer act.")] active: Option<bool>,
+        #[graphql(desc = "Only some of them.")] filter: Option<FaultFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -98,30 +86,16 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Fault>> {
         let page = Page::read(first, after)?;
-        let component = narrowed::<ComponentName>("component", "component", component.as_ref())?;
-        let run = narrowed::<ExperimentId>("experiment", "experiment", experiment.as_ref())?;
-        let faults = List::newest("fault", "injected_at");
-        let faults = match active {
-            Some(true) => faults.when("injected_at != NONE AND cleared_at = NONE"),
-            Some(false) => faults.when("cleared_at != NONE"),
-            None => faults,
-        };
-        faults
-            .filter("component = $component", "component", component)
-            .filter("kind = $kind", "kind", kind)
-            .filter("experiment = $experiment", "experiment", run)
-            .page(base(ctx, wait_for).await?, &page, Fault)
-            .await
+        let list = filter.unwrap_or_default().list()?;
+        list.page(base(ctx, wait_for).await?, &page, Fault).await
     }
 
-    /// All labels, the newest first.
+    /// All labels, the newest first, those taken back included.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn labels(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this incident.")] incident: Option<ID>,
-        #[graphql(desc = "Only those that claim this kind of fault.")] fault_kind: Option<String>,
-        #[graphql(desc = "Only those that claim this component.")] component: Option<ID>,
+        #[graphql(desc = "Only some of them.")] filter: Option<LabelFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -129,14 +103,8 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Label>> {
         let page = Page::read(first, after)?;
-        let incident = narrowed::<IncidentId>("incident", "incident", incident.as_ref())?;
-        let component = narrowed::<ComponentName>("component", "component", component.as_ref())?;
-        List::newest("label", "at")
-            .filter("incident = $incident", "incident", incident)
-            .filter("fault_kind = $kind", "kind", fault_kind)
-            .filter("component = $component", "component", component)
-            .page(base(ctx, wait_for).await?, &page, Label)
-            .await
+        let list = filter.unwrap_or_default().list()?;
+        list.page(base(ctx, wait_for).await?, &page, Label).await
     }
 
     /// All recorded diagnoses, the newest first.
@@ -144,7 +112,7 @@ impl Lists {
     async fn diagnoses(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this incident.")] incident: Option<ID>,
+        #[graphql(desc = "Only some of them.")] filter: Option<DiagnosisFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -152,11 +120,8 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Diagnosis>> {
         let page = Page::read(first, after)?;
-        let incident = narrowed::<IncidentId>("incident", "incident", incident.as_ref())?;
-        List::newest("diagnosis", "at")
-            .filter("incident = $incident", "incident", incident)
-            .page(base(ctx, wait_for).await?, &page, Diagnosis)
-            .await
+        let list = filter.unwrap_or_default().list()?;
+        list.page(base(ctx, wait_for).await?, &page, Diagnosis).await
     }
 
     /// All runbooks, by key.
@@ -164,8 +129,7 @@ impl Lists {
     async fn runbooks(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those for this kind of fault.")] fault_kind: Option<String>,
-        #[graphql(desc = "Only those for this component, or for any.")] component: Option<ID>,
+        #[graphql(desc = "Only some of them.")] filter: Option<RunbookFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -173,34 +137,7 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Runbook>> {
         let page = Page::read(first, after)?;
-        let kind = fault_kind.map(FaultKind::new).transpose();
-        let kind = kind.map_err(|error| ApiError::invalid("faultKind", error.to_string()))?;
-        let component = narrowed::<ComponentName>("component", "component", component.as_ref())?;
-        List::by_key("runbook")
-            .filter("$kind IN fault_kinds", "kind", kind)
-            .filter("component = NONE OR component = $component", "component", component)
-            .page(base(ctx, wait_for).await?, &page, Runbook)
-            .await
-    }
-}
-
-// The names under which rows keep the catalogue's enums.
-
-fn stored_status(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Acknowledged => "acknowledged",
-        IncidentStatus::Mitigated => "mitigated",
-        IncidentStatus::Resolved => "resolved",
-        IncidentStatus::Merged => "merged",
-    }
-}
-
-fn stored_severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-        Severity::Critical => "critical",
+        let list = filter.unwrap_or_default().list()?;
+        list.page(base(ctx, wait_for).await?, &page, Runbook).await
     }
 }
