@@ -108,7 +108,7 @@ impl Shared {
 }
 
 impl Submitter {
-    /// Begins to send to the server at `server`, such as `http://127.0.0.1:7450`.
+    /// Begins to send to the server at `server`, such as `http://127.0.0.1:7700`.
     pub fn start(server: &str) -> Result<Self, InvalidServer> {
         let endpoint = Endpoint::new(server)?;
         let (queue, waiting) = mpsc::channel(QUEUE_EVENTS);

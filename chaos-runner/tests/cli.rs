@@ -55,7 +55,7 @@ fn validate_checks_every_file_before_it_answers() {
 fn an_unknown_server_address_is_refused_before_anything_starts() {
     let (code, _, error) = texts(&run(&["run", "latency-payments", "--server", "localhost:1"]));
     assert_eq!(code, 2, "{error}");
-    assert!(error.contains("http://127.0.0.1:7450"), "{error}");
+    assert!(error.contains("http://127.0.0.1:7700"), "{error}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Why an address cannot be a server's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected the address of a server such as http://127.0.0.1:7450, got {0:?}")]
+#[error("expected the address of a server such as http://127.0.0.1:7700, got {0:?}")]
 pub struct InvalidServer(String);
 
 /// Where events go.
@@ -180,10 +180,10 @@ mod tests {
     #[test]
     fn only_the_address_of_a_server_is_accepted() {
         assert!(
-            Endpoint::new("http://127.0.0.1:7450/")
-                .is_ok_and(|it| it.url == "http://127.0.0.1:7450/v1/events")
+            Endpoint::new("http://127.0.0.1:7700/")
+                .is_ok_and(|it| it.url == "http://127.0.0.1:7700/v1/events")
         );
-        for wrong in ["127.0.0.1:7450", "https://example.org", "http://", "ftp://x"] {
+        for wrong in ["127.0.0.1:7700", "https://example.org", "http://", "ftp://x"] {
             assert!(Endpoint::new(wrong).is_err(), "{wrong}");
         }
     }
