@@ -208,6 +208,8 @@ async fn an_interrupt_in_mid_fault_undoes_it_and_leaves_no_process() {
     // An impatient second and third one skip nothing.
     program.signal(Signal::SIGINT);
     program.signal(Signal::SIGTERM);
+    let next = program.line(|line| line["event"] == "stopping" || line["event"] == "fault_cleared");
+    assert_eq!(next.await["event"], "stopping", "who interrupts is answered first");
     let status = program.end().await;
     assert!(matches!(status.code(), Some(130 | 143)), "{status}");
     assert_eq!(processes_of(pid), Vec::<String>::new());

@@ -1,6 +1,8 @@
 //! The phases of a run, and what each decides.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use events::Timestamp;
@@ -44,8 +46,13 @@ pub async fn carry_out(
         longest: LONGEST_FAULT.min(experiment.runtime.deadline + Duration::from_secs(30)),
         deviation: std::sync::Mutex::default(),
     };
-    let dispatcher =
-        Dispatcher { strategy, executor: Arc::new(executor), experiment, failure: None };
+    let dispatcher = Dispatcher {
+        strategy,
+        executor: Arc::new(executor),
+        experiment,
+        failure: None,
+        told: AtomicBool::new(false),
+    };
     dispatcher.run().await
 }
 
@@ -55,6 +62,8 @@ struct Dispatcher {
     executor: Arc<Executor>,
     /// The first thing that could not be carried out, apart from what stopped the run.
     failure: Option<String>,
+    /// Whether the early end was reported.
+    told: AtomicBool,
 }
 
 impl Dispatcher {
@@ -105,6 +114,9 @@ impl Dispatcher {
             (Box::pin(self.activities()), Box::pin(tokio::time::sleep(deadline)));
         loop {
             tokio::select! {
+                biased;
+                // First, so that whoever asked for the end is answered at once.
+                () = stop.stopped(), if !self.told.load(Relaxed) => self.tell_stopping(),
                 () = &mut activities => break,
                 () = &mut over, if stop.reason().is_none() => {
                     stop.stop(StopReason::Deadline(deadline));
@@ -143,8 +155,8 @@ impl Dispatcher {
         for acting in self.executor.ledger.acting() {
             self.executor.measure_during(&acting).await;
         }
-        if let Some(reason) = self.executor.stop.reason() {
-            self.report(RunEventKind::Stopping { reason: reason.to_string() });
+        if self.executor.stop.reason().is_some() {
+            self.tell_stopping();
             self.end_faults().await;
         }
         let strategy = self.experiment.runtime.rollbacks;
@@ -185,6 +197,15 @@ impl Dispatcher {
         if self.strategy.after() && self.executor.stop.reason().is_none() {
             let limit = self.experiment.runtime.recovery;
             self.measure(SteadyStatePhase::After, limit).await;
+        }
+    }
+
+    /// Says once that the run will end early.
+    fn tell_stopping(&self) {
+        if let Some(reason) = self.executor.stop.reason()
+            && !self.told.swap(true, Relaxed)
+        {
+            self.report(RunEventKind::Stopping { reason: reason.to_string() });
         }
     }
 
