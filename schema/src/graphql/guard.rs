@@ -191,3 +191,52 @@ fn describe(error: &mut ServerError) {
         None => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(error: ApiError) -> ServerError {
+        let mut error =
+            async_graphql::Error::from(error).into_server_error(async_graphql::Pos::default());
+        describe(&mut error);
+        error
+    }
+
+    fn extension(error: &ServerError, name: &str) -> Option<String> {
+        let value = error.extensions.as_ref()?.get(name)?.clone().into_json().ok()?;
+        value.as_str().map(str::to_owned)
+    }
+
+    #[test]
+    fn what_failed_inside_is_not_told() {
+        let error = answered(ApiError::internal(std::io::Error::other("/var/lib/secret")));
+        assert_eq!(error.message, "internal error; the server's log has the cause");
+        assert_eq!(extension(&error, "code").as_deref(), Some("internal"));
+        assert_eq!(extension(&error, "field"), None);
+    }
+
+    #[test]
+    fn a_refusal_names_its_code_and_field() {
+        let error = answered(ApiError::not_found("input.incident", "incident", "inc-9"));
+        assert_eq!(error.message, "input.incident: unknown incident \"inc-9\"");
+        assert_eq!(extension(&error, "code").as_deref(), Some("not_found"));
+        assert_eq!(extension(&error, "field").as_deref(), Some("input.incident"));
+    }
+
+    #[test]
+    fn an_error_of_the_library_keeps_the_code_it_was_given() {
+        let mut error = coded(ServerError::new("x", None), "query_invalid");
+        describe(&mut error);
+        assert_eq!(extension(&error, "code").as_deref(), Some("query_invalid"));
+        let mut error = ServerError::new("a variable of the wrong type", None);
+        describe(&mut error);
+        assert_eq!(extension(&error, "code").as_deref(), Some("invalid_input"));
+    }
+
+    #[test]
+    fn a_syntax_error_does_not_repeat_a_long_query() {
+        let long = ServerError::new("x".repeat(100_000), None);
+        assert_eq!(unreadable(long, 20).message.chars().count(), MAX_SYNTAX_CHARS + 1);
+    }
+}
