@@ -182,15 +182,21 @@ pub fn mean_ms(latency: &Latency) -> f64 {
 }
 
 // What was changed after the incident was noticed was changed because of it, except within the
-// first window, whose start is earlier than what it shows.
+// first window, whose start is earlier than what it shows. The deployment that a component began
+// with changed nothing: there was nothing before it.
 fn recent_changes<'e>(
     evidence: &'e Evidence,
     split: &Split,
 ) -> BTreeMap<&'e ComponentName, Vec<&'e ChangeEvidence>> {
+    let mut first_windows: BTreeMap<&ComponentName, Timestamp> = BTreeMap::new();
+    for snapshot in evidence.snapshots() {
+        first_windows.entry(&snapshot.component).or_insert_with(|| snapshot.window.end());
+    }
     let mut changes: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for change in evidence.changes() {
         let lead = split.noticed_at().duration_since(change.at);
-        if lead <= CHANGE_REACH && lead >= -split.guard {
+        let is_first = first_windows.get(&change.component).is_some_and(|end| change.at <= *end);
+        if lead <= CHANGE_REACH && lead >= -split.guard && !is_first {
             changes.entry(&change.component).or_default().push(change);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,8 +10,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tests::process::{MARK, binary, eventually, mark, marked};
 
+/// Two demos at once would be each other's noise.
+static ONE_DEMO: Mutex<()> = Mutex::new(());
 const DEMO_LIMIT: Duration = Duration::from_secs(400);
 const END_LIMIT: Duration = Duration::from_secs(40);
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_DEMO.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn demo(mark: &str, data: &std::path::Path, arguments: &[&str]) -> Child {
     Command::new(binary("faultline"))
@@ -51,6 +58,7 @@ fn read_until(out: &mut impl BufRead, name: &str) {
 
 #[test]
 fn demo_tells_three_incidents_and_leaves_nothing_behind() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mark = mark();
     let mut child = demo(&mark, &folder.path().join("demo"), &["--exit", "--json", "--seed", "1"]);
@@ -77,6 +85,7 @@ fn demo_tells_three_incidents_and_leaves_nothing_behind() {
 
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
+    let _alone = alone();
     // What the demo has just said when it is interrupted, and how.
     let moments = [
         ("Faultline demo", Signal::SIGINT),

@@ -1,11 +1,12 @@
 //! What holds for every ranking whatever the evidence.
 
 use diagnosis::diagnose::{Diagnosis, diagnose};
-use diagnosis::evidence::{Call, Evidence, Gathered};
+use diagnosis::evidence::{Call, Change, ChangeEvidence, Evidence, Gathered};
 use diagnosis::rank::{method, methods};
 use diagnosis::similarity::PastIncident;
 use events::catalogue::fault_kind as kind;
-use events::{ComponentName, IncidentId};
+use events::value::Line;
+use events::{ComponentName, EventId, IncidentId, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -180,6 +181,26 @@ fn metrics_without_traces_still_rank() {
         let rank = ranking.suspects.iter().position(|s| s.component == name(component));
         assert!(rank.is_some_and(|rank| rank < 3), "{component}: {:#?}", ranking.suspects);
     }
+}
+
+#[test]
+fn the_deployment_that_a_component_began_with_is_no_evidence() {
+    let gathered = Run::of(Fault::new(kind::LATENCY, "payments"), 3, 1).gathered("gateway");
+    let ranked = |at: Timestamp| {
+        let mut gathered = gathered.clone();
+        gathered.changes.push(ChangeEvidence {
+            event: EventId::generate(),
+            component: name("payments"),
+            at,
+            change: Change::Deployment { version: Line::new("1.0.0").unwrap(), previous: None },
+        });
+        diagnose(&Evidence::new(gathered), &[], method("own-excess@1").unwrap()).ranking
+    };
+    let plain = diagnose(&Evidence::new(gathered.clone()), &[], method("own-excess@1").unwrap());
+    let first = gathered.snapshots.iter().map(|snapshot| snapshot.window.start).min().unwrap();
+    assert_eq!(ranked(first), plain.ranking);
+    let later = gathered.noticed_at - jiff::SignedDuration::from_secs(4);
+    assert_ne!(ranked(later), plain.ranking, "a later deployment is evidence");
 }
 
 #[test]

@@ -54,8 +54,6 @@ pub struct Fault {
     pub key: String,
     /// When it began to act.
     pub injected_at: Option<Timestamp>,
-    /// When it no longer acted.
-    pub cleared_at: Option<Timestamp>,
     /// What undid it.
     pub action: Option<String>,
 }
@@ -97,8 +95,6 @@ pub struct Name {
 /// A recorded diagnosis.
 #[derive(Debug, Deserialize)]
 pub struct Diagnosis {
-    /// The method and its version.
-    pub method: Option<String>,
     /// Why there are no suspects.
     pub abstained: Option<String>,
     /// The most suspected first.
@@ -194,18 +190,16 @@ impl Seen {
         self.faults.iter().find(|fault| fault.injected_at.is_some_and(|at| at >= since))
     }
 
-    /// The incident of a fault: the one labelled from it, or else the first that was opened while
-    /// it acted.
+    /// The incident of a fault: of those opened since it began to act, the one that is labelled
+    /// from it, or else the first. An older incident that the fault made worse does not count as
+    /// noticing it.
     pub fn incident_of(&self, fault: &Fault) -> Option<&Incident> {
-        let labelled = self.incidents.iter().find(|incident| incident.is_labelled_from(&fault.key));
-        labelled.or_else(|| {
-            self.incidents
-                .iter()
-                .filter(|incident| {
-                    incident.opened_at.is_some() && incident.opened_at > fault.injected_at
-                })
-                .min_by_key(|incident| incident.opened_at)
-        })
+        self.incidents
+            .iter()
+            .filter(|incident| {
+                incident.opened_at.is_some() && incident.opened_at > fault.injected_at
+            })
+            .min_by_key(|incident| (!incident.is_labelled_from(&fault.key), incident.opened_at))
     }
 
     /// Whether an incident is not over yet.
