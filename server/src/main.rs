@@ -28,20 +28,40 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         let _telemetry = telemetry::install(&config.telemetry)?;
         let running = server::run(config).await?;
         tracing::info!(url = running.url(), "listening");
-        let why = stop_asked(&running).await?;
-        tracing::info!(why, "draining");
-        running.stop().await.context("stopping")
+        let stop = stop_asked(&running).await?;
+        tracing::info!(why = stop.why(), "draining");
+        running.stop().await.context("stopping")?;
+        match stop {
+            Stop::Asked(_) => Ok(()),
+            Stop::Failed(part) => anyhow::bail!("{part} ended; the log says why"),
+        }
     })
 }
 
-/// Until the operator ends the process or a part of the server that it cannot do without ends.
-async fn stop_asked(running: &server::RunningServer) -> anyhow::Result<&'static str> {
+/// Why the server stops.
+enum Stop {
+    /// The operator said so.
+    Asked(&'static str),
+    /// A part ended that the server cannot do without.
+    Failed(&'static str),
+}
+
+impl Stop {
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Asked(signal) => signal,
+            Self::Failed(part) => part,
+        }
+    }
+}
+
+async fn stop_asked(running: &server::RunningServer) -> anyhow::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        part = running.ended() => part,
+        _ = terminate.recv() => Stop::Asked("SIGTERM"),
+        _ = interrupt.recv() => Stop::Asked("SIGINT"),
+        part = running.ended() => Stop::Failed(part),
     })
 }
 

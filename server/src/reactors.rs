@@ -122,8 +122,19 @@ impl Reactors {
         self.reacted.clone()
     }
 
-    /// Follows the log until it closes.
-    pub(crate) async fn run(mut self) -> Result<(), ReactorError> {
+    /// Follows the log until it closes. A log that can no longer write leaves nothing to decide:
+    /// the reactors rest, and requests are told by the log itself.
+    pub(crate) async fn run(self) -> Result<(), ReactorError> {
+        match self.follow().await {
+            Err(ReactorError::Append { source: AppendError::Poisoned(_), event_type }) => {
+                tracing::error!(event.type = event_type, "the log stopped writing; reactors rest");
+                std::future::pending().await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn follow(mut self) -> Result<(), ReactorError> {
         let mut events = self.log.subscribe(0);
         while let Some(recorded) = events.next().await {
             self.handle(&recorded?).await?;

@@ -90,10 +90,7 @@ function remember(query) {
 }
 
 function offerHistory() {
-  const options = remembered().map((query) => {
-    const option = new Option(query.replace(/\s+/g, " ").slice(0, 60), query);
-    return option;
-  });
+  const options = remembered().map((query) => new Option(query.replace(/\s+/g, " ").slice(0, 60), query));
   $("history").replaceChildren(new Option("History…", ""), ...options);
 }
 
@@ -210,29 +207,27 @@ function search(text) {
   $("docs").replaceChildren(...(found.length ? found.slice(0, 200) : [element("p", "", "Nothing found.")]));
 }
 
-// A query that is valid for this schema: scalars of a root field's type, two levels deep.
-function example(field) {
-  const selection = (name, depth) => {
-    const type = types.get(name);
-    if (!type?.fields) return "";
-    const parts = [];
-    for (const child of type.fields) {
-      if (child.args.some((arg) => arg.type.kind === "NON_NULL" && !arg.defaultValue)) continue;
-      const inner = types.get(innermost(child.type));
-      if (!inner?.fields && !inner?.possibleTypes) parts.push(child.name);
-      else if (depth > 0 && inner.fields) {
-        const nested = selection(inner.name, depth - 1);
-        if (nested) parts.push(`${child.name} ${nested}`);
-      }
-    }
-    return parts.length ? `{ ${parts.join("\n")} }` : "";
-  };
-  const required = field.args.filter((arg) => arg.type.kind === "NON_NULL" && !arg.defaultValue);
-  const declared = required.map((arg) => `$${arg.name}: ${typeName(arg.type)}`).join(", ");
-  const given = required.map((arg) => `${arg.name}: $${arg.name}`).join(", ");
-  const head = declared ? `query Example(${declared})` : "query Example";
-  const call = given ? `${field.name}(${given})` : field.name;
-  return formatted(`${head} {\n${call} ${selection(innermost(field.type), 2)}\n}`);
+// Examples are one document: a comment with the question, then the operation.
+async function loadExamples() {
+  const text = await (await fetch("/assets/examples.graphql")).text();
+  const examples = text.split(/\n(?=# )/).map((part) => {
+    const [question, ...query] = part.trim().split("\n");
+    return { question: question.replace(/^# /, ""), query: `${query.join("\n")}\n` };
+  });
+  $("examples").append(...examples.map((each) => new Option(each.question, each.query)));
+  $("examples").addEventListener("change", (event) => {
+    if (event.target.value) setQuery(event.target.value);
+    event.target.value = "";
+  });
+  if (!$("query").value) setQuery(examples[0].query);
+}
+
+function setQuery(query) {
+  $("query").value = query;
+  const declared = [...query.matchAll(/\$(\w+):\s*\w+!/g)].map((match) => [match[1], ""]);
+  if (declared.length && !$("variables").value.trim()) {
+    $("variables").value = JSON.stringify(Object.fromEntries(declared), null, 2);
+  }
 }
 
 async function loadSchema() {
@@ -241,20 +236,7 @@ async function loadSchema() {
   const schema = answer.data.__schema;
   types = new Map(schema.types.map((type) => [type.name, type]));
   roots = [schema.queryType, schema.mutationType, schema.subscriptionType].filter(Boolean).map((type) => type.name);
-  const fields = types.get(roots[0])?.fields ?? [];
-  $("examples").replaceChildren(
-    new Option("Examples…", ""),
-    ...fields.map((field) => new Option(field.name, field.name)),
-  );
-  $("examples").addEventListener("change", (event) => {
-    const field = fields.find((each) => each.name === event.target.value);
-    if (field) $("query").value = example(field);
-    event.target.value = "";
-  });
   show(roots.slice(0, 1));
-  if (!$("query").value && fields.length) {
-    $("query").value = example(fields.find((field) => field.name === "incidents") ?? fields[0]);
-  }
   state("ready");
 }
 
@@ -271,9 +253,9 @@ $("query").addEventListener("keydown", typed);
 $("variables").addEventListener("keydown", typed);
 $("search").addEventListener("input", (event) => search(event.target.value));
 $("history").addEventListener("change", (event) => {
-  if (event.target.value) $("query").value = event.target.value;
+  if (event.target.value) setQuery(event.target.value);
   event.target.value = "";
 });
 $("query").value = new URLSearchParams(location.search).get("query") ?? remembered()[0] ?? "";
 offerHistory();
-loadSchema().catch((error) => state(`the schema did not load: ${error.message}`, true));
+loadExamples().then(loadSchema).catch((error) => state(`the page did not load: ${error.message}`, true));

@@ -33,7 +33,7 @@ pub struct Flags {
     /// Form of the log lines [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Which log lines, such as "info,schema=debug" [default: info]
+    /// Which log lines, such as "info,schema=debug" [default: info, of the stores below warn]
     #[arg(long, value_name = "DIRECTIVES")]
     pub log_filter: Option<String>,
 }

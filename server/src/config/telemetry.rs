@@ -15,13 +15,17 @@ pub enum LogFormat {
     Json,
 }
 
+const QUIET_STORES: &str =
+    "info,fjall=warn,lsm_tree=warn,opentelemetry_sdk=warn,surrealdb=warn,surrealkv=warn";
+
 /// `[telemetry]`: what the server says of itself. Nothing leaves the machine by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// `text` or `json`, on standard error. Default `text`.
     pub log_format: LogFormat,
-    /// Which lines, as `tracing` directives. Default `info`.
+    /// Which lines, as `tracing` directives. Default: `info`, and of the stores below only
+    /// warnings.
     pub log_filter: String,
     /// Where spans are sent to by OTLP over gRPC; absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +34,11 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info".to_owned(), otlp_endpoint: None }
+        Self {
+            log_format: LogFormat::Text,
+            log_filter: QUIET_STORES.to_owned(),
+            otlp_endpoint: None,
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
-use crate::harness::{JSON, Server, discovered, settings};
+use crate::harness::{JSON, Server, discovered, eventually, settings};
 
 #[tokio::test]
 async fn too_much_is_413() {
@@ -64,6 +65,107 @@ async fn a_full_or_poisoned_log_is_503() {
         assert_eq!(answer.headers().contains_key("retry-after"), retry);
         let body: Value = answer.json().await.expect("JSON");
         assert_eq!(body["error"]["code"], code);
+    }
+}
+
+#[tokio::test]
+async fn the_server_answers_but_is_not_ready_while_the_graph_catches_up() {
+    let (mut config, data) = settings();
+    config.projection.ready_max_lag_events = 1;
+    config.reactors.enabled = false;
+    let log = EmbeddedLog::open(&data.path().join("log"), Options::default()).expect("it opens");
+    for name in ["a", "b"] {
+        let event = Event::from_cloud_event(discovered(name), Timestamp::now()).expect("valid");
+        let stream = event.data.stream();
+        log.append(stream, ExpectedRevision::Any, vec![event]).await.expect("appended");
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let gated = Gated { log, gate: gate.clone() };
+    let running = server::run_on(Arc::new(gated), config, Timestamp::now).await.expect("starts");
+    let ask = async || {
+        let answer = reqwest::get(format!("{}/readyz", running.url())).await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.expect("JSON"))
+    };
+    let (status, body) = ask().await;
+    assert_eq!(status, 503);
+    assert_eq!(
+        body,
+        json!({ "ready": false, "status": "catching_up", "head": 2, "projected": 0, "lag": 2,
+                "max_lag": 1 })
+    );
+    gate.add_permits(1_000);
+    eventually("readiness", async || match ask().await {
+        (200, body) => Ok(body),
+        (_, body) => Err(body.to_string()),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_past_its_time_is_503() {
+    let server = Server::start_with(|config| config.http.request_timeout_ms = 200).await;
+    let endless = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let answer = server
+        .client
+        .post(server.url("/v1/events"))
+        .header("content-type", JSON)
+        .body(reqwest::Body::wrap_stream(endless))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status(), 503);
+    let body: Value = answer.json().await.expect("JSON");
+    assert_eq!(body["error"]["code"], "timeout");
+}
+
+/// A log that is read as slowly as its gate opens.
+struct Gated {
+    log: EmbeddedLog,
+    gate: Arc<Semaphore>,
+}
+
+impl EventLog for Gated {
+    fn append(
+        &self,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        events: Vec<Event>,
+    ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
+        self.log.append(stream, expected, events)
+    }
+
+    fn read_stream(
+        &self,
+        stream: StreamId,
+        from_revision: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        self.log.read_stream(stream, from_revision, limit)
+    }
+
+    fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        async move {
+            let _permit = self.gate.acquire().await.expect("the gate stays");
+            self.log.read_all(after, limit).await
+        }
+        .boxed()
+    }
+
+    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
+        self.log.find(id)
+    }
+
+    fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {
+        self.log.subscribe(after)
+    }
+
+    fn head(&self) -> u64 {
+        self.log.head()
     }
 }
 

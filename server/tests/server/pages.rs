@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{JSON, Server, discovered, eventually};
+use crate::harness::{JSON, Server, discovered, event, eventually};
 
 #[tokio::test]
 async fn errors_have_one_form_everywhere() {
@@ -107,4 +107,32 @@ async fn a_stopped_server_finishes_open_requests_and_refuses_new_ones() {
     assert_eq!(server.get("/healthz").await.status, 200);
     server.running.stop().await.expect("it drains");
     assert!(reqwest::get(url).await.expect_err("refused").is_connect());
+}
+
+#[tokio::test]
+async fn the_examples_of_the_explorer_are_valid() {
+    let server = Server::start_with(|config| config.reactors.enabled = false).await;
+    let opened = event(
+        "incident.opened",
+        json!({ "incident": "i-1", "title": "t", "component": "a", "severity": "error",
+                "opened_by": "test" }),
+    );
+    let position = server.append(&opened).await.body["position"].clone();
+    let waits = json!({ "query": "query($at: Position) { components(waitFor: $at) { nodes { name } } }",
+                        "variables": { "at": position } });
+    server.post("/graphql", JSON, waits.to_string()).await;
+    let document = server.get("/assets/examples.graphql").await.text;
+    let names: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("query "))
+        .filter_map(|line| line.split(['(', ' ']).next())
+        .collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        let request = json!({ "query": document, "operationName": name,
+                              "variables": { "incident": "i-1" } });
+        let answer = server.post("/graphql", JSON, request.to_string()).await;
+        assert_eq!(answer.body["errors"], json!(null), "{name}: {}", answer.text);
+        assert!(answer.body["data"].is_object(), "{name}: {}", answer.text);
+    }
 }
