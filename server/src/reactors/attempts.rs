@@ -131,3 +131,111 @@ fn answer(proposal: &DiagnosisProposed) -> Answer {
         similar: proposal.similar.iter().take(3).map(|s| s.incident.clone()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::catalogue::diagnosis::Suspect;
+    use events::catalogue::incident::{IncidentOpened, IncidentResolved, Severity};
+    use events::value::{Finite, Line};
+    use events::{DiagnosisId, Event, StreamId};
+
+    fn recorded(position: u64, data: impl Into<EventData>) -> RecordedEvent {
+        let id = EventId(uuid::Uuid::from_u128(position.into()));
+        RecordedEvent {
+            event: Event::with_id(id, Line::clipped("/test"), Timestamp::UNIX_EPOCH, data),
+            stream: StreamId::new("s").unwrap(),
+            revision: position,
+            position,
+            recorded_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn incident() -> IncidentId {
+        IncidentId::new("i-1").unwrap()
+    }
+
+    fn opened(position: u64) -> RecordedEvent {
+        let data = IncidentOpened {
+            incident: incident(),
+            title: Line::clipped("t"),
+            component: ComponentName::new("gateway").unwrap(),
+            severity: Severity::Error,
+            opened_by: Line::clipped("test"),
+            evidence: vec![],
+        };
+        recorded(position, data)
+    }
+
+    /// The only reporter's window: each report completes its own.
+    fn window(position: u64) -> RecordedEvent {
+        let start = Timestamp::from_second(i64::try_from(position).unwrap() * 2).unwrap();
+        let data = serde_json::json!({
+            "component": "gateway", "window": { "start": start, "duration_ms": 2000 } });
+        let data = EventData::from_json("io.faultline.metrics.snapshotrecorded.v1", data);
+        recorded(position, data.unwrap())
+    }
+
+    fn proposal(suspect: &str) -> DiagnosisProposed {
+        DiagnosisProposed {
+            incident: incident(),
+            diagnosis: DiagnosisId::new("d").unwrap(),
+            method: Line::clipped("m@1"),
+            model: None,
+            evidence_position: 1,
+            abstained: None,
+            suspects: vec![Suspect {
+                component: ComponentName::new(suspect).unwrap(),
+                score: Finite::new(1.0).unwrap(),
+                fault_kind: None,
+                terms: vec![],
+                path: vec![],
+            }],
+            similar: vec![],
+            fingerprint: None,
+        }
+    }
+
+    #[test]
+    fn an_incident_is_diagnosed_when_it_opens_and_window_by_window_until_it_settles() {
+        let mut attempts = Attempts::new(8);
+        assert!(attempts.observe(&window(1)).is_empty());
+        assert!(attempts.observe(&window(2)).is_empty());
+        let first = attempts.observe(&opened(3));
+        assert_eq!((first.len(), first[0].position), (1, 3));
+        assert!(attempts.is_news(&proposal("a")));
+        attempts.settle(&incident(), Some(&proposal("a")));
+        assert!(!attempts.is_news(&proposal("a")));
+        assert!(attempts.is_news(&proposal("b")));
+        for position in 4..7 {
+            let again = attempts.observe(&window(position));
+            assert_eq!((again.len(), again[0].position), (1, position));
+            assert_ne!(again[0].event_id(), first[0].event_id());
+            attempts.settle(&incident(), None);
+        }
+        assert!(attempts.observe(&window(7)).is_empty(), "three times the same answer");
+    }
+
+    #[test]
+    fn an_answer_that_keeps_changing_is_given_up_at_the_limit() {
+        let mut attempts = Attempts::new(3);
+        attempts.observe(&window(1));
+        attempts.observe(&opened(2));
+        for (position, suspect) in [(3, "a"), (4, "b"), (5, "a")] {
+            attempts.settle(&incident(), Some(&proposal(suspect)));
+            let due = attempts.observe(&window(position)).len();
+            assert_eq!(due, usize::from(position < 5));
+        }
+    }
+
+    #[test]
+    fn an_incident_that_is_over_is_left_alone() {
+        let mut attempts = Attempts::new(8);
+        attempts.observe(&window(1));
+        attempts.observe(&opened(2));
+        let over =
+            IncidentResolved { incident: incident(), by: Line::clipped("test"), resolution: None };
+        attempts.observe(&recorded(3, over));
+        assert!(attempts.observe(&window(4)).is_empty());
+    }
+}
