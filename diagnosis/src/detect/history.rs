@@ -14,6 +14,9 @@ use crate::baseline::Usual;
 /// Most events of earlier windows that an anomaly cites.
 const MOST_CITED: usize = 8;
 
+/// A window with less than this share of the usual calls shows nothing of what is usual.
+const GONE_QUIET: f64 = 0.2;
+
 /// What has a past of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -91,6 +94,13 @@ impl History {
         self.streaks.get(&finding.part.signal)
     }
 
+    // Whom nobody calls, because a caller is down, does not get used to it: when the calls come
+    // back they are no surge.
+    fn has_gone_quiet(&self, now: &Values) -> bool {
+        let usual = self.usual(|v| v.calls_per_s);
+        usual.is_some_and(|usual| now.calls_per_s.unwrap_or(0.0) < usual.median * GONE_QUIET)
+    }
+
     fn continue_streaks(&mut self, slot: &Slot, findings: &[&Finding]) {
         self.streaks.retain(|signal, _| findings.iter().any(|f| f.part.signal == *signal));
         for finding in findings {
@@ -136,8 +146,8 @@ pub fn learn(
             continue;
         }
         let own: Vec<&Finding> = findings.iter().filter(|f| f.subject == subject).collect();
-        let calm = own.iter().all(|finding| !finding.triggers);
         let history = histories.entry(subject).or_default();
+        let calm = own.iter().all(|finding| !finding.triggers) && !history.has_gone_quiet(&values);
         history.continue_streaks(slot, &own);
         history.remember(values, calm, settings);
     }

@@ -78,6 +78,15 @@ fn every_fault_is_noticed_soon_as_one_incident_and_ends() {
 }
 
 #[test]
+fn calls_that_come_back_after_a_long_silence_are_no_surge() {
+    let fault = Fault::new("process_kill", "checkout");
+    let run = Run { windows: 75, to: 60, ..Run::of(fault, 0, 5) };
+    let (_, decided) = watch(&run.record());
+    assert_eq!(opened(&decided).len(), 1);
+    assert_eq!(resolved(&decided), 1, "the incident ends although its callees sat idle");
+}
+
+#[test]
 fn the_same_log_gives_the_same_ids() {
     let log = Run::of(Fault::new("latency", "payments"), 5, 3).record();
     assert_eq!(watch(&log), watch(&log));
