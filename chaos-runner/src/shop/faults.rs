@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `latency` | calls to the component | `delay_ms` 250 |
 //! | `jitter` | calls to the component | `max_delay_ms` 600 |
-//! | `bandwidth` | answers of the component | `bytes_per_second` 2000 |
+//! | `bandwidth` | answers of the component | `bytes_per_second` 600 |
 //! | `connection_reset` | connections to the component | `probability` 0.5 |
 //! | `black_hole` | connections to the component | |
 //! | `partition` | connections to the component | |

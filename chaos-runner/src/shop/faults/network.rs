@@ -101,7 +101,7 @@ fn disturbance(
             (Disturbance { max_jitter, ..none() }, what, "removed the jitter on connections")
         }
         kind::BANDWIDTH => {
-            let rate = arguments.count("bytes_per_second", 2_000, (100, 1 << 30))?;
+            let rate = arguments.count("bytes_per_second", 600, (100, 1 << 30))?;
             let bytes_per_second = u32::try_from(rate).ok();
             let what = format!("answers at {rate} bytes a second");
             (Disturbance { bytes_per_second, ..none() }, what, "restored the bandwidth")
