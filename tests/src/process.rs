@@ -1,22 +1,28 @@
 //! The binaries under test, and what they leave behind.
 
 use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// The environment variable by which a test finds every process that it caused.
 pub const MARK: &str = "FAULTLINE_TEST_MARK";
 
-/// A binary of the workspace, beside the test that asks.
+/// A binary of the workspace, from the build of the program that asks.
 ///
 /// # Panics
 /// When it was not built.
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let beside = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("tests are built into target/PROFILE/deps")
-        .join(name);
+    let this = std::env::current_exe().expect("a running program has a path");
+    let folder = this.parent().expect("a program is in a folder");
+    // Tests are built into target/PROFILE/deps, binaries into target/PROFILE.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let beside = folder.join(name);
     assert!(beside.is_file(), "{} is missing: run `cargo build` first", beside.display());
     beside
 }
@@ -38,6 +44,59 @@ pub fn marked(mark: &str) -> Vec<(u32, String)> {
         carries.then(|| (id, command.replace('\0', " ")))
     })
     .collect()
+}
+
+/// A child that does not outlive its limit, nor the test that started it.
+pub struct Bounded {
+    child: Child,
+    over: Arc<AtomicBool>,
+}
+
+impl Bounded {
+    /// Kills `child` once `limit` has passed.
+    pub fn new(child: Child, limit: Duration) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (id, watched) = (pid(&child), over.clone());
+        thread::spawn(move || {
+            let started = Instant::now();
+            while started.elapsed() < limit {
+                if watched.load(Ordering::Relaxed) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            let _ = kill(id, Signal::SIGKILL);
+        });
+        Self { child, over }
+    }
+
+    /// The child's pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(pid(&self.child), signal).expect("the child has not been waited for");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = self.child.wait().expect("it is this process's child");
+        self.over.store(true, Ordering::Relaxed);
+        status
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        self.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("process ids fit into 32 bits"))
 }
 
 /// Asks until there is an answer.

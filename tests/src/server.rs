@@ -1,22 +1,24 @@
 //! A `faultline serve` of a test's own.
 
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::process::binary;
+use crate::process::{Bounded, binary};
 
 /// How long a server may take to be ready on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(60);
+/// No test needs a server for longer.
+const LIFE_LIMIT: Duration = Duration::from_secs(600);
 
 /// A running server; dropping it kills it.
 pub struct Server {
-    child: Child,
+    child: Bounded,
     url: String,
     http: reqwest::Client,
 }
@@ -24,24 +26,29 @@ pub struct Server {
 impl Server {
     /// Starts a server on `data` and waits until it is ready.
     pub async fn start(data: &Path) -> Self {
-        let listen = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port on loopback");
         let child = Command::new(binary("faultline"))
-            .arg("serve")
-            .args(["--listen", &listen.to_string()])
-            .arg("--data")
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .env("NO_COLOR", "1")
+            .env("FAULTLINE_TELEMETRY__LOG_FILTER", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the server's binary can be started");
+        let mut child = Bounded::new(child, LIFE_LIMIT);
+        let said = child.child().stderr.take().expect("stderr is a pipe");
+        let mut said = BufReader::new(said).lines().map_while(Result::ok);
+        let url = said
+            .find_map(|line| Some(line.split_once("url=")?.1.trim_matches('"').to_owned()))
+            .expect("a server says where it listens, or why it does not start");
+        // Whatever else it says must not fill the pipe.
+        thread::spawn(move || said.for_each(|line| eprintln!("{line}")));
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
             .expect("a client without TLS needs nothing");
-        let mut server = Self { child, url: format!("http://{listen}"), http };
+        let mut server = Self { child, url, http };
         server.ready().await;
         server
     }
@@ -53,7 +60,7 @@ impl Server {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            let ended = self.child.try_wait().expect("the server is this process's child");
+            let ended = self.child.child().try_wait().expect("the server is this process's child");
             assert!(ended.is_none(), "the server ended: {ended:?}");
             assert!(started.elapsed() < READY_LIMIT, "the server was not ready in time");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -67,8 +74,7 @@ impl Server {
 
     /// SIGKILL, as a crash would end it, while others may be asking.
     pub fn sigkill(&self) {
-        let id = i32::try_from(self.child.id()).expect("process ids fit into 32 bits");
-        kill(Pid::from_raw(id), Signal::SIGKILL).expect("the server is this process's child");
+        self.child.signal(Signal::SIGKILL);
     }
 
     /// Posts a batch of CloudEvents; the status and the answer.
@@ -82,6 +88,12 @@ impl Server {
             .await?;
         let status = answer.status().as_u16();
         Ok((status, answer.json().await?))
+    }
+
+    /// GETs a path that answers text.
+    pub async fn text(&self, path: &str) -> reqwest::Result<String> {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await?;
+        answer.error_for_status()?.text().await
     }
 
     /// GETs a path that answers JSON.
@@ -108,12 +120,5 @@ impl Server {
             .expect("GraphQL answers are JSON");
         assert!(answer.get("errors").is_none(), "{answer}");
         answer["data"].clone()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,40 +1,37 @@
 //! The demo as a newcomer runs it, and as a newcomer interrupts it.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::process::{MARK, binary, eventually, mark, marked};
+use tests::process::{Bounded, MARK, binary, eventually, mark, marked};
 
 /// Two demos at once would be each other's noise.
 static ONE_DEMO: Mutex<()> = Mutex::new(());
 const DEMO_LIMIT: Duration = Duration::from_secs(400);
-const END_LIMIT: Duration = Duration::from_secs(40);
+const END_LIMIT: Duration = Duration::from_secs(90);
 
 fn alone() -> MutexGuard<'static, ()> {
     ONE_DEMO.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn demo(mark: &str, data: &std::path::Path, arguments: &[&str]) -> Child {
-    Command::new(binary("faultline"))
+fn demo(mark: &str, data: &Path, arguments: &[&str]) -> Bounded {
+    let child = Command::new(binary("faultline"))
         .args(["demo", "--data"])
         .arg(data)
         .args(arguments)
         .env(MARK, mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
-        .expect("the demo's binary can be started")
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let id = i32::try_from(child.id()).expect("process ids fit into 32 bits");
-    kill(Pid::from_raw(id), signal).expect("the demo is this process's child");
+        .expect("the demo's binary can be started");
+    Bounded::new(child, DEMO_LIMIT)
 }
 
 fn nothing_is_left(mark: &str) {
@@ -62,12 +59,12 @@ fn demo_tells_three_incidents_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mark = mark();
     let mut child = demo(&mark, &folder.path().join("demo"), &["--exit", "--json", "--seed", "1"]);
-    let out = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+    let out = BufReader::new(child.child().stdout.take().expect("stdout is a pipe"));
     let lines: Vec<Value> = out
         .lines()
         .map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("one JSON document a line"))
         .collect();
-    let status = eventually("the demo ends", DEMO_LIMIT, || child.try_wait().expect("a child"));
+    let status = child.wait();
     assert!(status.success(), "{status}");
     let phases: Vec<&str> = lines.iter().filter_map(|line| line["phase"].as_str()).collect();
     assert_eq!(phases, ["x", "y", "random"]);
@@ -99,12 +96,12 @@ fn an_interrupted_demo_leaves_nothing_behind() {
         let mark = mark();
         let mut child =
             demo(&mark, &folder.path().join("demo"), &["--seed", "3", "--window-ms", "500"]);
-        let mut out = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        let mut out = BufReader::new(child.child().stdout.take().expect("stdout is a pipe"));
         read_until(&mut out, moment);
-        signal(&child, how);
+        child.signal(how);
         // Reading on: a full pipe must not be what keeps the demo alive.
         std::io::copy(&mut out, &mut std::io::sink()).expect("the demo prints UTF-8");
-        let status = child.wait().expect("a child");
+        let status = child.wait();
         assert!(!status.success(), "interrupted at {moment:?} by {how}: {status}");
         nothing_is_left(&mark);
     }
