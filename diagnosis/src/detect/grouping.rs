@@ -109,7 +109,7 @@ impl Grouping {
         self.follow(recorded);
         let (mut decided, mut strangers) = (Vec::new(), Vec::new());
         for anomaly in anomalies {
-            match self.home_of(&anomaly.component) {
+            match self.home_of(anomaly) {
                 Some(incident) => decided.extend(self.attach(&incident, anomaly)),
                 None => strangers.push(anomaly),
             }
@@ -136,6 +136,7 @@ impl Grouping {
             EventData::IncidentReopened(data) => {
                 if let Some(mut open) = self.closed.remove(&data.incident) {
                     open.ours = false;
+                    open.last_unusual = self.latest_start.map_or(at, |latest| latest.max(at));
                     self.open.insert(data.incident.clone(), open);
                 }
             }
@@ -167,9 +168,7 @@ impl Grouping {
     fn resolve_calm(&mut self, cause: EventId) -> Vec<Decided> {
         let Some(now) = self.latest_start else { return Vec::new() };
         let calm = |open: &Open| {
-            let wait = open.window_ms.saturating_mul(self.settings.calm_windows);
-            let wait = SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
-            open.ours && now.duration_since(open.last_unusual) >= wait
+            open.ours && now.duration_since(open.last_unusual) >= self.patience(open.window_ms)
         };
         let over: Vec<IncidentId> =
             self.open.iter().filter(|(_, open)| calm(open)).map(|(id, _)| id.clone()).collect();
@@ -192,15 +191,28 @@ impl Grouping {
             .collect()
     }
 
-    // The open incident with a component nearest to this one; among equals the lesser id.
-    fn home_of(&self, component: &ComponentName) -> Option<IncidentId> {
+    // How long an incident stays open without anything unusual.
+    fn patience(&self, window_ms: u64) -> SignedDuration {
+        let wait = window_ms.saturating_mul(self.settings.calm_windows);
+        SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
+    }
+
+    // The open incident with a component nearest to this one; among equals the lesser id. What
+    // people opened and left open takes in nothing once it has been calm for long.
+    fn home_of(&self, anomaly: &Anomaly) -> Option<IncidentId> {
+        let component = &anomaly.component;
+        let is_alive = |open: &Open| {
+            let patience = self.patience(open.window_ms.max(anomaly.window.duration_ms));
+            open.ours || anomaly.window.start.duration_since(open.last_unusual) < patience
+        };
         let distance = |open: &Open| {
             let hops = open
                 .components()
                 .filter_map(|member| self.topology.hops(member, component, self.settings.hops));
             hops.min()
         };
-        let near = self.open.iter().filter_map(|(id, open)| Some((distance(open)?, id)));
+        let alive = self.open.iter().filter(|(_, open)| is_alive(open));
+        let near = alive.filter_map(|(id, open)| Some((distance(open)?, id)));
         near.min().map(|(_, id)| id.clone())
     }
 

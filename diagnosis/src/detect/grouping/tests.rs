@@ -183,6 +183,25 @@ fn incidents_of_people_are_joined_and_never_ended() {
 }
 
 #[test]
+fn what_people_left_open_for_long_takes_in_nothing() {
+    let mut scene = Scene::new();
+    let by_hand = IncidentId::new("by-hand").unwrap();
+    scene.told(IncidentOpened {
+        incident: by_hand,
+        title: Line::new("customers complain").unwrap(),
+        component: name("cart"),
+        severity: Severity::Warning,
+        opened_by: Line::new("alice").unwrap(),
+        evidence: Vec::new(),
+    });
+    for _ in 0..20 {
+        scene.window(&[]);
+    }
+    let decided = scene.window(&[anomaly("cart", 20, Signal::Errors, 10.0)]);
+    assert_eq!(opened(&decided).len(), 1);
+}
+
+#[test]
 fn merged_and_reopened_incidents_are_followed() {
     let mut scene = Scene::new();
     let decided = scene.window(&[
