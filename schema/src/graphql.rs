@@ -1,8 +1,8 @@
 //! GraphQL over the graph: what is failing, why, when it was seen before, what fixed it.
 //!
 //! Types wrap the rows of [`crate::rows`]; whatever hangs on a row is loaded in batches
-//! ([`load`]), so that a page costs a fixed number of statements. Mutations append events and
-//! change nothing else. Every request passes the [`guard`], which holds the limits and gives
+//! (`load`), so that a page costs a fixed number of statements. Mutations append events and
+//! change nothing else. Every request passes the `guard`, which holds the limits and gives
 //! errors their codes:
 //!
 //! | code | meaning |

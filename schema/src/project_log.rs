@@ -16,8 +16,9 @@ use crate::graph::Graph;
 const CATCH_UP_BATCH: usize = 1_000;
 /// Most events applied at once when live: what has piled up, without waiting for more.
 const LIVE_BATCH: usize = 256;
-/// How often a failing store is asked again, with doubling pauses, before the projection ends.
-const STORE_ATTEMPTS: u32 = 6;
+/// Longest pause before a failing store is asked again. The log goes on meanwhile: a graph that
+/// cannot be reached is a lag, not an outage.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why the projection ended before the log did.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +133,6 @@ impl<L: EventLog + ?Sized> Projector<L> {
                     break;
                 }
                 Err(error @ ApplyError::Foreign { .. }) => return Err(error),
-                Err(error) if attempt == STORE_ATTEMPTS => return Err(error),
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -140,7 +140,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
                         "graph store failed; trying again",
                     );
                     tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }

@@ -1,24 +1,30 @@
 //! The past that a new incident is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diagnosis::fingerprint::Fingerprint;
 use diagnosis::similarity::PastIncident;
-use events::{ComponentName, FaultKind, IncidentId, Timestamp};
+use events::{ComponentName, FaultId, FaultKind, IncidentId, Timestamp};
 use serde::Deserialize;
-use surrealdb::types::Object;
+use surrealdb::types::{Object, RecordId};
 
 use super::{ReadGraphError, at_position};
 use crate::graph::Graph;
 use crate::rows::ClaimKind;
+use crate::value::time;
 
 const PAST: &str = "
     SELECT incident, fingerprint, since FROM diagnosis
         WHERE fingerprint != NONE AND since <= $position ORDER BY since;
-    SELECT incident, claim, component, fault_kind, confidence, at, since FROM label
+    SELECT incident, claim, component, fault_kind, fault, confidence, at, since FROM label
         WHERE since <= $position AND (until = NONE OR until > $position);
     SELECT incident, action, at, since FROM mitigation
         WHERE kind != 'suggested' AND since <= $position ORDER BY at, since;
+";
+
+const OPENED: &str = "SELECT VALUE opened_at FROM $incident WHERE opened_at != NONE;";
+const ACTING: &str = "
+    SELECT VALUE record::id(id) FROM fault WHERE cleared_at = NONE OR cleared_at > $opened;
 ";
 
 #[derive(Deserialize)]
@@ -33,6 +39,7 @@ struct LabelRow {
     claim: ClaimKind,
     component: Option<ComponentName>,
     fault_kind: Option<FaultKind>,
+    fault: Option<FaultId>,
     confidence: f64,
     at: Timestamp,
     since: u64,
@@ -42,12 +49,32 @@ struct LabelRow {
 struct MitigationRow {
     incident: IncidentId,
     action: String,
+    at: Timestamp,
+}
+
+/// What an incident must not learn from others: one fault may open several incidents, and what is
+/// known of the fault from one of them is the truth of all.
+#[derive(Default)]
+struct Withheld {
+    opened: Option<Timestamp>,
+    acting: BTreeSet<FaultId>,
+}
+
+impl Withheld {
+    fn covers_label(&self, label: &LabelRow) -> bool {
+        label.fault.as_ref().is_some_and(|fault| self.acting.contains(fault))
+    }
+
+    fn covers_mitigation(&self, row: &MitigationRow) -> bool {
+        self.opened.is_some_and(|opened| row.at > opened)
+    }
 }
 
 impl Graph {
     /// Every diagnosed incident that was known when the log reached to `position`, by id: its
     /// latest fingerprint, what labels say caused it, and what was done against it. `excluding`
-    /// is the incident in question, whose own labels must not help its diagnosis (DI-3).
+    /// is the incident in question: neither its own labels nor those known from a fault that was
+    /// still acting when it opened help its diagnosis (DI-3).
     ///
     /// Of labels that contradict each other the one of the highest confidence counts, then the
     /// latest. An incident that is labelled a false positive is left out. A fingerprint of a form
@@ -62,7 +89,12 @@ impl Graph {
         let mut answers = self.ask(PAST, binds).await?;
         let mut past = fingerprints(answers.rows(0)?, excluding);
         let mut labels: Vec<LabelRow> = answers.rows(1)?;
-        let mitigations: Vec<MitigationRow> = answers.rows(2)?;
+        let mut mitigations: Vec<MitigationRow> = answers.rows(2)?;
+        if let Some(incident) = excluding {
+            let withheld = self.withheld(incident).await?;
+            labels.retain(|label| !withheld.covers_label(label));
+            mitigations.retain(|row| !withheld.covers_mitigation(row));
+        }
         // The strongest label comes last and so has the last word.
         labels.sort_by(|a, b| {
             a.confidence.total_cmp(&b.confidence).then((a.at, a.since).cmp(&(b.at, b.since)))
@@ -78,6 +110,17 @@ impl Graph {
             }
         }
         Ok(past.into_values().collect())
+    }
+
+    async fn withheld(&self, incident: &IncidentId) -> Result<Withheld, ReadGraphError> {
+        let mut binds = Object::new();
+        binds.insert("incident", RecordId::new("incident", incident.as_str()));
+        let opened: Vec<Timestamp> = self.ask(OPENED, binds).await?.rows(0)?;
+        let Some(opened) = opened.into_iter().next() else { return Ok(Withheld::default()) };
+        let mut binds = Object::new();
+        binds.insert("opened", time(opened));
+        let acting: Vec<FaultId> = self.ask(ACTING, binds).await?.rows(0)?;
+        Ok(Withheld { opened: Some(opened), acting: acting.into_iter().collect() })
     }
 }
 

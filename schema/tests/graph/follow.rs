@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A log that holds `history`, event by event.
 pub async fn log_of(history: &History, folder: &std::path::Path) -> Arc<EmbeddedLog> {
     let log = Arc::new(EmbeddedLog::open(folder, Options::default()).unwrap());
-    append(&*log, history).await;
+    append(&log, history).await;
     log
 }
 

@@ -90,3 +90,45 @@ async fn what_was_done_is_told_once_and_in_order() {
     let past = past_of(&h, u64::MAX).await;
     assert_eq!(past[0].fixed_by, ["restarted cart", "rolled back"]);
 }
+
+/// DI-3: one fault may open two incidents, and the first is labelled while it still acts.
+#[tokio::test]
+async fn labels_of_a_fault_that_still_acted_are_withheld_from_its_other_incidents() {
+    let mut h = History::default();
+    h.push(0, "fault.injected", json!({"fault": "f1", "kind": "latency", "component": "cart"}));
+    for (second, incident) in [(1, "i1"), (10, "i2"), (100, "i3")] {
+        let snapshot = h.snapshot(second, "cart", 300.0);
+        h.opened(second + 1, incident, "cart", &[snapshot]);
+        h.diagnosed(second + 2, incident, "cart", snapshot);
+        let cleared = json!({
+            "fault": "f1", "cleared_by": "rollback", "action": "removed the delay", "verified": true
+        });
+        match incident {
+            "i1" => {
+                let label = json!({
+                    "label": "l1", "incident": "i1", "claim": root_cause("cart"), "by": "experiment",
+                    "confidence": 1.0, "fault": "f1"
+                });
+                h.push(3, "label.assigned", label);
+            }
+            "i2" => {
+                h.push(30, "fault.cleared", cleared);
+                let done = json!({"incident": "i1", "action": "removed the delay", "by": "ada"});
+                h.push(30, "incident.mitigationapplied", done);
+            }
+            _ => {}
+        }
+    }
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    let asked = async |incident: &str| {
+        let excluding = incident.parse().unwrap();
+        graph.past_incidents(u64::MAX, Some(&excluding)).await.unwrap()
+    };
+    let same_fault = asked("i2").await;
+    assert_eq!(root_cause_of(&same_fault, "i1"), None);
+    assert!(same_fault[0].fixed_by.is_empty());
+    let later = asked("i3").await;
+    assert_eq!(root_cause_of(&later, "i1").as_deref(), Some("cart"));
+    assert_eq!(later[0].fixed_by, ["removed the delay"]);
+}
