@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use events::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
@@ -85,6 +85,7 @@ struct Demo {
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let report = Report::new(args.json);
     let runner = shop::runner_binary()?;
     let seed =
@@ -102,6 +103,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         result = demo.play(&mut shop, &mut experiment) => result.map(|()| None),
         _ = interrupt.recv() => Ok(Some("interrupted")),
         _ = terminate.recv() => Ok(Some("told to end")),
+        _ = hangup.recv() => Ok(Some("the terminal is gone")),
+        part = server.ended() => Err(anyhow!("{part} of the demo's server ended; see server.log")),
     };
     if let Ok(Some(why)) = &ended {
         demo.report.say(format!("  {why}: undoing the fault, ending the shop"));

@@ -175,7 +175,13 @@ impl Reactors {
             self.attempts.settle(&attempt.incident, Some(&proposal));
             return Ok(());
         }
-        let found = if decides { self.diagnostician.diagnose(attempt).await } else { None };
+        let found = if decides {
+            // A graph that could not be asked is no answer; the next window is another chance.
+            let Ok(found) = self.diagnostician.diagnose(attempt).await else { return Ok(()) };
+            found
+        } else {
+            None
+        };
         let Some((proposal, past)) = found.filter(|(found, _)| self.attempts.is_news(found)) else {
             self.attempts.settle(&attempt.incident, None);
             return Ok(());
@@ -216,6 +222,11 @@ impl Reactors {
                         }
                     }
                     Err(AppendError::Overloaded) => again.push(event),
+                    Err(AppendError::PartlyKnown { id }) => tracing::error!(
+                        event.id = %id,
+                        event.type = event_type,
+                        "a client took the id of a decision in another stream; passed over",
+                    ),
                     Err(source) => return Err(ReactorError::Append { event_type, source }),
                 }
             }

@@ -12,7 +12,8 @@ pub struct IngestConfig {
     pub max_body_bytes: u64,
     /// Most events in a batch. Default 1,000.
     pub max_batch_events: usize,
-    /// How far ahead of the server's clock an event may lie. Default 3,600,000 ms.
+    /// How far ahead of the server's clock an event may lie: a window from the future would end
+    /// the incidents of the present. Default 10,000 ms.
     pub max_future_ms: u64,
     /// Most events in an answer of `GET /v1/events`. Default 1,000.
     pub max_page_events: usize,
@@ -23,7 +24,7 @@ impl Default for IngestConfig {
         Self {
             max_body_bytes: 4 * 1024 * 1024,
             max_batch_events: 1_000,
-            max_future_ms: 3_600_000,
+            max_future_ms: 10_000,
             max_page_events: 1_000,
         }
     }

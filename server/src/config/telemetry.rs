@@ -15,8 +15,8 @@ pub enum LogFormat {
     Json,
 }
 
-const QUIET_STORES: &str =
-    "info,fjall=warn,lsm_tree=warn,opentelemetry_sdk=warn,surrealdb=warn,surrealkv=warn";
+const QUIET_STORES: &str = "info,fjall=warn,lsm_tree=warn,opentelemetry_sdk=warn,surrealdb=warn,surrealkv=warn,\
+     surrealdb_core::kvs::tasks=off";
 
 /// `[telemetry]`: what the server says of itself. Nothing leaves the machine by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

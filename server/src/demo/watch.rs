@@ -12,6 +12,8 @@ use super::plan::Phase;
 
 /// How long one question may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Questions in a row that a busy machine may leave unanswered.
+const TRIES: u32 = 5;
 const WATCH: &str = include_str!("watch.graphql");
 
 /// A client of the demo's own server.
@@ -222,7 +224,13 @@ impl Watch {
     /// What is known of the phase.
     pub async fn look(&self, phase: &Phase) -> anyhow::Result<Seen> {
         let variables = json!({ "kind": phase.fault_kind, "component": phase.component });
-        self.query(WATCH, variables).await
+        let mut tries = 1;
+        loop {
+            match self.query(WATCH, &variables).await {
+                Err(_) if tries < TRIES => tries += 1,
+                answer => return answer,
+            }
+        }
     }
 
     /// When the log recorded an event.
@@ -237,7 +245,11 @@ impl Watch {
         Ok(recorded.recordedtime)
     }
 
-    async fn query<T: DeserializeOwned>(&self, query: &str, variables: Value) -> anyhow::Result<T> {
+    async fn query<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: &Value,
+    ) -> anyhow::Result<T> {
         #[derive(Deserialize)]
         struct Answer<T> {
             data: Option<T>,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use events::envelope::InvalidEvent;
 use events::log::ExpectedRevision;
 use events::value::Line;
-use events::{Event, EventData, EventId, IncidentId};
+use events::{Event, EventData, EventId, IncidentId, RecordedEvent};
 use serde_json::{Map, Value, json};
 
 use super::App;
@@ -17,6 +17,8 @@ use crate::ingest;
 
 const LABEL_ASSIGNED: &str = "io.faultline.label.assigned.v1";
 
+/// Events of a stream among which an incident's opening is looked for: others may arrive before.
+const FIRST_EVENTS: usize = 100;
 /// Most labels in a request.
 const MAX_LABELS: usize = 100;
 
@@ -80,7 +82,9 @@ async fn known_incident(app: &App, text: &str) -> Result<IncidentId, ApiError> {
     let incident = IncidentId::new(text).map_err(|_| unknown())?;
     let stream = events::StreamId::new(format!("incident-{incident}")).map_err(|_| unknown())?;
     // The log, not the graph: an incident is known as soon as it is recorded.
-    if app.log.read_stream(stream, 0, 1).await?.is_empty() { Err(unknown()) } else { Ok(incident) }
+    let first = app.log.read_stream(stream, 0, FIRST_EVENTS).await?;
+    let opened = |known: &RecordedEvent| matches!(known.event.data, EventData::IncidentOpened(_));
+    if first.iter().any(opened) { Ok(incident) } else { Err(unknown()) }
 }
 
 fn labelled(app: &App, incident: &IncidentId, label: Value) -> Result<Event, InvalidEvent> {
@@ -93,9 +97,9 @@ fn labelled(app: &App, incident: &IncidentId, label: Value) -> Result<Event, Inv
     };
     let data = EventData::from_json(LABEL_ASSIGNED, data)?;
     let id = match &data {
+        // By the label alone: one id stands for one label, whatever the incident.
         EventData::LabelAssigned(data) => {
-            let incident = EventId(uuid::Uuid::NAMESPACE_URL).derived(incident.as_str());
-            incident.derived(data.label.as_str())
+            EventId(uuid::Uuid::NAMESPACE_URL).derived(data.label.as_str())
         }
         _ => EventId::generate(),
     };
@@ -113,7 +117,7 @@ async fn refuse_other_content(app: &App, event: &Event) -> Result<(), ApiError> 
         Some(known) if known.event.data != event.data => Err(ApiError::new(
             StatusCode::CONFLICT,
             "label_exists",
-            "the incident has a label with this id that says something else",
+            "a label with this id says something else, or of another incident",
         )
         .at("/label")),
         _ => Ok(()),

@@ -48,11 +48,15 @@ pub(super) fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Documents, A
     }
 }
 
-fn mode(headers: &HeaderMap) -> Result<Mode, ApiError> {
-    let content_type = match headers.get(header::CONTENT_TYPE) {
+fn content_type(headers: &HeaderMap) -> &str {
+    match headers.get(header::CONTENT_TYPE) {
         Some(value) => value.to_str().unwrap_or("?"),
         None => "",
-    };
+    }
+}
+
+fn mode(headers: &HeaderMap) -> Result<Mode, ApiError> {
+    let content_type = content_type(headers);
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     let charset = parts
@@ -84,9 +88,9 @@ fn unsupported(got: &str, expected: &str) -> ApiError {
 
 /// Refuses a body that is not JSON by its content type.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    match mode(headers)? {
-        Mode::Either => Ok(()),
-        _ => Err(unsupported("a CloudEvent", JSON)),
+    match mode(headers) {
+        Ok(Mode::Either) => Ok(()),
+        _ => Err(unsupported(content_type(headers), JSON)),
     }
 }
 

@@ -34,21 +34,25 @@ enum DiagnoseError {
     Projection(#[from] ProjectionStopped),
 }
 
+/// The graph could not be asked often enough.
+#[derive(Debug)]
+pub(super) struct Undiagnosed;
+
 impl Diagnostician {
     pub(crate) fn new(graph: Arc<Graph>, progress: Progress, max_similar: usize) -> Self {
         Self { graph, progress, max_similar }
     }
 
-    /// What is proposed, and the past it was compared with. `None` when the graph fails or does
-    /// not know the incident: the next window is another chance.
+    /// What is proposed, and the past it was compared with; `None` when the graph does not know
+    /// the incident. An error was logged: the graph could not be asked.
     pub(super) async fn diagnose(
         &self,
         attempt: &Attempt,
-    ) -> Option<(DiagnosisProposed, Vec<PastIncident>)> {
+    ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, Undiagnosed> {
         let mut pause = PAUSE;
         for left in (0..TRIES).rev() {
             match self.attempt(attempt).await {
-                Ok(found) => return found,
+                Ok(found) => return Ok(found),
                 Err(error) if left == 0 => tracing::error!(
                     incident.id = %attempt.incident,
                     error = chain(&error),
@@ -60,7 +64,7 @@ impl Diagnostician {
                 }
             }
         }
-        None
+        Err(Undiagnosed)
     }
 
     #[tracing::instrument(skip_all, fields(incident.id = %attempt.incident, log.position = attempt.position))]

@@ -1,9 +1,9 @@
 //! What experiments teach: an incident that a known fault caused is labelled with it, and what
 //! ended the fault is what fixed the incident.
 //!
-//! The first fault that acted while an incident was open is its root cause; one that begins
-//! while the incident is still open made it worse. The labels are for later incidents: the
-//! diagnosis of the same incident never sees them (DI-3).
+//! The first fault that acted when an incident was opened is its root cause; one that begins
+//! later made it worse, and caused nothing of an incident that no known fault began. The labels
+//! are for later incidents: the diagnosis of the same incident never sees them (DI-3).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -14,11 +14,24 @@ use events::catalogue::telemetry::Window;
 use events::value::{Line, Ratio};
 use events::{Event, EventData, EventId, FaultId, IncidentId, LabelId, RecordedEvent, Timestamp};
 
+use jiff::SignedDuration;
+
 use super::reaction::{of_incident, source};
 
 /// How many windows are remembered by their event: an incident names the windows it was opened
 /// for, and is opened shortly after them.
 const WINDOWS_KEPT: usize = 10_000;
+
+impl Fault {
+    /// When it stopped acting; the driver undoes what nobody clears at its deadline.
+    fn ended_at(&self) -> Option<Timestamp> {
+        let deadline = || {
+            let ms = self.data.deadline_ms?.get();
+            self.from.saturating_add(SignedDuration::from_millis(ms as i64)).ok()
+        };
+        self.cleared.as_ref().map(|cleared| cleared.at).or_else(deadline)
+    }
+}
 
 /// A fold over faults and incidents.
 #[derive(Default)]
@@ -132,10 +145,10 @@ impl Truth {
 /// Labels the incident with the fault when they overlap in time.
 fn link(id: &IncidentId, incident: &mut Incident, fault: &Fault, cause: EventId) -> Vec<Event> {
     let began_before_the_end = incident.until.is_none_or(|until| fault.from < until);
-    let ended_after_the_begin =
-        fault.cleared.as_ref().is_none_or(|cleared| cleared.at > incident.from);
+    let ended_after_the_begin = fault.ended_at().is_none_or(|ended| ended > incident.from);
     if !(began_before_the_end && ended_after_the_begin)
         || incident.faults.contains(&fault.data.fault)
+        || (incident.faults.is_empty() && fault.from > incident.opened_at)
     {
         return Vec::new();
     }

@@ -2,6 +2,7 @@ use super::*;
 use events::StreamId;
 use events::catalogue::experiment::ClearedBy;
 use events::catalogue::incident::{IncidentResolved, Severity};
+use events::value::NonNegative;
 use serde_json::{Value, json};
 
 struct Log {
@@ -30,6 +31,16 @@ impl Log {
     }
 
     fn inject(&mut self, at: i64, fault: &str, component: &str) -> Vec<Value> {
+        self.inject_until(at, fault, component, None)
+    }
+
+    fn inject_until(
+        &mut self,
+        at: i64,
+        fault: &str,
+        component: &str,
+        deadline_ms: Option<f64>,
+    ) -> Vec<Value> {
         let data = FaultInjected {
             fault: FaultId::new(fault).unwrap(),
             experiment: None,
@@ -37,7 +48,7 @@ impl Log {
             component: events::ComponentName::new(component).unwrap(),
             peer: None,
             parameters: BTreeMap::new(),
-            deadline_ms: None,
+            deadline_ms: deadline_ms.map(|ms| NonNegative::new(ms).unwrap()),
         };
         said(&self.event(at, data).1)
     }
@@ -102,6 +113,23 @@ fn an_incident_of_an_active_fault_is_labelled_and_its_end_is_the_mitigation() {
     assert!(log.inject(0, "f1", "payments").is_empty());
     assert_eq!(log.open(5, "i1", vec![]), root_cause("i1", "payments"));
     assert_eq!(log.clear(9, "f1"), [json!(["i1", "undone", "payments"])]);
+}
+
+#[test]
+fn a_fault_that_begins_after_an_incident_was_opened_did_not_cause_it() {
+    let mut log = Log::new();
+    log.open(5, "i1", vec![]);
+    assert!(log.inject(6, "f1", "payments").is_empty());
+    assert!(log.clear(9, "f1").is_empty());
+}
+
+#[test]
+fn a_fault_that_nobody_cleared_ends_at_its_deadline() {
+    let mut log = Log::new();
+    log.inject_until(0, "f1", "payments", Some(20_000.0));
+    assert_eq!(log.open(15, "i1", vec![]), root_cause("i1", "payments"));
+    log.resolve(30, "i1");
+    assert!(log.open(40, "i2", vec![]).is_empty());
 }
 
 #[test]
