@@ -144,6 +144,9 @@ async fn draining_ends_in_time_and_counts_what_is_left() {
     for number in 0..3 {
         submitter.offer(started(number)).unwrap();
     }
+    while submitter.report().retrying.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let begin = Instant::now();
     let report = submitter.drain(Duration::from_millis(300)).await;
     assert!(begin.elapsed() < Duration::from_secs(10));
