@@ -47,7 +47,7 @@ use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder};
 use events::Timestamp;
 use events::log::EventLog;
 
-use crate::{Graph, Projected};
+use crate::{Graph, LiveGraph, Projected};
 use component::{Call, Component};
 use diagnosis::Diagnosis;
 use event::SetAsideEvent;
@@ -68,7 +68,7 @@ pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
 /// What answers are made of.
 #[derive(Clone)]
 pub struct Base {
-    graph: Arc<Graph>,
+    graph: LiveGraph,
     log: Arc<dyn EventLog>,
     projected: Projected,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -80,19 +80,26 @@ impl Base {
     /// Answers from `graph`, which contains the log up to `projected`; mutations append to `log`,
     /// dated by `now`.
     pub fn new(
-        graph: Arc<Graph>,
+        graph: impl Into<LiveGraph>,
         log: Arc<dyn EventLog>,
         projected: Projected,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         limits: Limits,
     ) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
+        let graph = graph.into();
         Self { graph, log, projected, now: Arc::new(now), limits, statements }
     }
 
     /// How many statements answers have put to the graph so far.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// The graph as of now. A request takes it once, so that a rebuild that ends meanwhile does
+    /// not change what it sees.
+    fn graph(&self) -> Arc<Graph> {
+        self.graph.current()
     }
 
     fn count_statement(&self) {

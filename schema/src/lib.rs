@@ -16,6 +16,7 @@ pub mod executor;
 pub mod fold;
 mod graph;
 pub mod graphql;
+mod live;
 mod migration;
 pub mod project_log;
 pub mod projection;
@@ -27,6 +28,7 @@ mod value;
 
 pub use content_hash::ContentHash;
 pub use graph::{Checkpoint, Graph, OpenError};
+pub use live::LiveGraph;
 pub use migration::MigrateError;
 pub use project_log::{Projected, Projector};
 pub use recovery::open_or_rebuild;

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::executor::{Applied, ApplyError};
-use crate::graph::Graph;
+use crate::live::LiveGraph;
 
 /// Events read from the log and applied at once while catching up.
 const CATCH_UP_BATCH: usize = 1_000;
@@ -79,18 +79,19 @@ impl Projected {
     }
 }
 
-/// The one writer of a graph.
+/// The one writer of the graph in use.
 #[derive(Debug)]
 pub struct Projector<L: ?Sized> {
-    graph: Arc<Graph>,
+    graph: LiveGraph,
     log: Arc<L>,
     position: watch::Sender<u64>,
 }
 
 impl<L: EventLog + ?Sized> Projector<L> {
     /// A projector of `log` into `graph`, at the graph's checkpoint.
-    pub async fn new(graph: Arc<Graph>, log: Arc<L>) -> Self {
-        let position = watch::Sender::new(graph.checkpoint().await.position);
+    pub async fn new(graph: impl Into<LiveGraph>, log: Arc<L>) -> Self {
+        let graph = graph.into();
+        let position = watch::Sender::new(graph.current().checkpoint().await.position);
         Self { graph, log, position }
     }
 
@@ -127,7 +128,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
     async fn apply(&self, events: &[RecordedEvent]) -> Result<(), ApplyError> {
         let mut pause = Duration::from_millis(100);
         for attempt in 1.. {
-            match self.graph.apply(events).await {
+            match self.graph.current().apply(events).await {
                 Ok(applied) => {
                     self.publish(events, applied);
                     break;

@@ -21,7 +21,7 @@ use axum::http::Uri;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
-use schema::Graph;
+use schema::LiveGraph;
 use schema::graphql::FaultlineSchema;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -38,7 +38,7 @@ pub(crate) type App = Arc<Shared>;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) graph: Arc<Graph>,
+    pub(crate) graph: LiveGraph,
     pub(crate) schema: FaultlineSchema,
     pub(crate) progress: Progress,
     pub(crate) metrics: Arc<Metrics>,

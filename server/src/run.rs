@@ -11,7 +11,7 @@ use events::Timestamp;
 use events::log::{EmbeddedLog, EventLog, Options};
 use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
-use schema::{Graph, Projector};
+use schema::{Graph, LiveGraph, Projector};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, ConfigError, GraphqlConfig};
@@ -26,7 +26,7 @@ use tasks::Tasks;
 pub struct RunningServer {
     address: SocketAddr,
     log: Arc<dyn EventLog>,
-    graph: Arc<Graph>,
+    graph: LiveGraph,
     progress: Progress,
     reacted: Reacted,
     drain: Duration,
@@ -49,9 +49,9 @@ impl RunningServer {
         &self.log
     }
 
-    /// The graph.
-    pub fn graph(&self) -> &Arc<Graph> {
-        &self.graph
+    /// The graph in use.
+    pub fn graph(&self) -> Arc<Graph> {
+        self.graph.current()
     }
 
     /// How far the graph has followed the log.
@@ -145,7 +145,7 @@ pub async fn run_on(
     let address = listener.local_addr().map_err(StartError::Address)?;
     let metrics = Arc::new(Metrics::new()?);
     let graph = schema::open_or_rebuild(&config.storage.graph_url(), log.as_ref()).await?;
-    let graph = Arc::new(graph);
+    let graph = LiveGraph::from(Arc::new(graph));
     let mut tasks = Tasks::new();
     let projector = Projector::new(graph.clone(), log.clone()).await;
     let projected = projector.projected();

@@ -163,7 +163,8 @@ pub async fn root_causes(
     let base = ctx.data_unchecked::<Base>();
     let position = base.projected();
     base.count_statement();
-    let evidence = base.graph.evidence(&incident.id, position).await.map_err(ApiError::internal)?;
+    let evidence =
+        base.graph().evidence(&incident.id, position).await.map_err(ApiError::internal)?;
     let Some(evidence) = evidence else {
         return Ok(RootCauses {
             method: Some(ranker.name().to_owned()),

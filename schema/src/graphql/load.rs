@@ -256,7 +256,7 @@ fn past(base: &Base) -> Batch<(), Arc<[PastIncident]>> {
         let base = base.clone();
         async move {
             base.count_statement();
-            let past = base.graph.past_incidents(base.projected(), None).await;
+            let past = base.graph().past_incidents(base.projected(), None).await;
             Ok(HashMap::from([((), past.map_err(ApiError::internal)?.into())]))
         }
         .boxed()

@@ -48,9 +48,9 @@ async fn values(
     statement: &str,
     bindings: Vec<(&'static str, Value)>,
 ) -> Result<Vec<Value>, Box<surrealdb::Error>> {
-    let query = bindings
-        .into_iter()
-        .fold(base.graph.db.query(statement), |query, binding| query.bind(binding));
+    let graph = base.graph();
+    let query =
+        bindings.into_iter().fold(graph.db.query(statement), |query, binding| query.bind(binding));
     let mut response = query.await?.check()?;
     Ok(response.take(0)?)
 }

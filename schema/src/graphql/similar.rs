@@ -161,7 +161,7 @@ async fn fingerprint_of(
     }
     let base = ctx.data_unchecked::<Base>();
     base.count_statement();
-    let evidence = base.graph.evidence(&incident.id, base.projected()).await;
+    let evidence = base.graph().evidence(&incident.id, base.projected()).await;
     let Some(evidence) = evidence.map_err(ApiError::internal)? else { return Ok(None) };
     let ranker = rank::methods().first().expect("there is at least one method");
     Ok(Some(fingerprint::of(&evidence, &ranker.rank(&evidence))))

@@ -28,7 +28,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
 /// `GET /metrics`: Prometheus text.
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     // A graph that cannot be asked leaves its own number out, not all of them.
-    let set_aside = app.graph.set_aside_count().await.ok();
+    let set_aside = app.graph.current().set_aside_count().await.ok();
     let levels = Levels {
         head: app.log.head(),
         projected: app.progress.projected(),
@@ -57,7 +57,8 @@ pub(super) async fn set_aside(
     State(app): State<App>,
     Query(query): Query<SetAsideQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    let page = app.graph.set_aside(query.after, PAGE).await;
+    let graph = app.graph.current();
+    let page = graph.set_aside(query.after, PAGE).await;
     let page: Vec<Value> = page
         .map_err(|error| ApiError::internal(&error))?
         .into_iter()
@@ -73,6 +74,6 @@ pub(super) async fn set_aside(
             })
         })
         .collect();
-    let total = app.graph.set_aside_count().await.map_err(|error| ApiError::internal(&error))?;
+    let total = graph.set_aside_count().await.map_err(|error| ApiError::internal(&error))?;
     Ok(Json(json!({ "events": page, "total": total })))
 }

@@ -1,6 +1,5 @@
 //! One diagnosis: what the graph holds up to a position, given to the pure ranking.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use diagnosis::diagnose::diagnose;
@@ -8,7 +7,7 @@ use diagnosis::rank;
 use diagnosis::similarity::PastIncident;
 use events::DiagnosisId;
 use events::catalogue::diagnosis::DiagnosisProposed;
-use schema::Graph;
+use schema::LiveGraph;
 use schema::reads::ReadGraphError;
 
 use super::attempts::Attempt;
@@ -21,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads evidence and ranks it.
 pub(crate) struct Diagnostician {
-    graph: Arc<Graph>,
+    graph: LiveGraph,
     progress: Progress,
     max_similar: usize,
 }
@@ -39,7 +38,7 @@ enum DiagnoseError {
 pub(super) struct Undiagnosed;
 
 impl Diagnostician {
-    pub(crate) fn new(graph: Arc<Graph>, progress: Progress, max_similar: usize) -> Self {
+    pub(crate) fn new(graph: LiveGraph, progress: Progress, max_similar: usize) -> Self {
         Self { graph, progress, max_similar }
     }
 
@@ -74,10 +73,11 @@ impl Diagnostician {
     ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, DiagnoseError> {
         let Attempt { incident, position, .. } = attempt;
         self.progress.reached(*position).await?;
-        let Some(evidence) = self.graph.evidence(incident, *position).await? else {
+        let graph = self.graph.current();
+        let Some(evidence) = graph.evidence(incident, *position).await? else {
             return Ok(None);
         };
-        let past = self.graph.past_incidents(*position, Some(incident)).await?;
+        let past = graph.past_incidents(*position, Some(incident)).await?;
         let ranker = rank::methods()[0];
         let (found, past) = tokio::task::spawn_blocking(move || {
             let found = diagnose(&evidence, &past, ranker);

@@ -1,0 +1,32 @@
+//! The graph that answers at the moment, until a rebuilt one takes its place (PR-5).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::graph::Graph;
+
+/// The graph in use. Clones share it.
+///
+/// Whoever asks takes [`Self::current`] once and asks nothing else until the answer is whole: a
+/// graph that is replaced meanwhile stays as it is for as long as someone holds it.
+#[derive(Clone, Debug)]
+pub struct LiveGraph(Arc<ArcSwap<Graph>>);
+
+impl LiveGraph {
+    /// The graph as of now.
+    pub fn current(&self) -> Arc<Graph> {
+        self.0.load_full()
+    }
+
+    /// Whoever asks from now on is answered by `next`; answers the graph before.
+    pub(crate) fn replace(&self, next: Arc<Graph>) -> Arc<Graph> {
+        self.0.swap(next)
+    }
+}
+
+impl From<Arc<Graph>> for LiveGraph {
+    fn from(graph: Arc<Graph>) -> Self {
+        Self(Arc::new(ArcSwap::new(graph)))
+    }
+}
