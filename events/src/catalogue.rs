@@ -1,6 +1,7 @@
 //! Every event type, by area. Each is a fact in the past tense; its fields carry their unit last.
 
 pub mod alert;
+pub mod audit;
 pub mod change;
 pub mod diagnosis;
 pub mod experiment;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use crate::id::StreamId;
 use alert::{AlertFired, AlertResolved};
+use audit::AuditRecorded;
 use change::{ConfigurationChanged, DeploymentRecorded, MaintenanceEnded, MaintenanceStarted};
 use diagnosis::{
     AnomalyDetected, DiagnosisProposed, FailurePredicted, RemediationSuggested, ResponseActionTaken,
@@ -189,4 +191,5 @@ catalogue! {
     SloDefined = "io.faultline.slo.defined.v1",
     ErrorBudgetBurned = "io.faultline.slo.errorbudgetburned.v1",
     RunbookPublished = "io.faultline.runbook.published.v1",
+    AuditRecorded = "io.faultline.audit.recorded.v1",
 }

@@ -1,5 +1,7 @@
 //! The CloudEvents 1.0 form of an event, read strictly and written back the same.
 
+mod wording;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::EventData;
 use crate::id::{EventId, StreamId};
 use crate::value::Line;
+pub use wording::in_json_words;
 
 /// An event as a client gives it, before the log has recorded it.
 #[derive(Clone, Debug, PartialEq)]
@@ -273,7 +276,7 @@ fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidE
             pointer.push_str(&field);
         }
     }
-    invalid(code, pointer, message)
+    invalid(code, pointer, in_json_words(&message))
 }
 
 /// A name as it stands in a JSON pointer.
@@ -301,7 +304,7 @@ fn missing(name: &str) -> InvalidEvent {
     invalid(
         InvalidEventCode::MissingField,
         format!("/{name}"),
-        format!("missing attribute `{name}`"),
+        format!("missing attribute {name:?}"),
     )
 }
 

@@ -155,6 +155,8 @@ text_id! {
     ModelId, "a model id", 128;
     /// A service level objective.
     SloId, "an SLO id", 128;
+    /// An access token's public part.
+    TokenId, "a token id", 64;
     /// A stream of the log: the events of one subject, with gapless revisions.
     StreamId, "a stream id", 400;
 }

@@ -17,6 +17,6 @@ pub use catalogue::EventData;
 pub use envelope::{Event, RecordedEvent};
 pub use id::{
     AlertId, ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, FaultKind, IncidentId,
-    LabelId, MaintenanceId, ModelId, RunbookId, SloId, StreamId,
+    LabelId, MaintenanceId, ModelId, RunbookId, SloId, StreamId, TokenId,
 };
 pub use jiff::Timestamp;

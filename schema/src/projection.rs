@@ -1,6 +1,7 @@
 //! From an event to the changes it makes, purely: no clock, no database, no other event.
 
 mod alert;
+mod audit;
 mod change;
 mod diagnosis;
 mod experiment;
@@ -131,6 +132,7 @@ pub fn project(recorded: &RecordedEvent) -> Result<Vec<Change>, ProjectError> {
         SloDefined(data) => model::slo_defined(recorded, data),
         ErrorBudgetBurned(data) => Ok(model::error_budget_burned(recorded, data)),
         RunbookPublished(data) => Ok(knowledge::runbook_published(recorded, data)),
+        AuditRecorded(data) => audit::recorded(recorded, data),
     }
 }
 

@@ -4,6 +4,7 @@
 //! events say is therefore optional, and an empty list stands for one that was never said.
 //! Fields that name another row hold its key.
 
+pub mod audit;
 pub mod edge;
 pub mod incident;
 pub mod operations;
@@ -12,6 +13,7 @@ pub mod telemetry;
 use events::EventId;
 use serde::Deserialize;
 
+pub use audit::*;
 pub use edge::*;
 pub use incident::*;
 pub use operations::*;

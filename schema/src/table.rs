@@ -42,6 +42,7 @@ macro_rules! tables {
 tables! {
     Alert = "alert" node,
     Anomaly = "anomaly" node,
+    Audit = "audit" node,
     Change = "change" node,
     Component = "component" node,
     Diagnosis = "diagnosis" node,

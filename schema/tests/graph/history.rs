@@ -260,5 +260,11 @@ pub fn everything() -> History {
         json!({"runbook": "r1", "title": "slow cart", "text": "restart",
         "fault_kinds": ["latency"], "component": "cart"}),
     );
+    h.push(
+        17,
+        "audit.recorded",
+        json!({"actor": "ada's laptop", "token": "4f7c2a9be013", "action": "label.assign",
+        "subject": "i1", "outcome": "done", "request": "r-1"}),
+    );
     h
 }

@@ -19,7 +19,7 @@ async fn every_row_reads_as_its_type() -> Result<(), ReadGraphError> {
         )*};
     }
     reads! {
-        Alert as Alert, Anomaly as Anomaly, Change as ChangeRow, Component as Component,
+        Alert as Alert, Anomaly as Anomaly, Audit as AuditEntry, Change as ChangeRow, Component as Component,
         Diagnosis as Diagnosis, EdgeWindow as EdgeWindow, Evidence as EvidenceNode,
         Experiment as Experiment, Fault as Fault, FaultKind as FaultKindNode,
         Feedback as Feedback, Incident as Incident, Label as Label, LogPattern as LogPatterns,
