@@ -10,6 +10,8 @@
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
 //! - [`diagnose`]: all of it at once.
+//! - [`verdict`]: what labels that contradict each other come to.
+//! - [`topology`]: who depends on whom, and on what alone.
 
 pub mod baseline;
 pub mod contrast;
@@ -19,3 +21,5 @@ pub mod evidence;
 pub mod fingerprint;
 pub mod rank;
 pub mod similarity;
+pub mod topology;
+pub mod verdict;

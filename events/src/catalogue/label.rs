@@ -28,7 +28,7 @@ pub enum Claim {
         component: ComponentName,
     },
     /// Nothing was wrong.
-    FalsePositive,
+    FalsePositive {},
     /// It is the same as another.
     Duplicate {
         /// The other incident.

@@ -113,6 +113,12 @@ fn data() {
         "/data/claim/claim",
         "root_cause",
     );
+    refused(
+        with(LABEL, "/data/claim", json!({ "claim": "false_positive", "component": "cart" })),
+        "unknown_field",
+        "/data/claim/component",
+        "component",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use async_graphql::{Context, Object};
 use diagnosis::fingerprint::{self, Fingerprint};
 use diagnosis::rank;
 use diagnosis::similarity::{self, PastIncident};
+use diagnosis::verdict::{Verdict, verdict};
 use events::IncidentId;
 use events::catalogue::diagnosis as catalogue;
 use events::value::Ratio;
@@ -41,18 +42,9 @@ impl From<catalogue::SimilarIncident> for SimilarIncident {
 }
 
 impl SimilarIncident {
-    /// The label of the greatest confidence that makes this claim, the latest of equal ones.
-    async fn label(
-        &self,
-        ctx: &Context<'_>,
-        claim: rows::ClaimKind,
-    ) -> ApiResult<Option<rows::Label>> {
+    async fn verdict(&self, ctx: &Context<'_>) -> ApiResult<Verdict> {
         let labels = Loaders::of(ctx).labels_on(&self.incident).await?;
-        let standing = labels.iter().filter(|l| l.claim == claim && l.retracted_at.is_none());
-        let best = standing.max_by(|a, b| {
-            a.confidence.total_cmp(&b.confidence).then_with(|| (a.at, &a.id).cmp(&(b.at, &b.id)))
-        });
-        Ok(best.map(|label| (**label).clone()))
+        Ok(verdict(labels.iter().filter_map(|label| label.opinion())))
     }
 }
 
@@ -74,17 +66,15 @@ impl SimilarIncident {
         self.reasons.iter().map(Into::into).collect()
     }
 
-    /// What caused it, by the label of the greatest confidence.
+    /// What caused it, by the labels that count.
     async fn root_cause(&self, ctx: &Context<'_>) -> ApiResult<Option<Component>> {
-        let label = self.label(ctx, rows::ClaimKind::RootCause).await?;
-        let component = label.and_then(|label| label.component);
-        Loaders::of(ctx).optional(component.as_ref(), Loaders::component).await
+        let verdict = self.verdict(ctx).await?;
+        Loaders::of(ctx).optional(verdict.root_cause(), Loaders::component).await
     }
 
-    /// What kind of fault it was, by the label of the greatest confidence.
+    /// What kind of fault it was, by the labels that count.
     async fn fault_kind(&self, ctx: &Context<'_>) -> ApiResult<Option<String>> {
-        let label = self.label(ctx, rows::ClaimKind::FaultKind).await?;
-        Ok(label.and_then(|label| label.fault_kind).map(String::from))
+        Ok(self.verdict(ctx).await?.fault_kind().map(ToString::to_string))
     }
 
     /// What was done against it, by time.

@@ -57,7 +57,7 @@ pub(super) fn assigned(
             changes.push(target.into());
         }
         Claim::Duplicate { of } => changes.push(Upsert::node(Table::Incident, of).into()),
-        Claim::FalsePositive | Claim::Severity { .. } => {}
+        Claim::FalsePositive {} | Claim::Severity { .. } => {}
     }
     if let Some(fault) = &data.fault {
         let fault = Upsert::node(Table::Fault, fault);
@@ -91,7 +91,7 @@ impl Claimed {
             Claim::ContributingFactor { component } => {
                 ("contributing_factor", Some(("component", component.to_string())))
             }
-            Claim::FalsePositive => ("false_positive", None),
+            Claim::FalsePositive {} => ("false_positive", None),
             Claim::Duplicate { of } => ("duplicate", Some(("duplicate_of", of.to_string()))),
             Claim::Severity { severity } => {
                 ("severity", Some(("severity", word("severity", severity)?)))

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diagnosis::fingerprint::Fingerprint;
 use diagnosis::similarity::PastIncident;
-use events::{ComponentName, FaultId, FaultKind, IncidentId, Timestamp};
+use diagnosis::verdict::{Opinion, verdict};
+use events::{ComponentName, FaultId, FaultKind, IncidentId, LabelId, Timestamp};
 use serde::Deserialize;
 use surrealdb::types::{Object, RecordId};
 
@@ -16,7 +17,7 @@ use crate::value::time;
 const PAST: &str = "
     SELECT incident, fingerprint, since FROM diagnosis
         WHERE fingerprint != NONE AND since <= $position ORDER BY since;
-    SELECT incident, claim, component, fault_kind, fault, confidence, at, since FROM label
+    SELECT id, incident, claim, component, fault_kind, fault, confidence, at FROM label
         WHERE since <= $position AND (until = NONE OR until > $position);
     SELECT incident, action, at, since FROM mitigation
         WHERE kind != 'suggested' AND since <= $position ORDER BY at, since;
@@ -35,6 +36,7 @@ struct DiagnosisRow {
 
 #[derive(Deserialize)]
 struct LabelRow {
+    id: LabelId,
     incident: IncidentId,
     claim: ClaimKind,
     component: Option<ComponentName>,
@@ -42,7 +44,16 @@ struct LabelRow {
     fault: Option<FaultId>,
     confidence: f64,
     at: Timestamp,
-    since: u64,
+}
+
+impl LabelRow {
+    /// What it says; `None` for what a past incident is not compared by.
+    fn into_opinion(self) -> Option<Opinion> {
+        let claim = self.claim.about(self.component.as_ref(), self.fault_kind.as_ref())?;
+        let (label, confidence, at) = (self.id, self.confidence, self.at);
+        // The statement leaves out what was taken back.
+        Some(Opinion { label, claim, confidence, at, retracted: false })
+    }
 }
 
 #[derive(Deserialize)]
@@ -76,8 +87,8 @@ impl Graph {
     /// is the incident in question: neither its own labels nor those known from a fault that was
     /// still acting when it opened help its diagnosis (DI-3).
     ///
-    /// Of labels that contradict each other the one of the highest confidence counts, then the
-    /// latest. An incident that is labelled a false positive is left out. A fingerprint of a form
+    /// Labels that contradict each other resolve by [`diagnosis::verdict`]. An incident of which
+    /// it says that nothing was wrong is left out. A fingerprint of a form
     /// that this version does not know is passed over.
     pub async fn past_incidents(
         &self,
@@ -95,13 +106,7 @@ impl Graph {
             labels.retain(|label| !withheld.covers_label(label));
             mitigations.retain(|row| !withheld.covers_mitigation(row));
         }
-        // The strongest label comes last and so has the last word.
-        labels.sort_by(|a, b| {
-            a.confidence.total_cmp(&b.confidence).then((a.at, a.since).cmp(&(b.at, b.since)))
-        });
-        for label in labels {
-            apply(&mut past, label);
-        }
+        judge(&mut past, labels);
         for row in mitigations {
             if let Some(incident) = past.get_mut(&row.incident)
                 && !incident.fixed_by.contains(&row.action)
@@ -151,21 +156,20 @@ fn fingerprints(
     past
 }
 
-fn apply(past: &mut BTreeMap<IncidentId, PastIncident>, label: LabelRow) {
-    match label.claim {
-        ClaimKind::FalsePositive => {
-            past.remove(&label.incident);
+/// Says of each incident what its labels come to.
+fn judge(past: &mut BTreeMap<IncidentId, PastIncident>, labels: Vec<LabelRow>) {
+    let mut opinions: BTreeMap<IncidentId, Vec<Opinion>> = BTreeMap::new();
+    for label in labels {
+        let incident = label.incident.clone();
+        opinions.entry(incident).or_default().extend(label.into_opinion());
+    }
+    for (incident, opinions) in opinions {
+        let verdict = verdict(opinions);
+        if verdict.is_false_positive() {
+            past.remove(&incident);
+        } else if let Some(incident) = past.get_mut(&incident) {
+            incident.root_cause = verdict.root_cause().cloned();
+            incident.fault_kind = verdict.fault_kind().cloned();
         }
-        ClaimKind::RootCause => {
-            if let Some(incident) = past.get_mut(&label.incident) {
-                incident.root_cause = label.component;
-            }
-        }
-        ClaimKind::FaultKind => {
-            if let Some(incident) = past.get_mut(&label.incident) {
-                incident.fault_kind = label.fault_kind;
-            }
-        }
-        ClaimKind::ContributingFactor | ClaimKind::Duplicate | ClaimKind::Severity => {}
     }
 }

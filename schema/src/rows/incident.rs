@@ -1,6 +1,8 @@
 //! Incidents and what the machine and people say of them.
 
+use diagnosis::verdict::Opinion;
 use events::catalogue::incident::Severity;
+use events::catalogue::label::Claim;
 use events::{
     ComponentName, DiagnosisId, EventId, FaultId, FaultKind, IncidentId, LabelId, ModelId,
     RunbookId, Timestamp,
@@ -160,6 +162,24 @@ pub enum ClaimKind {
     Severity,
 }
 
+impl ClaimKind {
+    /// The claim of this kind about a component or a kind of fault; `None` when what it has to
+    /// name is missing, and for the kinds that name something else.
+    pub fn about(
+        self,
+        component: Option<&ComponentName>,
+        fault_kind: Option<&FaultKind>,
+    ) -> Option<Claim> {
+        Some(match self {
+            Self::RootCause => Claim::RootCause { component: component?.clone() },
+            Self::ContributingFactor => Claim::ContributingFactor { component: component?.clone() },
+            Self::FaultKind => Claim::FaultKind { fault_kind: fault_kind?.clone() },
+            Self::FalsePositive => Claim::FalsePositive {},
+            Self::Duplicate | Self::Severity => return None,
+        })
+    }
+}
+
 /// `label`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Label {
@@ -205,6 +225,24 @@ pub struct Label {
     /// Where the row comes from.
     #[serde(flatten)]
     pub provenance: Provenance,
+}
+
+impl Label {
+    /// What it says, for the rule by which labels that contradict each other resolve.
+    pub fn opinion(&self) -> Option<Opinion> {
+        let claim = match self.claim {
+            ClaimKind::Duplicate => Claim::Duplicate { of: self.duplicate_of.clone()? },
+            ClaimKind::Severity => Claim::Severity { severity: self.severity? },
+            other => other.about(self.component.as_ref(), self.fault_kind.as_ref())?,
+        };
+        Some(Opinion {
+            label: self.id.clone(),
+            claim,
+            confidence: self.confidence,
+            at: self.at,
+            retracted: self.provenance.until.is_some(),
+        })
+    }
 }
 
 /// `feedback`: which suspect of a diagnosis was right.

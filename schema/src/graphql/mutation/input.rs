@@ -42,7 +42,7 @@ impl ClaimInput {
                     ApiError::invalid("input.claim.faultKind", error.to_string())
                 })?,
             },
-            Self::FalsePositive(true) => Claim::FalsePositive,
+            Self::FalsePositive(true) => Claim::FalsePositive {},
             Self::FalsePositive(false) => {
                 return Err(ApiError::invalid(
                     "input.claim.falsePositive",
