@@ -38,6 +38,7 @@ mod read;
 mod scalar;
 mod similar;
 mod timeline;
+mod view;
 mod vocabulary;
 
 use std::sync::Arc;

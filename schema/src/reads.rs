@@ -68,6 +68,7 @@ impl Graph {
     }
 }
 
-fn at_position(position: u64) -> i64 {
+/// A position as the store's integers hold it.
+pub(crate) fn at_position(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

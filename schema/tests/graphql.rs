@@ -14,3 +14,5 @@ mod limits;
 mod questions;
 #[path = "graphql/ranking.rs"]
 mod ranking;
+#[path = "graphql/view.rs"]
+mod view;

@@ -8,7 +8,6 @@ use diagnosis::rank::{self, Ranker};
 use events::catalogue::diagnosis as catalogue;
 use events::{ComponentName, EventId, FaultKind};
 
-use super::Base;
 use super::component::Component;
 use super::error::{ApiError, ApiResult};
 use super::id::global;
@@ -160,11 +159,12 @@ pub async fn root_causes(
 ) -> ApiResult<RootCauses> {
     let Some(method) = method else { return latest(ctx, incident).await };
     let ranker = ranker("method", method)?;
-    let base = ctx.data_unchecked::<Base>();
-    let position = base.projected();
-    base.count_statement();
-    let evidence =
-        base.graph().evidence(&incident.id, position).await.map_err(ApiError::internal)?;
+    let loaders = Loaders::of(ctx);
+    let view = loaders.view();
+    let position = view.reaches();
+    view.count_statement();
+    let evidence = view.graph().evidence(&incident.id, position).await;
+    let evidence = evidence.map_err(ApiError::internal)?;
     let Some(evidence) = evidence else {
         return Ok(RootCauses {
             method: Some(ranker.name().to_owned()),

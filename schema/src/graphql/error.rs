@@ -38,6 +38,8 @@ pub enum ApiError {
     /// What was asked to be waited for did not happen in time.
     #[error("position {wanted} is not projected yet: the graph is at {at}; ask again")]
     NotProjectedYet {
+        /// The argument that asks for it.
+        field: &'static str,
         /// The position that was waited for.
         wanted: u64,
         /// Where the projection is.
@@ -85,7 +87,7 @@ impl ApiError {
             Self::InvalidInput { field, .. }
             | Self::NotFound { field, .. }
             | Self::Conflict { field, .. } => Some(field),
-            Self::NotProjectedYet { .. } => Some("waitFor"),
+            Self::NotProjectedYet { field, .. } => Some(field),
             Self::Overloaded | Self::Internal(_) => None,
         }
     }

@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use events::{EventId, RecordedEvent};
 use serde::Deserialize;
 
-use super::Base;
 use super::error::{ApiError, ApiResult};
+use super::load::Loaders;
 use super::scalar::{DateTime, Position};
 
 pub struct Event(pub RecordedEvent);
@@ -78,10 +78,12 @@ impl Event {
     }
 }
 
-/// The event with this id.
+/// The event with this id, unless it was recorded after the moment that is asked for.
 pub async fn event(ctx: &Context<'_>, id: EventId) -> ApiResult<Option<Event>> {
-    let log = &ctx.data_unchecked::<Base>().log;
-    Ok(log.find(id).await.map_err(ApiError::internal)?.map(Event))
+    let loaders = Loaders::of(ctx);
+    let view = loaders.view();
+    let found = view.base().log.find(id).await.map_err(ApiError::internal)?;
+    Ok(found.filter(|event| view.shows(event.position)).map(Event))
 }
 
 /// An event that could not be projected. It is in the log, and the graph does without it.

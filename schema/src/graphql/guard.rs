@@ -14,7 +14,7 @@ use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResu
 
 use super::Base;
 use super::error::ApiError;
-use super::load::Loaders;
+use super::view::Views;
 
 /// What one request may cost. Past a limit the answer is an error with a code, and nothing of
 /// the request was carried out, except for [`Self::timeout`]: a mutation that ran into it may
@@ -88,7 +88,7 @@ impl Extension for Guard {
             let message = format!("a query takes at most {most} bytes, got {got}");
             return Err(coded(ServerError::new(message, None), "query_too_long"));
         }
-        next.run(ctx, request.data(Loaders::new(base))).await
+        next.run(ctx, request.data(Views::new(base))).await
     }
 
     async fn parse_query(

@@ -6,10 +6,10 @@ use async_graphql::OutputType;
 use serde::de::DeserializeOwned;
 use surrealdb::types::{RecordId, Value};
 
-use super::Base;
 use super::error::ApiResult;
 use super::page::{Listed, Nodes, Page};
 use super::read;
+use super::view::View;
 use crate::value;
 
 /// A table as a list: what it is ordered by and which rows are wanted.
@@ -55,7 +55,7 @@ impl List {
     /// One page of it.
     pub async fn page<R, T>(
         mut self,
-        base: &Base,
+        view: &View,
         page: &Page,
         node: impl Fn(Arc<R>) -> T,
     ) -> ApiResult<Nodes<T>>
@@ -63,21 +63,24 @@ impl List {
         R: Listed + DeserializeOwned,
         T: OutputType,
     {
-        let statement = self.statement(page);
+        let statement = self.statement(view, page);
         if let Some(after) = &page.after {
             let id = RecordId::new(self.table, after.key.clone());
             self.bindings.push(("after", Value::RecordId(id)));
             self.bindings.push(("moment", after.at.map_or(Value::None, value::time)));
         }
-        let rows: Vec<R> = read::rows(base, &statement, self.bindings).await?;
+        let rows: Vec<R> = read::rows(view, &statement, self.bindings).await?;
         let placed = rows.into_iter().map(|row| (row.place(), Arc::new(row))).collect();
         Ok(page.connect(placed, node))
     }
 
     /// Every part of the text is a constant of this program; values are bound.
-    fn statement(&self, page: &Page) -> String {
+    fn statement(&self, view: &View, page: &Page) -> String {
         let mut conditions: Vec<String> =
             self.conditions.iter().map(|condition| format!("({condition})")).collect();
+        if view.position().is_some() {
+            conditions.push("since <= $position".to_owned());
+        }
         let order = match self.moment {
             Some(at) => {
                 if page.after.is_some() {

@@ -1,4 +1,4 @@
-//! What one request loads, each kind of thing in as few statements as the depth of the query
+//! What one view of a request loads, each kind of thing in as few statements as the depth of the query
 //! allows. A page of incidents costs a fixed number of statements, however long it is.
 
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,6 @@ use events::{
 use futures::FutureExt;
 use futures::future::try_join_all;
 
-use super::Base;
 use super::batch::Batch;
 use super::component::Component;
 use super::diagnosis::Diagnosis;
@@ -22,7 +21,8 @@ use super::experiment::{Experiment, Fault};
 use super::incident::Incident;
 use super::knowledge::{Change, Runbook};
 use super::label::Label;
-use super::read::{Link, Rows, grouped, nodes, records, texts};
+use super::read::{Link, Rows, Source, grouped, nodes};
+use super::view::{View, Views};
 use crate::rows;
 
 type Links<K, A, B> = Batch<K, Rows<Link<A, B>>>;
@@ -31,11 +31,12 @@ macro_rules! loaders {
     (
         nodes { $($node:ident: $key:ty => $row:ident in $table:literal;)* }
         groups {
-            $($group:ident: $owner:ty => $edge:ty, by $by:expr, $bind:expr, $statement:literal;)*
+            $($group:ident: $owner:ty => $edge:ty, by $by:expr, $source:expr;)*
         }
     ) => {
-        /// The loaders of one request.
+        /// The loaders of one view.
         pub struct Loaders {
+            view: Arc<View>,
             past: Batch<(), Arc<[PastIncident]>>,
             $($node: Batch<$key, Arc<rows::$row>>,)*
             $($group: Batch<$owner, Rows<$edge>>,)*
@@ -43,11 +44,12 @@ macro_rules! loaders {
 
         impl Loaders {
             /// Loaders that know nothing yet.
-            pub fn new(base: &Base) -> Self {
+            pub fn new(view: Arc<View>) -> Self {
                 Self {
-                    past: past(base),
-                    $($node: nodes(base, $table, |row: &rows::$row| row.id.clone()),)*
-                    $($group: grouped(base, $statement, $bind, $by),)*
+                    past: past(&view),
+                    $($node: nodes(&view, $table, |row: &rows::$row| row.id.clone()),)*
+                    $($group: grouped(&view, $source, $by),)*
+                    view,
                 }
             }
 
@@ -74,47 +76,36 @@ loaders! {
     }
     groups {
         calls_of: ComponentName => rows::Calls, by |row| row.from.clone(),
-            |keys| records("component", keys),
-            "array::flatten((SELECT VALUE ->(SELECT * FROM calls WHERE until = NONE) FROM $keys))";
+            Source::from("component", "calls");
         calls_to: ComponentName => rows::Calls, by |row| row.to.clone(),
-            |keys| records("component", keys),
-            "array::flatten((SELECT VALUE <-(SELECT * FROM calls WHERE until = NONE) FROM $keys))";
+            Source::into("component", "calls");
         affects: IncidentId => rows::Affects, by |row| row.from.clone(),
-            |keys| records("incident", keys),
-            "array::flatten((SELECT VALUE ->(SELECT * FROM affects WHERE until = NONE) FROM $keys))";
+            Source::from("incident", "affects");
         affected: ComponentName => Link<IncidentId, ComponentName>, by |row| row.to.clone(),
-            |keys| records("component", keys),
-            "array::flatten((SELECT VALUE <-(SELECT in, out FROM affects WHERE until = NONE) FROM $keys))";
+            Source::into("component", "affects").ends();
         injected: ComponentName => Link<FaultId, ComponentName>, by |row| row.to.clone(),
-            |keys| records("component", keys),
-            "array::flatten((SELECT VALUE <-(SELECT in, out FROM injected_into WHERE until = NONE) FROM $keys))";
+            Source::into("component", "injected_into").ends();
         parts: ExperimentId => Link<FaultId, ExperimentId>, by |row| row.to.clone(),
-            |keys| records("experiment", keys),
-            "array::flatten((SELECT VALUE <-(SELECT in, out FROM part_of WHERE until = NONE) FROM $keys))";
+            Source::into("experiment", "part_of").ends();
         triggered: FaultId => Link<FaultId, IncidentId>, by |row| row.from.clone(),
-            |keys| records("fault", keys),
-            "array::flatten((SELECT VALUE ->(SELECT in, out FROM triggered WHERE until = NONE) FROM $keys))";
+            Source::from("fault", "triggered").ends();
         causes: IncidentId => Link<FaultId, IncidentId>, by |row| row.to.clone(),
-            |keys| records("incident", keys),
-            "array::flatten((SELECT VALUE <-(SELECT in, out FROM triggered WHERE until = NONE) FROM $keys))";
+            Source::into("incident", "triggered").ends();
         preceded: IncidentId => rows::Preceded, by |row| row.to.clone(),
-            |keys| records("incident", keys),
-            "array::flatten((SELECT VALUE <-(SELECT * FROM preceded WHERE until = NONE) FROM $keys))";
+            Source::into("incident", "preceded");
         suspects: DiagnosisId => rows::Suspects, by |row| row.from.clone(),
-            |keys| records("diagnosis", keys),
-            "array::flatten((SELECT VALUE ->(SELECT * FROM suspects WHERE until = NONE) FROM $keys))";
+            Source::from("diagnosis", "suspects");
         resembles: IncidentId => rows::Resembles, by |row| row.from.clone(),
-            |keys| records("incident", keys),
-            "array::flatten((SELECT VALUE ->(SELECT * FROM resembles WHERE until = NONE) FROM $keys))";
-        labels_of: IncidentId => rows::Label, by |row| row.incident.clone(), texts,
-            "SELECT * FROM label WHERE incident IN $keys";
+            Source::from("incident", "resembles");
+        labels_of: IncidentId => rows::Label, by |row| row.incident.clone(),
+            Source::naming("label", "incident");
         diagnoses_of: IncidentId => rows::Diagnosis,
-            by |row| row.incident.clone().expect("the statement selects by it"), texts,
-            "SELECT * FROM diagnosis WHERE incident IN $keys AND at != NONE";
-        mitigations_of: IncidentId => rows::Mitigation, by |row| row.incident.clone(), texts,
-            "SELECT * FROM mitigation WHERE incident IN $keys";
-        timeline_of: IncidentId => rows::TimelineEntry, by |row| row.incident.clone(), texts,
-            "SELECT * FROM timeline_entry WHERE incident IN $keys";
+            by |row| row.incident.clone().expect("the statement selects by it"),
+            Source::naming("diagnosis", "incident").when("at != NONE");
+        mitigations_of: IncidentId => rows::Mitigation, by |row| row.incident.clone(),
+            Source::naming("mitigation", "incident");
+        timeline_of: IncidentId => rows::TimelineEntry, by |row| row.incident.clone(),
+            Source::naming("timeline_entry", "incident");
     }
 }
 
@@ -179,9 +170,14 @@ many! {
 }
 
 impl Loaders {
-    /// Those of the request that `ctx` belongs to.
-    pub fn of<'a>(ctx: &'a Context<'_>) -> &'a Self {
-        ctx.data_unchecked()
+    /// Those of the root field that `ctx` stands below.
+    pub fn of(ctx: &Context<'_>) -> Arc<Self> {
+        ctx.data_unchecked::<Views>().of(ctx)
+    }
+
+    /// What they read from.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
     }
 
     /// `load` of a key that may be absent.
@@ -250,13 +246,13 @@ impl Loaders {
 }
 
 /// Every diagnosed incident of the past, which all questions for similar ones share.
-fn past(base: &Base) -> Batch<(), Arc<[PastIncident]>> {
-    let base = base.clone();
+fn past(view: &Arc<View>) -> Batch<(), Arc<[PastIncident]>> {
+    let view = view.clone();
     Batch::new(move |_| {
-        let base = base.clone();
+        let view = view.clone();
         async move {
-            base.count_statement();
-            let past = base.graph().past_incidents(base.projected(), None).await;
+            view.count_statement();
+            let past = view.graph().past_incidents(view.reaches(), None).await;
             Ok(HashMap::from([((), past.map_err(ApiError::internal)?.into())]))
         }
         .boxed()

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use surrealdb::types::{Array, RecordId, Value};
+use surrealdb::types::{Array, Number, RecordId, Value};
 
-use super::Base;
 use super::batch::Batch;
 use super::error::{ApiError, ApiResult};
+use super::view::View;
+use crate::reads::at_position;
 use crate::value;
 
 /// Rows that several readers share.
@@ -29,14 +30,14 @@ pub struct Link<A, B> {
     pub to: B,
 }
 
-/// The rows that one statement answers.
+/// The rows that the statements answer, those of the first one first. `$position` is bound for
+/// them where the answer is asked for as of one.
 pub async fn rows<R: DeserializeOwned>(
-    base: &Base,
-    statement: &str,
+    view: &View,
+    statements: &str,
     bindings: Vec<(&'static str, Value)>,
 ) -> ApiResult<Vec<R>> {
-    base.count_statement();
-    let values = values(base, statement, bindings).await.map_err(ReadError::Store);
+    let values = values(view, statements, bindings).await.map_err(ReadError::Store);
     let rows = values.and_then(|values| {
         values.into_iter().map(value::decode).collect::<Result<_, _>>().map_err(ReadError::Row)
     });
@@ -44,15 +45,23 @@ pub async fn rows<R: DeserializeOwned>(
 }
 
 async fn values(
-    base: &Base,
-    statement: &str,
-    bindings: Vec<(&'static str, Value)>,
+    view: &View,
+    statements: &str,
+    mut bindings: Vec<(&'static str, Value)>,
 ) -> Result<Vec<Value>, Box<surrealdb::Error>> {
-    let graph = base.graph();
-    let query =
-        bindings.into_iter().fold(graph.db.query(statement), |query, binding| query.bind(binding));
+    if let Some(position) = view.position() {
+        bindings.push(("position", Value::Number(Number::Int(at_position(position)))));
+    }
+    let query = bindings
+        .into_iter()
+        .fold(view.graph().db.query(statements), |query, binding| query.bind(binding));
     let mut response = query.await?.check()?;
-    Ok(response.take(0)?)
+    let mut values = Vec::new();
+    for statement in 0..response.num_statements() {
+        view.count_statement();
+        values.extend(response.take::<Vec<Value>>(statement)?);
+    }
+    Ok(values)
 }
 
 /// Why rows could not be read.
@@ -78,41 +87,114 @@ pub fn texts<K: ToString>(keys: &[K]) -> Value {
     Value::Array(Array::from(keys.iter().map(text).collect::<Vec<_>>()))
 }
 
+/// Which rows belong to a node: its edges, or rows that name it.
+///
+/// A group that is made of one speaks of the moment of its view by itself.
+#[derive(Clone, Copy)]
+pub struct Source {
+    table: &'static str,
+    columns: &'static str,
+    near: Near,
+}
+
+#[derive(Clone, Copy)]
+enum Near {
+    /// The edges that begin at nodes of this table.
+    From(&'static str),
+    /// The edges that end at nodes of this table.
+    Into(&'static str),
+    /// The rows that name the node in this column, if the condition holds.
+    Naming(&'static str, &'static str),
+}
+
+impl Source {
+    /// The edges of `table` that begin at a node of `node`.
+    pub fn from(node: &'static str, table: &'static str) -> Self {
+        Self { table, columns: "*", near: Near::From(node) }
+    }
+
+    /// The edges of `table` that end at a node of `node`.
+    pub fn into(node: &'static str, table: &'static str) -> Self {
+        Self { table, columns: "*", near: Near::Into(node) }
+    }
+
+    /// The rows of `table` that hold a node's key in `column`.
+    pub fn naming(table: &'static str, column: &'static str) -> Self {
+        Self { table, columns: "*", near: Near::Naming(column, "true") }
+    }
+
+    /// Of edges only what they join.
+    pub fn ends(self) -> Self {
+        Self { columns: "in, out", ..self }
+    }
+
+    /// Of rows that name a node those for which `condition` holds.
+    pub fn when(self, condition: &'static str) -> Self {
+        match self.near {
+            Near::Naming(column, _) => Self { near: Near::Naming(column, condition), ..self },
+            Near::From(_) | Near::Into(_) => self,
+        }
+    }
+
+    fn bind<K: ToString>(self, keys: &[K]) -> Value {
+        match self.near {
+            Near::From(node) | Near::Into(node) => records(node, keys),
+            Near::Naming(..) => texts(keys),
+        }
+    }
+
+    fn statements(self, view: &View) -> String {
+        let Self { table, columns, near } = self;
+        let known = if view.position().is_some() { " AND since <= $position" } else { "" };
+        let edges = format!("(SELECT {columns} FROM {table} WHERE until = NONE{known})");
+        match near {
+            Near::From(_) => format!("array::flatten((SELECT VALUE ->{edges} FROM $keys))"),
+            Near::Into(_) => format!("array::flatten((SELECT VALUE <-{edges} FROM $keys))"),
+            Near::Naming(column, "true") => {
+                format!("SELECT * FROM {table} WHERE {column} IN $keys{known}")
+            }
+            Near::Naming(column, condition) => {
+                format!("SELECT * FROM {table} WHERE {column} IN $keys AND {condition}{known}")
+            }
+        }
+    }
+}
+
 /// Nodes of `table` by their keys.
-pub fn nodes<K, R>(base: &Base, table: &'static str, key: fn(&R) -> K) -> Batch<K, Arc<R>>
+pub fn nodes<K, R>(view: &Arc<View>, table: &'static str, key: fn(&R) -> K) -> Batch<K, Arc<R>>
 where
     K: Clone + Eq + Hash + ToString + Send + Sync + 'static,
     R: DeserializeOwned + Send + Sync + 'static,
 {
-    let base = base.clone();
+    let view = view.clone();
     Batch::new(move |keys: Vec<K>| {
-        let base = base.clone();
+        let view = view.clone();
         async move {
             let ids = records(table, &keys);
-            let found: Vec<R> = rows(&base, "SELECT * FROM $keys", vec![("keys", ids)]).await?;
+            let statement = match view.position() {
+                Some(_) => "SELECT * FROM $keys WHERE since <= $position",
+                None => "SELECT * FROM $keys",
+            };
+            let found: Vec<R> = rows(&view, statement, vec![("keys", ids)]).await?;
             Ok(found.into_iter().map(|row| (key(&row), Arc::new(row))).collect())
         }
         .boxed()
     })
 }
 
-/// Rows by the node they belong to: `statement` answers those of all `$keys`, which `bind` makes
-/// of the nodes' keys. A node without rows has an empty list.
-pub fn grouped<K, R>(
-    base: &Base,
-    statement: &'static str,
-    bind: fn(&[K]) -> Value,
-    key: fn(&R) -> K,
-) -> Batch<K, Rows<R>>
+/// Rows by the node they belong to, as `source` finds them. A node without rows has an empty
+/// list.
+pub fn grouped<K, R>(view: &Arc<View>, source: Source, key: fn(&R) -> K) -> Batch<K, Rows<R>>
 where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
+    K: Clone + Eq + Hash + ToString + Send + Sync + 'static,
     R: DeserializeOwned + Send + Sync + 'static,
 {
-    let base = base.clone();
+    let view = view.clone();
     Batch::new(move |keys: Vec<K>| {
-        let base = base.clone();
+        let view = view.clone();
         async move {
-            let found: Vec<R> = rows(&base, statement, vec![("keys", bind(&keys))]).await?;
+            let bindings = vec![("keys", source.bind(&keys))];
+            let found: Vec<R> = rows(&view, &source.statements(&view), bindings).await?;
             let mut groups: HashMap<K, Vec<Arc<R>>> =
                 keys.into_iter().map(|key| (key, Vec::new())).collect();
             for row in found {

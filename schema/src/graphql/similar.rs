@@ -9,7 +9,6 @@ use events::IncidentId;
 use events::catalogue::diagnosis as catalogue;
 use events::value::Ratio;
 
-use super::Base;
 use super::component::Component;
 use super::described::{self, SymptomInput};
 use super::error::{ApiError, ApiResult};
@@ -149,9 +148,10 @@ async fn fingerprint_of(
     if let Some(Ok(fingerprint)) = recorded.map(serde_json::from_value) {
         return Ok(Some(fingerprint));
     }
-    let base = ctx.data_unchecked::<Base>();
-    base.count_statement();
-    let evidence = base.graph().evidence(&incident.id, base.projected()).await;
+    let loaders = Loaders::of(ctx);
+    let view = loaders.view();
+    view.count_statement();
+    let evidence = view.graph().evidence(&incident.id, view.reaches()).await;
     let Some(evidence) = evidence.map_err(ApiError::internal)? else { return Ok(None) };
     let ranker = rank::methods().first().expect("there is at least one method");
     Ok(Some(fingerprint::of(&evidence, &ranker.rank(&evidence))))

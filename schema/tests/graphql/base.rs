@@ -1,6 +1,7 @@
 //! A knowledge base over a short history: log, projection, graph and schema.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_graphql::Request;
 use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
@@ -44,10 +45,30 @@ impl TestBase {
     }
 
     pub async fn with_limits(history: Vec<Event>, limits: Limits) -> Self {
+        let now: Timestamp = NOW.parse().unwrap();
+        Self::recorded_by(move || now, history, limits).await
+    }
+
+    /// Recorded one event a second from 11:00:01 on.
+    pub async fn recorded_by_the_second(history: Vec<Event>) -> Self {
+        let start: Timestamp = "2026-03-01T11:00:00Z".parse().unwrap();
+        let seconds = AtomicI64::new(0);
+        let clock = move || {
+            let second = seconds.fetch_add(1, Ordering::Relaxed) + 1;
+            start + jiff::SignedDuration::from_secs(second)
+        };
+        Self::recorded_by(clock, history, Limits::default()).await
+    }
+
+    async fn recorded_by(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        history: Vec<Event>,
+        limits: Limits,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let now: Timestamp = NOW.parse().unwrap();
         let options =
-            Options { segment_bytes: 1 << 20, clock: Arc::new(move || now), ..Options::default() };
+            Options { segment_bytes: 1 << 20, clock: Arc::new(clock), ..Options::default() };
         let log = Arc::new(EmbeddedLog::open(folder.path(), options).unwrap());
         for event in history {
             let stream = event.data.stream();

@@ -1,5 +1,7 @@
 //! Appending one event for a mutation, and waiting until the graph contains it (QU-1).
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID};
 use events::log::{AppendError, ExpectedRevision};
 use events::value::Line;
@@ -19,7 +21,7 @@ pub struct Recorded {
 /// Appends the event of one mutation.
 pub struct Recorder<'a> {
     base: &'a Base,
-    loaders: &'a Loaders,
+    loaders: Arc<Loaders>,
 }
 
 impl<'a> Recorder<'a> {

@@ -5,7 +5,6 @@ use diagnosis::rank;
 use events::IncidentId;
 use surrealdb::types::{Number, Value};
 
-use super::super::Base;
 use super::super::described::SymptomInput;
 use super::super::diagnosis::{RootCauses, root_causes};
 use super::super::error::{ApiError, ApiResult};
@@ -18,7 +17,8 @@ use super::super::read;
 use super::super::scalar::Position;
 use super::super::similar::{self, DEFAULT_SIMILAR, SimilarIncident};
 use super::super::timeline::{TimelineEntry, timeline};
-use super::base;
+use super::super::view::{AsOf, enter};
+use crate::reads::at_position;
 
 /// The fields of the query type that answer a question.
 #[derive(Default)]
@@ -34,11 +34,12 @@ impl Answers {
         #[graphql(desc = "Its key or global id.")] incident: ID,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<TimelineEntry>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         let Incident(incident) = known(ctx, &incident).await?;
         timeline(ctx, &incident.id, Page::read(first, after)?).await
     }
@@ -55,11 +56,12 @@ impl Answers {
         >,
         #[graphql(desc = "How many, 1 to 200.", default_with = "DEFAULT_SIMILAR")] first: i32,
         #[graphql(desc = "The least score, 0 to 1.", default)] min_score: f64,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Vec<SimilarIncident>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         match (incident, symptoms) {
             (Some(id), None) => {
                 let Incident(incident) = known(ctx, &id).await?;
@@ -82,11 +84,12 @@ impl Answers {
         #[graphql(desc = "Its key or global id.")] incident: ID,
         #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
         method: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<RootCauses> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         let Incident(incident) = known(ctx, &incident).await?;
         root_causes(ctx, &incident, method.as_deref()).await
     }
@@ -97,13 +100,28 @@ impl Answers {
     }
 
     /// Position of the last event in the log; 0 when there is none.
-    async fn head(&self, ctx: &Context<'_>) -> Position {
-        Position(ctx.data_unchecked::<Base>().log.head())
+    async fn head(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Position> {
+        let view = enter(ctx, as_of, wait_for).await?;
+        Ok(Position(view.position().unwrap_or_else(|| view.base().log.head())))
     }
 
     /// Position up to which the graph, and so every answer, contains the log.
-    async fn projected_position(&self, ctx: &Context<'_>) -> Position {
-        Position(ctx.data_unchecked::<Base>().projected())
+    async fn projected_position(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Position> {
+        Ok(Position(enter(ctx, as_of, wait_for).await?.reaches()))
     }
 
     /// The events that could not be projected, by position. They are in the log, and the graph
@@ -114,21 +132,25 @@ impl Answers {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<SetAsideEvent>> {
         let page = Page::read(first, after)?;
+        let view = enter(ctx, as_of, wait_for).await?;
         let behind = page.after.as_ref().map_or(Ok(-1), |cursor| cursor.key.parse::<i64>());
         let behind = behind
             .map_err(|_| ApiError::invalid("after", "expected a cursor from an earlier answer"))?;
         let statement = format!(
-            "SELECT * FROM set_aside WHERE position > $behind ORDER BY position LIMIT {}",
+            "SELECT * FROM set_aside WHERE position > $behind AND position <= $reaches \
+             ORDER BY position LIMIT {}",
             page.limit()
         );
-        let behind = Value::Number(Number::Int(behind));
-        let rows: Vec<SetAsideEvent> =
-            read::rows(base(ctx, wait_for).await?, &statement, vec![("behind", behind)]).await?;
+        let reaches = view.position().map_or(i64::MAX, at_position);
+        let bindings = [("behind", behind), ("reaches", reaches)];
+        let bindings = bindings.map(|(name, at)| (name, Value::Number(Number::Int(at)))).to_vec();
+        let rows: Vec<SetAsideEvent> = read::rows(&view, &statement, bindings).await?;
         let placed = rows.into_iter().map(|row| (Cursor::named(row.position.0), row)).collect();
         Ok(page.connect(placed, |row| row))
     }

@@ -12,7 +12,7 @@ use super::super::label::Label;
 use super::super::list::List;
 use super::super::page::{Nodes, Page, cost};
 use super::super::scalar::Position;
-use super::base;
+use super::super::view::{AsOf, enter};
 use super::filter::{
     ComponentFilter, DiagnosisFilter, FaultFilter, IncidentFilter, LabelFilter, RunbookFilter,
 };
@@ -31,13 +31,14 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<ComponentFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Component>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list();
-        list.page(base(ctx, wait_for).await?, &page, Component).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Component).await
     }
 
     /// All incidents, the newest first.
@@ -48,13 +49,14 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<IncidentFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Incident>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list()?;
-        list.page(base(ctx, wait_for).await?, &page, Incident).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Incident).await
     }
 
     /// All runs of experiments, the newest first.
@@ -64,13 +66,14 @@ impl Lists {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Experiment>> {
         let page = Page::read(first, after)?;
         let list = List::newest("experiment", "planned_at");
-        list.page(base(ctx, wait_for).await?, &page, Experiment).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Experiment).await
     }
 
     /// All injected faults, the newest first.
@@ -81,13 +84,14 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<FaultFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Fault>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list()?;
-        list.page(base(ctx, wait_for).await?, &page, Fault).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Fault).await
     }
 
     /// All labels, the newest first, those taken back included.
@@ -98,13 +102,14 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<LabelFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Label>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list()?;
-        list.page(base(ctx, wait_for).await?, &page, Label).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Label).await
     }
 
     /// All recorded diagnoses, the newest first.
@@ -115,13 +120,14 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<DiagnosisFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Diagnosis>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list()?;
-        list.page(base(ctx, wait_for).await?, &page, Diagnosis).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Diagnosis).await
     }
 
     /// All runbooks, by key.
@@ -132,12 +138,13 @@ impl Lists {
         #[graphql(desc = "Only some of them.")] filter: Option<RunbookFilter>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Nodes<Runbook>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list()?;
-        list.page(base(ctx, wait_for).await?, &page, Runbook).await
+        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Runbook).await
     }
 }

@@ -16,7 +16,7 @@ use super::super::knowledge::Runbook;
 use super::super::label::Label;
 use super::super::load::Loaders;
 use super::super::scalar::Position;
-use super::base;
+use super::super::view::{AsOf, enter};
 
 /// The fields of the query type that look one node up.
 #[derive(Default)]
@@ -29,11 +29,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its name or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Component>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).component(&key::<ComponentName>("component", "id", &id)?).await
     }
 
@@ -42,11 +43,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Incident>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).incident(&key::<IncidentId>("incident", "id", &id)?).await
     }
 
@@ -55,11 +57,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Experiment>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).experiment(&key::<ExperimentId>("experiment", "id", &id)?).await
     }
 
@@ -68,11 +71,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Fault>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).fault(&key::<FaultId>("fault", "id", &id)?).await
     }
 
@@ -81,11 +85,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Label>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).label(&key::<LabelId>("label", "id", &id)?).await
     }
 
@@ -94,11 +99,12 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Diagnosis>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).diagnosis(&key::<DiagnosisId>("diagnosis", "id", &id)?).await
     }
 
@@ -107,24 +113,31 @@ impl Lookups {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
         >,
     ) -> ApiResult<Option<Runbook>> {
-        base(ctx, wait_for).await?;
+        enter(ctx, as_of, wait_for).await?;
         Loaders::of(ctx).runbook(&key::<RunbookId>("runbook", "id", &id)?).await
     }
 
-    /// The event with this id as the log has it, or null.
+    /// The event with this id as the log has it, or null; also null when it was recorded after
+    /// the moment that is asked for.
     async fn event(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, a UUID.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
     ) -> ApiResult<Option<Event>> {
         let read = id.parse::<EventId>();
         let id = read.map_err(|_| {
             ApiError::invalid("id", format!("expected a UUID, got {:?}", id.as_str()))
         })?;
+        enter(ctx, as_of, wait_for).await?;
         event(ctx, id).await
     }
 }
