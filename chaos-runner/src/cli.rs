@@ -1,17 +1,21 @@
 //! The command line.
 
+mod deliver;
 mod exit;
 mod host;
+mod journals;
 mod list;
 mod run;
 mod select;
+mod server;
+mod session;
 mod shop;
 mod signals;
 mod suite;
+mod undo;
 mod validate;
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,8 +25,10 @@ use tracing_subscriber::EnvFilter;
 use crate::experiment::LoadError;
 use crate::progress::{Form, Progress};
 use crate::shop::ShopOptions;
+use crate::state::StateError;
 use crate::submit::InvalidServer;
 use exit::Exit;
+use select::SelectError;
 
 /// Runs chaos experiments on a demo shop, and the shop itself.
 ///
@@ -40,10 +46,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs experiments, one after the other.
+    /// Runs experiments, one after the other or several at once.
     Run(run::RunArgs),
     /// Runs every shipped experiment and shows a summary.
     Suite(suite::SuiteArgs),
+    /// Sends the events that wait on disk because their server was away.
+    Deliver(deliver::DeliverArgs),
+    /// Undoes the faults of runners that were killed.
+    Undo(undo::UndoArgs),
     /// Runs the demo shop until it is told to end.
     Shop(shop::ShopArgs),
     /// Checks experiment files and says exactly what is wrong.
@@ -61,14 +71,16 @@ enum Command {
 /// What experiments run on and where their events go.
 #[derive(Args, Clone, Debug)]
 struct TargetArgs {
-    /// Faultline server that gets every event; without it nothing is sent.
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    server: server::ServerArgs,
     /// Control address of a running shop; without it a shop is started and ended.
     #[arg(long, value_name = "URL", conflicts_with_all = ["window", "seed", "rate"])]
     shop: Option<String>,
     #[command(flatten)]
     own: OwnShopArgs,
+    /// Experiments that run at the same time; those whose targets meet wait for each other.
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    parallel: std::num::NonZeroUsize,
     /// Writes one JSON object a line instead of text.
     #[arg(long)]
     json: bool,
@@ -114,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) if args.target.json => Form::Json,
         Command::Suite(args) if args.target.json => Form::Json,
         Command::Shop(args) if args.json => Form::Json,
+        Command::Deliver(args) if args.json => Form::Json,
+        Command::Undo(args) if args.json => Form::Json,
         _ => Form::Lines,
     };
     let progress = Progress::new(form);
@@ -135,6 +149,8 @@ async fn dispatch(command: Command, progress: Progress) -> anyhow::Result<Exit> 
         Command::Run(args) => run::run(args, progress).await,
         Command::Suite(args) => suite::run(args, progress).await,
         Command::Shop(args) => shop::run(args, progress).await,
+        Command::Deliver(args) => deliver::run(args, progress).await,
+        Command::Undo(args) => undo::run(args, progress).await,
         Command::Validate(args) => validate::run(&args),
         Command::List(args) => list::run(&args),
         Command::ShopService(args) => {
@@ -148,7 +164,11 @@ async fn dispatch(command: Command, progress: Progress) -> anyhow::Result<Exit> 
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     use io::Write as _;
-    let text = match error.downcast_ref() {
+    let load = match error.downcast_ref() {
+        Some(SelectError::Load(load)) => Some(load),
+        _ => error.downcast_ref(),
+    };
+    let text = match load {
         Some(LoadError::Invalid { source, .. }) => {
             let problems = source.problems.iter().map(|problem| format!("\n  {problem}"));
             format!("{error}{}", problems.collect::<String>())
@@ -157,7 +177,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     };
     // Standard error that is gone is no reason not to end.
     let _ = writeln!(io::stderr(), "error: {text}");
-    let usage = error.is::<LoadError>() || error.is::<InvalidServer>();
+    let usage = load.is_some()
+        || error.is::<SelectError>()
+        || error.is::<InvalidServer>()
+        || error.is::<StateError>()
+        || error.is::<select::Unknown>();
     if usage { Exit::Usage.into() } else { Exit::Failed.into() }
 }
 
@@ -209,11 +233,6 @@ fn parse_window(text: &str) -> Result<Duration, String> {
 fn parse_rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=10_000.0).contains(rate));
     rate.ok_or_else(|| format!("expected 0 to 10000 requests a second, got {text:?}"))
-}
-
-/// A folder's default for journals of several runs.
-fn journals_folder() -> PathBuf {
-    PathBuf::from("journals")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod problem;
 mod reader;
 pub mod shipped;
 mod substitution;
+mod targets;
 mod tolerance;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::shop::control::FaultSpec;
 pub use load::{LoadError, load, parse};
 pub use problem::{InvalidExperiment, Problem};
 pub use substitution::Environment;
+pub use targets::Targets;
 pub use tolerance::Tolerance;
 
 /// An experiment that this runner can carry out.
@@ -259,6 +261,9 @@ pub struct Runtime {
     pub warm_up: Duration,
     /// How long the system may take to recover after the faults are undone.
     pub recovery: Duration,
+    /// Abort conditions: while the method runs, each must stay within its tolerance, else the
+    /// run ends and everything is undone.
+    pub abort: Vec<SteadyProbe>,
 }
 
 impl Default for Runtime {
@@ -270,6 +275,7 @@ impl Default for Runtime {
             span: Duration::from_secs(5),
             warm_up: Duration::from_secs(30),
             recovery: Duration::from_secs(30),
+            abort: Vec::new(),
         }
     }
 }

@@ -7,13 +7,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use events::catalogue::experiment::{ExperimentOutcome, SteadyStatePhase};
-use events::{ExperimentId, Timestamp};
+use events::{EventId, ExperimentId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::experiment::Experiment;
 use crate::run::{
-    ActivityRecord, Conclusion, Place, RunEvent, RunEventKind, RunIdentity, Section,
+    ActivityRecord, Conclusion, Place, Resilience, RunEvent, RunEventKind, RunIdentity, Section,
     SteadyStateRecord,
 };
 
@@ -101,6 +101,10 @@ struct Addition {
     outcome: ExperimentOutcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    resilience: Resilience,
+    /// The run's first event: an import gives the events the ids that they had when it was told
+    /// as it happened.
+    root: EventId,
 }
 
 /// Collects a journal while a run goes on.
@@ -178,6 +182,8 @@ impl JournalWriter {
                 experiment: self.identity.experiment.clone(),
                 outcome: conclusion.outcome,
                 reason: conclusion.reason.clone(),
+                resilience: conclusion.resilience,
+                root: self.identity.root,
             },
         }
     }
@@ -259,11 +265,15 @@ mod tests {
         let host = Host { platform: "Linux-6.1-x86_64".to_owned(), node: "host".to_owned() };
         let mut writer = JournalWriter::new(&experiment, RunIdentity::from_root("T", root), host);
         let measured = |phase, record| RunEventKind::SteadyStateMeasured { phase, record };
+        let mut resilience = Resilience::default();
+        resilience.count(true);
+        resilience.count(false);
         let conclusion = Conclusion {
             outcome: ExperimentOutcome::Deviated,
             deviated: true,
             interrupted: false,
             reason: Some("p95".to_owned()),
+            resilience,
         };
         let story = [
             (0, RunEventKind::Planned),

@@ -3,6 +3,7 @@
 //! - [`experiment`]: experiment files in the Chaos Toolkit format.
 //! - [`run`]: carrying one out; the faults are undone whatever happens.
 //! - [`journal`], [`submit`], [`progress`]: what a run leaves behind, sends, and shows.
+//! - [`state`]: what outlives the process: events on their way, faults that act, schedules.
 //! - [`shop`]: the demo shop, its users and its fault drivers.
 //! - [`cli`]: the command line.
 
@@ -12,5 +13,6 @@ pub mod journal;
 pub mod progress;
 pub mod run;
 pub mod shop;
+pub mod state;
 mod steady_state;
 pub mod submit;

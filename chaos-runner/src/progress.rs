@@ -6,11 +6,13 @@
 mod json;
 mod lines;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use console::Term;
+use events::ExperimentId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -34,7 +36,9 @@ pub enum Form {
 pub struct Progress {
     form: Form,
     bar: ProgressBar,
-    lines: lines::Lines,
+    runs: BTreeMap<ExperimentId, lines::Lines>,
+    /// Whether lines say which run they are of.
+    prefixed: bool,
 }
 
 impl Progress {
@@ -43,7 +47,12 @@ impl Progress {
         let live = form == Form::Lines && Term::stderr().is_term() && Term::stdout().is_term();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        Self { form, bar, lines: lines::Lines::default() }
+        Self { form, bar, runs: BTreeMap::new(), prefixed: false }
+    }
+
+    /// Lines say from now on of which run they are: several go on at once.
+    pub fn prefix_lines(&mut self, prefixed: bool) {
+        self.prefixed = prefixed;
     }
 
     /// The bar, for others who write to the terminal: they must suspend it.
@@ -67,7 +76,15 @@ impl Progress {
             Form::Json => self.write(&[json::line(identity, experiment, event)]),
             Form::Lines => {
                 self.show_activity(&event.kind);
-                let lines = self.lines.of(identity, experiment, event);
+                let first = self.runs.is_empty();
+                let run = self.runs.entry(identity.experiment.clone()).or_default();
+                let mut lines = run.of(identity, experiment, event);
+                if self.prefixed {
+                    let name = lines::prefix(experiment);
+                    lines.iter_mut().for_each(|line| *line = format!("{name}{line}"));
+                } else if matches!(event.kind, RunEventKind::Planned) && !first {
+                    lines.insert(0, String::new());
+                }
                 self.write(&lines)
             }
         }

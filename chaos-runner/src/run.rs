@@ -8,6 +8,8 @@
 //! Whatever ends a run early, the faults that it injected are undone and its rollbacks are
 //! carried out before it returns.
 
+mod abort;
+mod book;
 mod dispatcher;
 mod event;
 mod executor;
@@ -15,8 +17,12 @@ mod facts;
 mod identity;
 mod ledger;
 mod provider;
+mod recovery;
 mod stop;
+mod verdict;
 
+pub(crate) use abort::Check;
+pub use book::{BookError, FaultBook};
 pub use dispatcher::carry_out;
 pub(crate) use event::rounded;
 pub use event::{
@@ -26,6 +32,9 @@ pub use event::{
 pub(crate) use executor::record;
 pub use facts::Facts;
 pub use identity::RunIdentity;
+pub(crate) use identity::slug;
 pub(crate) use ledger::describe;
 pub(crate) use provider::{ActivityError, call_outside};
+pub use recovery::{Recovered, recover};
 pub use stop::{Stop, StopReason};
+pub use verdict::Resilience;

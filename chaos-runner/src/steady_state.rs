@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::experiment::{Experiment, Provider, SignalProbe, SteadyProbe};
 use crate::run::{
-    ActivityError, ActivityStatus, ProbeRecord, SteadyStateRecord, call_outside, describe, record,
+    ActivityError, ActivityStatus, Check, ProbeRecord, SteadyStateRecord, call_outside, describe,
+    record,
 };
 use crate::shop::control::{ControlClient, ControlError, WindowSignals};
 
@@ -86,6 +87,36 @@ impl SteadyState {
                 return self.judge(start, windows).await;
             }
             tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether an abort condition is met now: by the newest window after `since`, or by what
+    /// another probe answers. A signal without a value says nothing.
+    pub(crate) async fn check(&self, probe: &SteadyProbe, since: Timestamp) -> Check {
+        let start = Timestamp::now();
+        let outcome = match &probe.activity.provider {
+            Provider::Signal(signal) => {
+                let mut windows = match self.shop.signals(1).await {
+                    Ok(windows) => windows,
+                    Err(error) => return Check::Unknown(describe(&error)),
+                };
+                windows.retain(|signals| signals.window.end() > since);
+                match signals::read(signal, &windows) {
+                    Ok(value) => Ok(Value::from(value)),
+                    Err(_) => return Check::Fine,
+                }
+            }
+            outside => call_outside(outside)
+                .await
+                .expect("conditions hold no fault actions; the loader refuses them"),
+        };
+        let record = judged(probe, start, outcome);
+        if record.tolerance_met {
+            Check::Fine
+        } else if record.record.status == ActivityStatus::Failed {
+            Check::Unknown(record.in_words())
+        } else {
+            Check::Met(record.in_words())
         }
     }
 

@@ -1,32 +1,41 @@
-//! Sends events to a Faultline server.
+//! Sends events to a Faultline server, by way of the disk.
 //!
-//! Events wait in a bounded queue in memory and go out in order, in batches, one request at a
-//! time. What the server may yet accept (no connection, 408, 429, 5xx) is sent again with the
+//! An event is first kept in the [spool](Spool), then sent, in order, in batches, one request at
+//! a time. What the server may yet accept (no connection, 408, 429, 5xx) is sent again with the
 //! same ids, which makes a repetition harmless. What it will never accept is set aside with its
 //! reason, and the rest of its batch goes on. A server that refuses everything (401, 403, 404)
-//! ends the sending.
-//!
-//! The queue lives as long as the process: events that were not sent by then are lost, and
-//! counted.
+//! ends the sending; so does the end of the process. Whatever was not delivered by then waits on
+//! disk for the next process that talks to the same server.
 
+mod destination;
 mod post;
+mod spool;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use events::{Event, EventId};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub use destination::{Destination, InvalidServer, Token};
 use post::Endpoint;
-pub use post::InvalidServer;
+use spool::Appender;
+pub use spool::{MAX_SPOOL_BYTES, Spool, SpoolError};
+use worker::Backlog;
 
-/// Events that wait at most. Past it, new ones are dropped and counted.
+/// Events that wait for the disk at most. Past it, new ones are dropped and counted.
 pub const QUEUE_EVENTS: usize = 10_000;
 
 /// Refused events that are kept with their reason; all are counted.
 const MAX_KEPT_REFUSALS: usize = 20;
+
+/// Draining takes no longer than this while the server is away: nothing is lost by it.
+const AWAY_DRAIN: Duration = Duration::from_secs(3);
+
+/// How often draining looks how it goes.
+const POLL: Duration = Duration::from_millis(50);
 
 /// What became of the events so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +46,12 @@ pub struct SubmitReport {
     pub refused: u64,
     /// The first of those, with the reason.
     pub refusals: Vec<RefusedEvent>,
-    /// They found the queue full.
+    /// The disk did not take them, or not fast enough: they are lost.
     pub dropped: u64,
-    /// They were not sent when the time for it was over.
-    pub unsent: u64,
+    /// Why, the first time.
+    pub dropped_because: Option<String>,
+    /// They are on disk and the server does not have them yet.
+    pub waiting: u64,
     /// Why nothing more is sent, when the server refuses everything.
     pub gave_up: Option<String>,
     /// Why the last attempt failed, while it is repeated.
@@ -50,7 +61,7 @@ pub struct SubmitReport {
 impl SubmitReport {
     /// Whether the server has every event.
     pub fn is_complete(&self) -> bool {
-        self.refused == 0 && self.dropped == 0 && self.unsent == 0 && self.gave_up.is_none()
+        self.refused == 0 && self.dropped == 0 && self.waiting == 0 && self.gave_up.is_none()
     }
 
     /// What is missing at the server and why, in a sentence; `None` when nothing is.
@@ -58,33 +69,42 @@ impl SubmitReport {
         if self.is_complete() {
             return None;
         }
-        let missing = self.refused + self.dropped + self.unsent;
+        let lost = self.refused + self.dropped;
         let why = self
-            .gave_up
+            .dropped_because
             .clone()
+            .or_else(|| self.gave_up.clone())
             .or_else(|| self.refusals.first().map(|refusal| refusal.reason.clone()))
             .or_else(|| self.retrying.clone())
-            .unwrap_or_else(|| "the queue was full".to_owned());
-        let all = missing + self.accepted;
-        Some(format!("{missing} of {all} events did not reach the server: {why}"))
+            .unwrap_or_else(|| "there was no time left to send them".to_owned());
+        let all = lost + self.waiting + self.accepted;
+        let kept = match (self.waiting, lost) {
+            (0, _) => String::new(),
+            (_, 0) => {
+                ", they are kept on disk for `chaos-runner deliver` or the next run".to_owned()
+            }
+            (waiting, _) => format!(", {waiting} of them are kept on disk for the next run"),
+        };
+        let missing = lost + self.waiting;
+        Some(format!("{missing} of {all} events did not reach the server{kept}: {why}"))
     }
 }
 
 /// An event that the server will never accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEvent {
-    /// Which.
-    pub id: EventId,
+    /// Which; absent when it cannot even be read.
+    pub id: Option<EventId>,
     /// What the server says.
     pub reason: String,
 }
 
-/// The queue is full: the server does not take events as fast as they are made.
+/// The queue is full: the disk does not take events as fast as they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue of {QUEUE_EVENTS} events is full")]
 pub struct QueueFull;
 
-/// Sends events in the background.
+/// Keeps and sends events in the background.
 #[derive(Debug)]
 pub struct Submitter {
     queue: mpsc::Sender<Event>,
@@ -108,19 +128,31 @@ impl Shared {
 }
 
 impl Submitter {
-    /// Begins to send to the server at `server`, such as `http://127.0.0.1:7700`.
-    pub fn start(server: &str) -> Result<Self, InvalidServer> {
-        let endpoint = Endpoint::new(server)?;
-        let (queue, waiting) = mpsc::channel(QUEUE_EVENTS);
+    /// Begins to send to a server: first what processes that are gone left in its spool, then
+    /// what is offered.
+    pub fn start(destination: &Destination, spool: Spool) -> Result<Self, SpoolError> {
         let report = Arc::new(Shared::default());
-        let worker = tokio::spawn(worker::run(endpoint, waiting, report.clone()));
+        let backlog = Arc::new(Backlog::default());
+        let left = spool.adopt()?;
+        let waiting = left.iter().map(|segment| segment.events).sum();
+        report.update(|report| report.waiting = waiting);
+        backlog.extend(left);
+        let appender = Appender::new(spool.clone())?;
+        let (queue, events) = mpsc::channel(QUEUE_EVENTS);
+        let (keeping, kept) = (backlog.clone(), report.clone());
+        tokio::task::spawn_blocking(move || worker::keep(appender, events, &keeping, &kept));
+        let endpoint = Endpoint::new(destination);
+        let worker = tokio::spawn(worker::send(endpoint, spool, backlog, report.clone()));
         Ok(Self { queue, report, worker })
     }
 
     /// Queues an event, without waiting.
     pub fn offer(&self, event: Event) -> Result<(), QueueFull> {
         self.queue.try_send(event).map_err(|_| {
-            self.report.update(|report| report.dropped += 1);
+            self.report.update(|report| {
+                report.dropped += 1;
+                report.dropped_because.get_or_insert_with(|| QueueFull.to_string());
+            });
             QueueFull
         })
     }
@@ -136,15 +168,31 @@ impl Submitter {
         self.report.get()
     }
 
-    /// Sends what waits, for at most `within`, and ends.
+    /// Sends what waits, for at most `within` and for as long as the server takes it, and ends.
+    /// What is left then stays on disk.
     pub async fn drain(self, within: Duration) -> SubmitReport {
         let Self { queue, report, mut worker } = self;
         drop(queue);
-        if tokio::time::timeout(within, &mut worker).await.is_err() {
-            worker.abort();
-            // The worker counts what it holds as unsent when it is dropped.
-            let _ = worker.await;
+        let began = Instant::now();
+        let mut away_since = None;
+        loop {
+            tokio::select! {
+                _ = &mut worker => return report.get(),
+                () = tokio::time::sleep(POLL) => {}
+            }
+            let away = match report.get().retrying {
+                Some(_) => away_since.get_or_insert_with(Instant::now).elapsed() >= AWAY_DRAIN,
+                None => {
+                    away_since = None;
+                    false
+                }
+            };
+            if away || began.elapsed() >= within {
+                worker.abort();
+                // It ends between two requests or in one; either way its report is whole then.
+                let _ = worker.await;
+                return report.get();
+            }
         }
-        report.get()
     }
 }

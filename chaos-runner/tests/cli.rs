@@ -47,8 +47,11 @@ fn validate_checks_every_file_before_it_answers() {
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["valid"], true);
     assert_eq!(lines[1]["valid"], false);
-    let message = "could not read nope: No such file or directory (os error 2)";
-    assert_eq!(lines[1]["problems"][0]["message"], message);
+    let message = lines[1]["problems"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("there is no file \"nope\" and no shipped experiment"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -66,4 +69,14 @@ fn everything_shipped_is_listed() {
     let names = list["experiments"].as_array().unwrap().iter().map(|it| it["name"].as_str());
     assert!(names.flatten().any(|name| name == "overload-catalog"));
     assert_eq!(list["fault_kinds"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn a_name_that_names_nothing_is_a_usage_error_that_helps() {
+    let (code, out, error) = texts(&run(&["run", "latency-payment"]));
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(error.contains("did you mean \"latency-payments\"?"), "{error}");
+    let (code, _, error) = texts(&run(&["suite", "--only", "zzzz"]));
+    assert_eq!(code, 2);
+    assert!(error.starts_with("error: no shipped experiment has \"zzzz\" in its name"), "{error}");
 }

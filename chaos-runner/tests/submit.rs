@@ -7,7 +7,8 @@ mod sink;
 
 use std::time::{Duration, Instant};
 
-use chaos_runner::submit::Submitter;
+use chaos_runner::state::StateFolder;
+use chaos_runner::submit::{Destination, MAX_SPOOL_BYTES, Spool, Submitter};
 use events::catalogue::experiment::{ExperimentFinished, ExperimentOutcome, ExperimentStarted};
 use events::value::Line;
 use events::{Event, EventData, ExperimentId, Timestamp};
@@ -15,6 +16,17 @@ use serde_json::{Value, json};
 use sink::{Reply, Sink};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A submitter whose spool is in `folder`.
+fn start(folder: &tempfile::TempDir, url: &str) -> Submitter {
+    start_with(folder, url, MAX_SPOOL_BYTES)
+}
+
+fn start_with(folder: &tempfile::TempDir, url: &str, max_bytes: u64) -> Submitter {
+    let state = StateFolder::open(Some(folder.path()), &|_| None).unwrap();
+    let destination = Destination::new(url, None, None).unwrap();
+    Submitter::start(&destination, Spool::open(&state, url, max_bytes).unwrap()).unwrap()
+}
 
 fn event(data: impl Into<EventData>) -> Event {
     Event::new(Line::new("/test").unwrap(), Timestamp::UNIX_EPOCH, data)
@@ -36,7 +48,8 @@ fn reply(status: u16, retry_after: Option<&str>) -> Reply {
 #[tokio::test]
 async fn events_arrive_once_and_in_order_in_batches() {
     let sink = Sink::start().await;
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     let sent: Vec<_> = (0..500).map(started).collect();
     for event in sent.clone() {
         submitter.offer(event).unwrap();
@@ -52,7 +65,8 @@ async fn events_arrive_once_and_in_order_in_batches() {
 async fn what_may_succeed_later_is_sent_again_with_the_same_ids() {
     let sink = Sink::start().await;
     sink.script([reply(503, None), reply(429, Some("1")), reply(500, None)]);
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     let sent = started(1);
     let begin = Instant::now();
     submitter.offer(sent.clone()).unwrap();
@@ -71,7 +85,8 @@ async fn a_server_that_comes_up_late_gets_everything() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let submitter = Submitter::start(&format!("http://{address}")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &format!("http://{address}"));
     submitter.offer(started(1)).unwrap();
     let waiting = Instant::now();
     while submitter.report().retrying.is_none() {
@@ -88,12 +103,13 @@ async fn a_server_that_comes_up_late_gets_everything() {
 async fn an_event_that_is_refused_takes_nobody_with_it() {
     let sink = Sink::start().await;
     sink.collected.lock().unwrap().refused_types = vec!["io.faultline.experiment.finished.v1"];
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     for event in [started(1), finished(), started(2)] {
         submitter.offer(event).unwrap();
     }
     let report = submitter.drain(PATIENCE).await;
-    assert_eq!((report.accepted, report.refused, report.unsent), (2, 1, 0));
+    assert_eq!((report.accepted, report.refused, report.waiting), (2, 1, 0));
     assert_eq!(
         report.shortfall().unwrap(),
         "1 of 3 events did not reach the server: \
@@ -104,7 +120,8 @@ async fn an_event_that_is_refused_takes_nobody_with_it() {
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_halved() {
     let sink = Sink::start().await;
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     let too_large = json!({"error": {"code": "batch_too_large", "message": "at most 3"}});
     sink.script([Reply { status: 413, retry_after: None, body: too_large }]);
     let sent: Vec<_> = (0..7).map(started).collect();
@@ -121,15 +138,17 @@ async fn a_server_that_takes_nothing_ends_the_sending() {
     let sink = Sink::start().await;
     let body = json!({"error": {"code": "unauthorized", "message": "a token is needed"}});
     sink.script(std::iter::repeat_n(Reply { status: 401, retry_after: None, body }, 5));
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     submitter.offer(started(1)).unwrap();
     let report = submitter.drain(PATIENCE).await;
-    assert_eq!(report.unsent, 1);
+    assert_eq!(report.waiting, 1);
     let url = &sink.url;
     assert_eq!(
         report.shortfall().unwrap(),
         format!(
-            "1 of 1 events did not reach the server: {url}/v1/events answered \
+            "1 of 1 events did not reach the server, they are kept on disk for \
+             `chaos-runner deliver` or the next run: {url}/v1/events answered \
              401 Unauthorized (unauthorized: a token is needed)"
         )
     );
@@ -140,7 +159,8 @@ async fn a_server_that_takes_nothing_ends_the_sending() {
 async fn draining_ends_in_time_and_counts_what_is_left() {
     let sink = Sink::start().await;
     sink.script([reply(503, Some("60"))]);
-    let submitter = Submitter::start(&sink.url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, &sink.url);
     for number in 0..3 {
         submitter.offer(started(number)).unwrap();
     }
@@ -150,6 +170,49 @@ async fn draining_ends_in_time_and_counts_what_is_left() {
     let begin = Instant::now();
     let report = submitter.drain(Duration::from_millis(300)).await;
     assert!(begin.elapsed() < Duration::from_secs(10));
-    assert_eq!((report.accepted, report.unsent), (0, 3));
+    assert_eq!((report.accepted, report.waiting), (0, 3));
     assert!(report.shortfall().unwrap().contains("503"));
+}
+
+#[tokio::test]
+async fn what_one_process_could_not_send_the_next_one_does_and_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("http://{address}");
+    let sent: Vec<_> = (0..450).map(started).collect();
+    let away = start(&folder, &url);
+    for event in &sent[..400] {
+        away.offer(event.clone()).unwrap();
+    }
+    let report = away.drain(PATIENCE).await;
+    assert_eq!((report.accepted, report.waiting, report.dropped), (0, 400, 0));
+    let words = report.shortfall().unwrap();
+    assert!(words.contains("kept on disk"), "{words}");
+
+    let sink = Sink::on(tokio::net::TcpListener::bind(address).await.unwrap());
+    let back = start(&folder, &url);
+    for event in &sent[400..] {
+        back.offer(event.clone()).unwrap();
+    }
+    let report = back.drain(PATIENCE).await;
+    assert_eq!((report.accepted, report.shortfall()), (450, None));
+    assert_eq!(sink.events(), sent, "what is older goes first");
+    let again = start(&folder, &url).drain(PATIENCE).await;
+    assert_eq!(again.accepted, 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_full_spool_is_said_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start_with(&folder, "http://127.0.0.1:9", 1_000);
+    for number in 0..50 {
+        submitter.offer(started(number)).unwrap();
+    }
+    let report = submitter.drain(PATIENCE).await;
+    assert_eq!(report.waiting + report.dropped, 50);
+    assert!(report.dropped > 0);
+    let words = report.shortfall().unwrap();
+    assert!(words.contains("is full") && words.contains("of 1000 bytes"), "{words}");
 }

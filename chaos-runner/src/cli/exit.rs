@@ -11,8 +11,8 @@ Exit codes:
     1  the steady state deviated in an experiment
     2  the command line or an experiment file is wrong
     3  an experiment could not be carried out, or a fault may still act
-    4  an experiment passed its deadline and was aborted
-    5  events did not reach the server
+    4  an experiment passed its deadline or met an abort condition, and was aborted
+    5  events did not reach the server; what it may yet take waits on disk
   129, 130, 143  ended by SIGHUP, SIGINT (Ctrl-C) or SIGTERM; everything was undone
   Of several, the one that stands last in: 1, 5, 4, 3, 129-143.";
 

@@ -14,7 +14,7 @@ use crate::shop::control::ControlClient;
 use crate::submit::{SubmitReport, Submitter};
 
 /// How long events that wait may take at the end.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(super) const DRAIN: Duration = Duration::from_secs(10);
 
 /// A shop to break and, perhaps, a server to tell.
 pub(super) struct Host {
@@ -27,10 +27,10 @@ impl Host {
     /// Connects to the given shop or starts one. `None` when a signal came before it was up.
     pub(super) async fn open(
         args: &TargetArgs,
+        submitter: Option<Submitter>,
         progress: &Progress,
         interrupts: &Interrupts,
     ) -> anyhow::Result<Option<Self>> {
-        let submitter = args.server.as_deref().map(Submitter::start).transpose()?;
         if let Some(url) = &args.shop {
             let shop = ControlClient::new(url.as_str());
             shop.status().await.with_context(|| format!("no shop answers at {url}"))?;

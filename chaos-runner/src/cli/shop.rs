@@ -11,9 +11,9 @@ use tokio::io::AsyncReadExt;
 use super::OwnShopArgs;
 use super::exit::Exit;
 use super::host::start_shop;
+use super::server::ServerArgs;
 use super::signals::Interrupts;
 use crate::progress::{Form, Progress};
-use crate::submit::Submitter;
 
 /// How long telemetry that waits may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -21,9 +21,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Arguments of `shop`.
 #[derive(Args, Debug)]
 pub(super) struct ShopArgs {
-    /// Faultline server that gets the telemetry; without it nothing is sent.
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Loopback address of the control API; port 0 for any.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = parse_loopback)]
     control: SocketAddr,
@@ -41,7 +40,7 @@ pub(super) struct ShopArgs {
 pub(super) async fn run(args: ShopArgs, progress: Progress) -> anyhow::Result<Exit> {
     let interrupts =
         Interrupts::listen(|name| tracing::warn!("{name} again: still ending the shop"))?;
-    let submitter = args.server.as_deref().map(Submitter::start).transpose()?;
+    let submitter = args.server.submitter()?;
     progress.doing("starting the shop");
     let started = tokio::select! {
         started = start_shop(&args.own, args.control, submitter.as_ref()) => started,

@@ -9,11 +9,14 @@ use events::catalogue::experiment::ExperimentOutcome;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::run::{Finished, Journals, ran_to_its_end, run_all};
+use super::journals::Journals;
+use super::run::ran_to_its_end;
+use super::session::{Finished, run_all};
 use super::{TargetArgs, select};
 use crate::experiment::shipped;
 use crate::experiment::{Experiment, Provider};
 use crate::progress::{Form, Progress};
+use crate::run::Resilience;
 
 /// Arguments of `suite`.
 #[derive(Args, Debug)]
@@ -24,25 +27,21 @@ pub(super) struct SuiteArgs {
     #[command(flatten)]
     pub(super) target: TargetArgs,
     /// Folder for the journals, one a run.
-    #[arg(long, value_name = "FOLDER", default_value_os_t = super::journals_folder())]
+    #[arg(long, value_name = "FOLDER", default_value_os_t = Journals::default_folder())]
     journals: PathBuf,
 }
 
 /// Runs the shipped experiments. Deviating is what most of them are for, so it counts as well as
 /// holding.
-pub(super) async fn run(args: SuiteArgs, mut progress: Progress) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: SuiteArgs, progress: Progress) -> anyhow::Result<Exit> {
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
     let names = shipped::ALL.iter().map(|shipped| shipped.name).filter(|name| wanted(name));
     let experiments: Vec<_> = names.map(select::experiment).collect::<Result<_, _>>()?;
     if experiments.is_empty() {
-        tracing::error!(
-            "no shipped experiment has {:?} in its name",
-            args.only.unwrap_or_default()
-        );
-        return Ok(Exit::Usage);
+        return Err(select::Unknown::Part { part: args.only.unwrap_or_default() }.into());
     }
     let journals = Journals::Folder(args.journals);
-    let mut finished = run_all(&experiments, &args.target, &journals, &mut progress).await?;
+    let (mut finished, progress) = run_all(&experiments, &args.target, &journals, progress).await?;
     match progress.form() {
         Form::Lines => progress.say(&format!("\n{}", table(&finished, experiments.len())))?,
         Form::Json => progress.say(&summary(&finished, experiments.len()).to_string())?,
@@ -54,17 +53,22 @@ pub(super) async fn run(args: SuiteArgs, mut progress: Progress) -> anyhow::Resu
 }
 
 fn table(finished: &Finished, planned: usize) -> String {
-    let mut table = plain_table(&["experiment", "fault", "outcome"]);
+    let mut table = plain_table(&["experiment", "fault", "outcome", "held"]);
     for (experiment, _, conclusion) in &finished.runs {
         table.add_row([
             Cell::new(&experiment.title),
             Cell::new(faults(experiment).join("\n")),
             outcome_cell(conclusion.outcome),
+            Cell::new(conclusion.resilience),
         ]);
     }
     let (through, not): (Vec<_>, Vec<_>) =
         finished.runs.iter().partition(|(_, _, conclusion)| ran_to_its_end(conclusion));
-    let mut text = format!("{table}\n{} of {planned} experiments ran to their end", through.len());
+    let mut text = format!(
+        "{table}\n{} of {planned} experiments ran to their end; steady state held: {}",
+        through.len(),
+        resilience(finished)
+    );
     for (experiment, _, conclusion) in not {
         let reason = conclusion.reason.as_deref().unwrap_or("no reason was given");
         text.push_str(&format!("\n  {}: {reason}", experiment.title));
@@ -81,6 +85,12 @@ pub(super) fn plain_table(header: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
     table
+}
+
+/// Over all runs.
+fn resilience(finished: &Finished) -> Resilience {
+    let runs = finished.runs.iter().map(|(_, _, conclusion)| conclusion.resilience);
+    runs.fold(Resilience::default(), Resilience::and)
 }
 
 fn outcome_cell(outcome: ExperimentOutcome) -> Cell {
@@ -105,10 +115,16 @@ fn summary(finished: &Finished, planned: usize) -> serde_json::Value {
                 "outcome": conclusion.outcome,
                 "deviated": conclusion.deviated,
                 "reason": conclusion.reason,
+                "resilience": conclusion.resilience,
             })
         })
         .collect();
-    json!({ "event": "suite_finished", "planned": planned, "runs": runs })
+    json!({
+        "event": "suite_finished",
+        "planned": planned,
+        "runs": runs,
+        "resilience": resilience(finished),
+    })
 }
 
 /// The faults of an experiment: `latency on payments`, `partition on checkout → payments`.

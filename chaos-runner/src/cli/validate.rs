@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::select;
+use super::select::SelectError;
 use crate::experiment::LoadError;
 
 /// Arguments of `validate`.
@@ -60,9 +61,9 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn problems(error: &LoadError) -> Vec<serde_json::Value> {
+fn problems(error: &SelectError) -> Vec<serde_json::Value> {
     match error {
-        LoadError::Invalid { source, .. } => source
+        SelectError::Load(LoadError::Invalid { source, .. }) => source
             .problems
             .iter()
             .map(|problem| json!({"pointer": problem.pointer, "message": problem.message}))

@@ -146,7 +146,12 @@ fn read_experiment(fields: &Fields<'_>, original: &Value) -> Option<Experiment> 
         Some(node) => activities(&node, &named),
         None => Some(Vec::new()),
     };
-    let runtime = read_runtime(fields);
+    let mut runtime = read_runtime(fields, &named);
+    if let (Some(runtime), Some(Some(hypothesis))) = (&mut runtime, &hypothesis)
+        && fails_fast(fields)
+    {
+        runtime.abort.extend(hypothesis.probes.iter().cloned());
+    }
     let experiment = Experiment {
         title: title?,
         description: description?,
@@ -216,7 +221,16 @@ fn check_contributions(fields: &Fields<'_>) {
     }
 }
 
-fn read_runtime(fields: &Fields<'_>) -> Option<Runtime> {
+/// Chaos Toolkit's `fail_fast`: the hypothesis is an abort condition as well.
+fn fails_fast(fields: &Fields<'_>) -> bool {
+    let runtime = fields.optional("runtime").and_then(|node| node.object());
+    let hypothesis =
+        runtime.and_then(|it| it.optional("hypothesis")).and_then(|node| node.object());
+    let wanted = hypothesis.and_then(|it| it.optional("fail_fast"));
+    wanted.and_then(|node| node.boolean()).unwrap_or(false)
+}
+
+fn read_runtime<'a>(fields: &Fields<'a>, named: &Named<'a>) -> Option<Runtime> {
     let mut runtime = Runtime::default();
     let given = fields.optional("runtime").map(|node| node.object());
     if let Some(given) = given {
@@ -243,7 +257,7 @@ fn read_runtime(fields: &Fields<'_>) -> Option<Runtime> {
     }
     if let Some(extensions) = fields.optional("extensions") {
         for extension in extensions.list()? {
-            read_extension(&extension, &mut runtime)?;
+            read_extension(&extension, &mut runtime, named)?;
         }
     }
     Some(runtime)
@@ -251,12 +265,17 @@ fn read_runtime(fields: &Fields<'_>) -> Option<Runtime> {
 
 /// `{"name": "faultline", …}` among the `extensions`, the format's place for a vendor's own
 /// settings. Extensions of others are passed over.
-fn read_extension(node: &Node<'_>, runtime: &mut Runtime) -> Option<()> {
+fn read_extension<'a>(node: &Node<'a>, runtime: &mut Runtime, named: &Named<'a>) -> Option<()> {
     let fields = node.object()?;
     if fields.required("name", "the extension's name")?.string()? != "faultline" {
         return Some(());
     }
-    fields.only(&["name", "deadline_ms", "span_ms", "warm_up_ms", "recovery_ms"]);
+    fields.only(&["name", "deadline_ms", "span_ms", "warm_up_ms", "recovery_ms", "abort"]);
+    if let Some(node) = fields.optional("abort") {
+        // Read all before giving up, so that every problem is found.
+        let read: Vec<_> = node.list()?.iter().map(|node| read_probe(node, named)).collect();
+        runtime.abort.extend(read.into_iter().collect::<Option<Vec<_>>>()?);
+    }
     let settings = [
         ("deadline_ms", &mut runtime.deadline),
         ("span_ms", &mut runtime.span),

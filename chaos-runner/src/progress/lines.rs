@@ -30,11 +30,9 @@ impl Lines {
     ) -> Vec<String> {
         match &event.kind {
             RunEventKind::Planned => {
-                let first = self.started.is_none();
                 *self = Self { started: Some(event.at), injected: BTreeMap::new() };
                 let title = style(&experiment.title).bold();
-                let heading = format!("{title}  {}", style(&identity.experiment).dim());
-                if first { vec![heading] } else { vec![String::new(), heading] }
+                vec![format!("{title}  {}", style(&identity.experiment).dim())]
             }
             RunEventKind::SteadyStateMeasured { phase, record } => {
                 let mut lines = vec![labelled(phase_label(*phase), held_word(record.held))];
@@ -110,6 +108,13 @@ impl Lines {
         let reason = conclusion.reason.as_deref().map(|reason| format!(": {reason}"));
         format!("{outcome}{}{}", took.unwrap_or_default(), reason.unwrap_or_default())
     }
+}
+
+/// The begin of lines that stand among those of other runs.
+pub(super) fn prefix(experiment: &Experiment) -> String {
+    const WIDTH: usize = 28;
+    let title: String = experiment.title.as_str().chars().take(WIDTH).collect();
+    format!("{} ", style(format!("{title:<WIDTH$}")).dim())
 }
 
 /// An outcome in its colour.
@@ -251,6 +256,7 @@ mod tests {
             deviated: true,
             interrupted: true,
             reason: Some("interrupted by SIGINT".to_owned()),
+            resilience: Default::default(),
         };
         let story = [
             (0, RunEventKind::Planned),

@@ -10,6 +10,8 @@ use events::catalogue::experiment::{ExperimentOutcome, SteadyStatePhase};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::abort;
+use super::book::FaultBook;
 use super::executor::Executor;
 use super::ledger::Ledger;
 use super::{
@@ -26,25 +28,29 @@ const LONGEST_FAULT: Duration = Duration::from_secs(600);
 /// Carries out `experiment` on the shop and reports to `reporter` whatever happens. When it
 /// returns, no fault of the run acts any more, or the conclusion names the one that may.
 ///
-/// `stop` ends the run early: nothing new is begun, everything is undone.
+/// `stop` ends the run early: nothing new is begun, everything is undone. Every fault is in
+/// `book` before it acts, and until it is undone.
 pub async fn carry_out(
     experiment: Arc<Experiment>,
     identity: RunIdentity,
     shop: ControlClient,
     reporter: Reporter,
     stop: Stop,
+    book: FaultBook,
 ) -> Conclusion {
     let measured = experiment.hypothesis.as_ref().is_some_and(|it| !it.probes.is_empty());
     let strategy = if measured { experiment.runtime.hypothesis } else { HypothesisStrategy::Skip };
+    let title = experiment.title.clone();
     let executor = Executor {
-        identity,
+        identity: identity.clone(),
         steady_state: SteadyState::new(&experiment, shop.clone()),
         measures_during: strategy.during(),
-        ledger: Ledger::new(shop, reporter.clone()),
+        ledger: Ledger::new(shop, reporter.clone(), book, identity, title),
         reporter,
         stop,
         longest: LONGEST_FAULT.min(experiment.runtime.deadline + Duration::from_secs(30)),
         deviation: std::sync::Mutex::default(),
+        resilience: std::sync::Mutex::default(),
     };
     let dispatcher = Dispatcher {
         strategy,
@@ -131,6 +137,11 @@ impl Dispatcher {
         let mut watcher = JoinSet::new();
         if self.strategy == HypothesisStrategy::Continuously {
             watcher.spawn(watch(self.executor.clone(), through.clone()));
+        }
+        let since = Timestamp::now();
+        for condition in &self.experiment.runtime.abort {
+            let (executor, condition) = (self.executor.clone(), condition.clone());
+            watcher.spawn(abort::watch(executor, condition, since, through.clone()));
         }
         for (index, activity) in self.experiment.method.iter().enumerate() {
             let place = Place { section: Section::Method, index };
@@ -232,6 +243,7 @@ impl Dispatcher {
             deviated: deviation.is_some(),
             interrupted: matches!(stop, Some(StopReason::Signal(_))),
             reason,
+            resilience: self.executor.resilience(),
         }
     }
 

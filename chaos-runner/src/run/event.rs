@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::Resilience;
 use crate::experiment::RollbackStrategy;
 use crate::shop::control::{ClearedFault, InjectedFault};
 
@@ -106,6 +107,8 @@ pub struct Conclusion {
     pub interrupted: bool,
     /// Why, where the outcome alone does not say it.
     pub reason: Option<String>,
+    /// What came of the probes during and after the method.
+    pub resilience: Resilience,
 }
 
 /// The part of an experiment that an activity stands in.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::ledger::{Acting, Ledger, chain};
 use super::provider::{ActivityError, call_outside};
 use super::{
-    ActivityRecord, ActivityStatus, Place, Reporter, RunEventKind, RunIdentity, Section,
-    SteadyStateRecord, Stop, StopReason,
+    ActivityRecord, ActivityStatus, Place, Reporter, Resilience, RunEventKind, RunIdentity,
+    Section, SteadyStateRecord, Stop, StopReason,
 };
 use crate::experiment::{Activity, FaultAction, Provider, SignalProbe};
 use crate::steady_state::SteadyState;
@@ -34,6 +34,8 @@ pub(super) struct Executor {
     pub(super) longest: Duration,
     /// The first probe that did not hold during or after the method.
     pub(super) deviation: Mutex<Option<String>>,
+    /// What came of the probes during and after the method.
+    pub(super) resilience: Mutex<Resilience>,
 }
 
 impl Executor {
@@ -111,7 +113,9 @@ impl Executor {
     pub(super) async fn end_fault(&self, acting: &Acting) -> Result<(), ActivityError> {
         self.measure_during(acting).await;
         let by = match self.stop.reason() {
-            Some(StopReason::Signal(_) | StopReason::Deadline(_)) => ClearedBy::Interrupt,
+            Some(
+                StopReason::Signal(_) | StopReason::Deadline(_) | StopReason::AbortCondition(_),
+            ) => ClearedBy::Interrupt,
             Some(StopReason::ActivityFailed(_)) | None => ClearedBy::Rollback,
         };
         self.ledger.clear(&acting.fault.fault, by).await
@@ -137,6 +141,10 @@ impl Executor {
 
     /// Reports a measurement, and keeps in mind when it deviates.
     pub(super) fn measured(&self, phase: SteadyStatePhase, record: SteadyStateRecord) {
+        if phase != SteadyStatePhase::Before {
+            let mut resilience = self.resilience.lock().unwrap_or_else(PoisonError::into_inner);
+            resilience.count_all(&record);
+        }
         if let Some(probe) = record.broken() {
             let when = match phase {
                 SteadyStatePhase::Before => None,
@@ -149,6 +157,11 @@ impl Executor {
             }
         }
         self.reporter.report(RunEventKind::SteadyStateMeasured { phase, record });
+    }
+
+    /// What came of the probes so far.
+    pub(super) fn resilience(&self) -> Resilience {
+        *self.resilience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first probe that did not hold during or after the method, in words.

@@ -7,10 +7,11 @@ use events::catalogue::experiment::{
     ProbeResult, SteadyStateMeasured, SteadyStatePhase,
 };
 use events::value::{Finite, Line, NonNegative};
-use events::{Event, EventData, EventId, FaultId};
+use events::{Event, EventData, EventId, ExperimentId, FaultId, Timestamp};
 
 use super::{ProbeRecord, RunEvent, RunEventKind, RunIdentity};
 use crate::experiment::Experiment;
+use crate::shop::control::InjectedFault;
 
 /// Makes the events of one run. Their ids derive from the run's first one, so that the same run
 /// told twice is one.
@@ -58,16 +59,8 @@ impl Facts {
                 (id, Some(root), data.into())
             }
             RunEventKind::FaultInjected { fault } => {
-                let data = FaultInjected {
-                    fault: fault.fault.clone(),
-                    experiment: Some(run),
-                    kind: fault.kind.clone(),
-                    component: fault.component.clone(),
-                    peer: fault.peer.clone(),
-                    parameters: fault.parameters.clone(),
-                    deadline_ms: NonNegative::new(fault.duration_ms as f64).ok(),
-                };
-                (injected(root, &fault.fault), Some(root), data.into())
+                let data = injection(fault, run);
+                (injected_id(root, &fault.fault), Some(root), data.into())
             }
             RunEventKind::FaultCleared { cleared } => {
                 let data = FaultCleared {
@@ -77,7 +70,7 @@ impl Facts {
                     action: Line::clipped(&cleared.action),
                     verified: cleared.verified,
                 };
-                let cause = injected(root, &cleared.fault);
+                let cause = injected_id(root, &cleared.fault);
                 (cause.derived("cleared"), Some(cause), data.into())
             }
             RunEventKind::Finished { conclusion } => {
@@ -95,15 +88,40 @@ impl Facts {
             | RunEventKind::Stopping { .. }
             | RunEventKind::RollbacksSkipped { .. } => return None,
         };
-        let source = Line::new("/chaos-runner").expect("a short text");
-        let mut fact = Event::with_id(id, source, event.at, data);
-        fact.correlation_id = Some(Line::clipped(self.identity.experiment.as_str()));
-        fact.causation_id = cause;
-        Some(fact)
+        Some(told(&self.identity.experiment, id, cause, event.at, data))
     }
 }
 
-fn injected(root: EventId, fault: &FaultId) -> EventId {
+/// An event of this program that belongs to a run.
+pub(crate) fn told(
+    experiment: &ExperimentId,
+    id: EventId,
+    cause: Option<EventId>,
+    at: Timestamp,
+    data: EventData,
+) -> Event {
+    let source = Line::new("/chaos-runner").expect("a short text");
+    let mut fact = Event::with_id(id, source, at, data);
+    fact.correlation_id = Some(Line::clipped(experiment.as_str()));
+    fact.causation_id = cause;
+    fact
+}
+
+/// What the shop injected, as a fact.
+pub(super) fn injection(fault: &InjectedFault, experiment: ExperimentId) -> FaultInjected {
+    FaultInjected {
+        fault: fault.fault.clone(),
+        experiment: Some(experiment),
+        kind: fault.kind.clone(),
+        component: fault.component.clone(),
+        peer: fault.peer.clone(),
+        parameters: fault.parameters.clone(),
+        deadline_ms: NonNegative::new(fault.duration_ms as f64).ok(),
+    }
+}
+
+/// The id of the event that says that a fault of a run acts.
+pub(crate) fn injected_id(root: EventId, fault: &FaultId) -> EventId {
     root.derived(&format!("fault/{fault}/injected"))
 }
 
@@ -118,7 +136,6 @@ fn probe_result(probe: &ProbeRecord) -> ProbeResult {
 
 #[cfg(test)]
 mod tests {
-    use events::Timestamp;
     use events::catalogue::experiment::{ClearedBy, ExperimentOutcome};
     use serde_json::json;
 
@@ -143,6 +160,7 @@ mod tests {
             deviated: false,
             interrupted: false,
             reason: None,
+            resilience: Default::default(),
         };
         let measured = |phase| RunEventKind::SteadyStateMeasured {
             phase,

@@ -1,19 +1,22 @@
 //! The faults of a run that act.
 //!
 //! A fault is in the ledger from the moment it may act until it was undone; whoever takes it out
-//! undoes it, so that every fault is undone once and reported as undone once.
+//! undoes it, so that every fault is undone once and reported as undone once. Before it may act
+//! it is in the [book](FaultBook) on disk too, for the case that this process does not live to
+//! undo it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use events::FaultId;
 use events::catalogue::experiment::ClearedBy;
 use events::value::Line;
+use events::{FaultId, Timestamp};
 
+use super::book::{Entry, FaultBook, Intent};
 use super::event::brief;
 use super::provider::ActivityError;
-use super::{Reporter, RunEventKind};
+use super::{Reporter, RunEventKind, RunIdentity};
 use crate::shop::control::{ClearedFault, ControlClient, ControlError, FaultSpec, InjectedFault};
 
 /// Waits before undoing is tried again. Past them the fault's own deadline undoes it.
@@ -25,12 +28,16 @@ const RETRY_WAITS: [Duration; 3] =
 pub(super) struct Ledger {
     shop: ControlClient,
     reporter: Reporter,
+    book: FaultBook,
+    identity: RunIdentity,
+    title: Line,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     acting: BTreeMap<FaultId, Acting>,
+    written: BTreeMap<FaultId, Entry>,
     cleared: BTreeMap<Line, ClearedFault>,
     left_behind: Vec<FaultId>,
 }
@@ -44,8 +51,14 @@ pub(super) struct Acting {
 }
 
 impl Ledger {
-    pub(super) fn new(shop: ControlClient, reporter: Reporter) -> Self {
-        Self { shop, reporter, state: Mutex::default() }
+    pub(super) fn new(
+        shop: ControlClient,
+        reporter: Reporter,
+        book: FaultBook,
+        identity: RunIdentity,
+        title: Line,
+    ) -> Self {
+        Self { shop, reporter, book, identity, title, state: Mutex::default() }
     }
 
     /// Injects a fault for the action called `name`.
@@ -57,9 +70,22 @@ impl Ledger {
         name: &Line,
         fault: &FaultId,
         spec: &FaultSpec,
-    ) -> Result<InjectedFault, ControlError> {
+    ) -> Result<InjectedFault, ActivityError> {
+        let intent = Intent {
+            shop: self.shop.base_url().to_owned(),
+            server: self.book.server(),
+            title: self.title.clone(),
+            experiment: self.identity.experiment.clone(),
+            root: self.identity.root,
+            fault: fault.clone(),
+            spec: spec.clone(),
+            at: Timestamp::now(),
+        };
+        let mut entry = self.book.write(intent).await?;
         match self.shop.inject(spec).await {
             Ok(injected) => {
+                entry.acts(&injected);
+                self.state().written.insert(fault.clone(), entry);
                 let acting =
                     Acting { name: name.clone(), fault: injected.clone(), measured: false };
                 self.state().acting.insert(injected.fault.clone(), acting);
@@ -67,11 +93,17 @@ impl Ledger {
                 self.reporter.report_at(injected.injected_at, kind);
                 Ok(injected)
             }
-            Err(error @ ControlError::Refused { .. }) => Err(error),
+            Err(error @ ControlError::Refused { .. }) => {
+                entry.strike_out();
+                Err(error.into())
+            }
             Err(error @ ControlError::Unreachable { .. }) => {
-                // Unknown to the shop is the good answer here.
-                let _ = self.shop.clear(fault, ClearedBy::Interrupt).await;
-                Err(error)
+                // Unknown to the shop is the good answer here; without any it stays in the book.
+                match self.shop.clear(fault, ClearedBy::Interrupt).await {
+                    Ok(_) | Err(ControlError::Refused { .. }) => entry.strike_out(),
+                    Err(ControlError::Unreachable { .. }) => {}
+                }
+                Err(error.into())
             }
         }
     }
@@ -110,6 +142,9 @@ impl Ledger {
                 self.state().cleared.insert(acting.name, cleared.clone());
                 self.reporter.report_at(cleared.cleared_at, RunEventKind::FaultCleared { cleared });
                 if verified {
+                    if let Some(entry) = self.state().written.remove(fault) {
+                        entry.strike_out();
+                    }
                     return Ok(());
                 }
                 self.state().left_behind.push(fault.clone());

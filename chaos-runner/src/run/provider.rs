@@ -7,6 +7,7 @@ use events::ComponentName;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::book::BookError;
 use crate::experiment::{HttpCall, ProcessCall, Provider, Signal};
 use crate::shop::control::ControlError;
 
@@ -45,6 +46,9 @@ pub(crate) enum ActivityError {
     /// The shop did not do what was asked.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The fault could not be written down.
+    #[error(transparent)]
+    Book(#[from] BookError),
     /// A signal could not be read from the telemetry.
     #[error("{} of {component} was not measured: {why}", signal.name())]
     NotMeasured {
@@ -104,6 +108,7 @@ async fn send_request(call: &HttpCall) -> Result<Value, ActivityError> {
     let request_error = |source| ActivityError::Request { url: call.url.clone(), source };
     let client = reqwest::Client::builder()
         .no_proxy()
+        .tls_certs_only([])
         .timeout(call.timeout)
         .build()
         .map_err(request_error)?;

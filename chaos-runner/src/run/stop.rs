@@ -12,6 +12,8 @@ pub enum StopReason {
     Signal(&'static str),
     /// The run's deadline passed.
     Deadline(Duration),
+    /// An abort condition was met, or could not be checked; in words.
+    AbortCondition(String),
     /// An activity could not be carried out.
     ActivityFailed(String),
 }
@@ -21,6 +23,7 @@ impl std::fmt::Display for StopReason {
         match self {
             Self::Signal(name) => write!(f, "interrupted by {name}"),
             Self::Deadline(after) => write!(f, "the deadline of {after:?} passed"),
+            Self::AbortCondition(words) => write!(f, "abort condition: {words}"),
             Self::ActivityFailed(what) => f.write_str(what),
         }
     }

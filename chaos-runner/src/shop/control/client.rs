@@ -37,6 +37,21 @@ pub enum ControlError {
     },
 }
 
+impl ControlError {
+    /// Whether nobody listens there.
+    pub(crate) fn is_refused_connection(&self) -> bool {
+        let Self::Unreachable { source, .. } = self else { return false };
+        let mut cause: Option<&dyn std::error::Error> = Some(source);
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                return io.kind() == std::io::ErrorKind::ConnectionRefused;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
 /// A client of one shop. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ControlClient {
@@ -49,6 +64,8 @@ impl ControlClient {
     pub fn new(base: impl Into<String>) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
+            // The shop is on loopback and speaks no TLS: there is nobody to trust.
+            .tls_certs_only([])
             .timeout(PATIENCE)
             .build()
             .expect("a client without TLS has nothing to load that could fail");
