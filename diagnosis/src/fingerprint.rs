@@ -66,6 +66,7 @@ pub struct Symptom {
     pub feature: Feature,
     /// From -1 (gone; of latency: refused at once) over 0 (as usual; such are left out) to 1 (as
     /// much as can be told apart).
+    #[serde(deserialize_with = "strength::read")]
     pub strength: f64,
     /// The events that show it best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,10 +84,18 @@ pub struct Fingerprint {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symptoms: Vec<Symptom>,
     /// How unusual each component was, 0 to 1; those as usual are left out.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "strength::read_shares"
+    )]
     pub components: BTreeMap<ComponentName, f64>,
     /// What the first suspect was suspected for, as shares of its score.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "strength::read_shares"
+    )]
     pub reasons: BTreeMap<String, f64>,
 }
 

@@ -12,6 +12,7 @@
 //! - [`diagnose`]: all of it at once.
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
+//! - [`search`]: full text, as of any position.
 
 pub mod baseline;
 pub mod contrast;
@@ -20,6 +21,7 @@ pub mod diagnose;
 pub mod evidence;
 pub mod fingerprint;
 pub mod rank;
+pub mod search;
 pub mod similarity;
 pub mod topology;
 pub mod verdict;

@@ -13,7 +13,7 @@ use crate::evidence::Evidence;
 
 pub use max_z::MaxZ;
 pub use own_excess::OwnExcess;
-pub(crate) use terms::{finite, grains};
+pub(crate) use terms::{GRAIN, finite, grains};
 
 /// The suspects of an incident by one method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,9 @@
 //!
 //! Symptoms and reasons are compared by the weighted Jaccard index, the shared strength over the
 //! greater strength (M. Ružička, 1958): it reads as a share, it is 1 only for the same, and its
-//! sum falls apart into one reason a symptom.
+//! sum falls apart into one reason a symptom. [`index`] finds the nearest among very many.
+
+pub mod index;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,12 +115,20 @@ fn alike_symptoms(this: &Fingerprint, other: &Fingerprint) -> Vec<(String, f64, 
         .map(|key| weight(*key) * strength(&ours, key).abs().max(strength(&theirs, key).abs()))
         .sum();
     let shared = |key: (Role, Feature)| {
-        let (a, b) = (strength(&ours, &key), strength(&theirs, &key));
-        let common = if a * b > 0.0 { a.abs().min(b.abs()) } else { 0.0 };
+        let common = common(strength(&ours, &key), strength(&theirs, &key));
         let evidence = ours.get(&key).map(|s| s.evidence.clone()).unwrap_or_default();
-        (told(key), SYMPTOMS * weight(key) * common / greater.max(f64::MIN_POSITIVE), evidence)
+        (told(key), symptom_share(weight(key), common, greater), evidence)
     };
     keys.into_iter().map(shared).collect()
+}
+
+/// What two strengths have in common: nothing when one is more and the other less than usual.
+fn common(a: f64, b: f64) -> f64 {
+    if a * b > 0.0 { a.abs().min(b.abs()) } else { 0.0 }
+}
+
+fn symptom_share(weight: f64, common: f64, greater: f64) -> f64 {
+    SYMPTOMS * weight * common / greater.max(f64::MIN_POSITIVE)
 }
 
 fn told((role, feature): (Role, Feature)) -> String {
@@ -145,13 +155,18 @@ fn told((role, feature): (Role, Feature)) -> String {
 }
 
 fn same_place(this: &Fingerprint, other: &Fingerprint) -> f64 {
-    let suspect = f64::from(this.suspect.is_some() && this.suspect == other.suspect);
+    let suspect = this.suspect.is_some() && this.suspect == other.suspect;
     let names: BTreeSet<&ComponentName> =
         this.components.keys().chain(other.components.keys()).collect();
     let names_are_empty = names.is_empty();
     let strength = |of: &Fingerprint, name| of.components.get(name).copied().unwrap_or(0.0);
     let pairs = names.into_iter().map(|name| (strength(this, name), strength(other, name)));
-    if names_are_empty { suspect } else { f64::midpoint(suspect, jaccard(pairs)) }
+    place(suspect, (!names_are_empty).then(|| jaccard(pairs)))
+}
+
+fn place(same_suspect: bool, components: Option<f64>) -> f64 {
+    let suspect = f64::from(same_suspect);
+    components.map_or(suspect, |components| f64::midpoint(suspect, components))
 }
 
 fn jaccard(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {

@@ -1,6 +1,10 @@
 //! How strongly each feature of a component changed, on one scale.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
 use events::{ComponentName, EventId};
+use serde::{Deserialize, Deserializer};
 
 use super::Feature;
 use crate::baseline::{floor, saturating};
@@ -19,6 +23,31 @@ const NOTICED_FAILING: f64 = 0.05;
 
 /// A feature of a component, how strong it is and what shows it.
 pub type Strength = (Feature, f64, Vec<EventId>);
+
+/// Reads a strength. A fingerprint may come from any client: a number that no strength can be
+/// would make a similarity that no share can be.
+pub fn read<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    within(-1.0..=1.0, f64::deserialize(from)?)
+}
+
+/// As [`read`], of shares by name.
+pub fn read_shares<'de, D, K>(from: D) -> Result<BTreeMap<K, f64>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+{
+    let shares: BTreeMap<K, f64> = BTreeMap::deserialize(from)?;
+    shares.into_iter().map(|(name, share)| Ok((name, within(0.0..=1.0, share)?))).collect()
+}
+
+fn within<E: serde::de::Error>(range: RangeInclusive<f64>, number: f64) -> Result<f64, E> {
+    if range.contains(&number) {
+        Ok(number)
+    } else {
+        let (from, to) = range.into_inner();
+        Err(E::custom(format!("expected a number from {from} to {to}, got {number}")))
+    }
+}
 
 /// Every unusual feature of a component.
 pub fn of(contrast: &Contrast<'_>, component: &ComponentName) -> Vec<Strength> {

@@ -12,7 +12,7 @@ use crate::contrast::Contrast;
 
 /// Contributions are multiples of this. Sums of a few of them are exact in binary, so that the
 /// terms add up to the score to the last bit, in any order of summation.
-const GRAIN: f64 = 1.0 / 4096.0;
+pub const GRAIN: f64 = 1.0 / 4096.0;
 
 /// Most suspects in a ranking; past it scores are noise.
 const MOST_SUSPECTS: usize = 10;

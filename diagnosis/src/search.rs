@@ -1,0 +1,224 @@
+//! Full-text search over what was known at any position of the log.
+//!
+//! A versioned BM25 index. Everything a score stands on, the number of paragraphs, how many of
+//! them hold a word and how long they are on average, is counted as of the position that is asked
+//! for: an answer does not change when later documents arrive (QU-2). General search engines keep
+//! one corpus whose statistics move with every document, and cannot be asked like that.
+//!
+//! Documents are found by their best paragraph, so that a long post-mortem does not drown what it
+//! says in one place. The score is BM25 (S. Robertson and H. Zaragoza, "The Probabilistic
+//! Relevance Framework: BM25 and Beyond", 2009) with the inverse document frequency
+//! ln(1 + (N - n + 0.5) / (n + 0.5)), which stays positive for words that nearly every paragraph
+//! has (as in Apache Lucene's `BM25Similarity`). Words are compared by their English stems
+//! (M. Porter's second Snowball stemmer).
+
+mod corpus;
+mod passages;
+mod query;
+mod snippet;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+mod words;
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use corpus::Corpus;
+pub use passages::{MAX_PASSAGE_CHARS, MAX_PASSAGES, passages};
+pub use query::{MAX_QUERY_CHARS, MAX_QUERY_WORDS, Query, QueryError};
+pub use snippet::SnippetPart;
+use snippet::snippet;
+use vocabulary::Vocabulary;
+use words::words;
+
+/// How soon more of the same word counts no further.
+pub const K1: f64 = 1.2;
+/// How much the length of a paragraph counts.
+pub const B: f64 = 0.75;
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    /// What an incident is called and how it ended.
+    Incident,
+    /// What was learned from an incident.
+    Postmortem,
+    /// What people wrote down for the next time.
+    Runbook,
+    /// A log template of a component.
+    LogPattern,
+}
+
+/// A document: its kind and its key among those of the kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DocumentId {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Which.
+    pub key: String,
+}
+
+/// A document that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The document.
+    pub document: DocumentId,
+    /// The BM25 score of its best paragraph; the terms add up to it.
+    pub score: f64,
+    /// The words of the question that the paragraph has, each with its share of the score, in the
+    /// order of the question.
+    pub terms: Vec<(String, f64)>,
+    /// The fields that have any of the words, in the order of the document.
+    pub fields: Vec<&'static str>,
+    /// The field of the best paragraph.
+    pub field: &'static str,
+    /// The position that made the best paragraph known.
+    pub since: u64,
+    /// The piece of the best paragraph that shows the words.
+    pub snippet: Vec<SnippetPart>,
+}
+
+/// The index. Positions never go back: what is put or removed, is so at a position at least as
+/// high as all before.
+#[derive(Debug, Default)]
+pub struct TextIndex {
+    vocabulary: Vocabulary,
+    corpus: Corpus,
+}
+
+impl TextIndex {
+    /// Puts a document at `position`, in place of what it was before. Each field is a name and a
+    /// text; paragraphs that did not change stay what they are.
+    ///
+    /// # Panics
+    /// When `position` is below an earlier one.
+    pub fn put(&mut self, position: u64, document: &DocumentId, fields: &[(&'static str, &str)]) {
+        let mut contents = Vec::new();
+        for (field, text) in fields {
+            for passage in passages(text) {
+                if contents.len() < MAX_PASSAGES {
+                    contents.push((*field, self.corpus.passage(&mut self.vocabulary, passage)));
+                }
+            }
+        }
+        self.corpus.replace(position, document, &contents);
+    }
+
+    /// Removes a document at `position`, if it is there.
+    ///
+    /// # Panics
+    /// When `position` is below an earlier one.
+    pub fn remove(&mut self, position: u64, document: &DocumentId) {
+        self.corpus.replace(position, document, &[]);
+    }
+
+    /// How many paragraphs the index keeps, those that were replaced included.
+    pub fn kept(&self) -> usize {
+        self.corpus.units()
+    }
+
+    /// The documents that answer the question as of position `at`, the best first, at most `first`
+    /// of them and only of these kinds; of any kind when none is named. Of equal ones the latest
+    /// comes first.
+    pub fn search(&self, query: &Query, kinds: &[DocumentKind], at: u64, first: usize) -> Vec<Hit> {
+        // Beyond every position there is no other answer than behind the last one.
+        let at = at.min(u64::MAX - 1);
+        let known = self.corpus.as_of(at);
+        let asked: Vec<Asked<'_>> = query
+            .words()
+            .filter_map(|word| Some((word, self.vocabulary.term(word)?)))
+            .fold(Vec::new(), |mut asked: Vec<Asked<'_>>, (word, term)| {
+                if asked.iter().all(|asked| asked.term != term) {
+                    asked.extend(known.weight(term).map(|idf| Asked { word, term, idf }));
+                }
+                asked
+            });
+        let mut scores = vec![0.0; known.units()];
+        for asked in &asked {
+            known.add(asked.term, asked.idf, &mut scores);
+        }
+        let best =
+            known.best_of_documents(&scores, |kind| kinds.is_empty() || kinds.contains(&kind));
+        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(first + 1);
+        for unit in best {
+            let (document, since) = self.corpus.origin(unit);
+            let candidate = Candidate { score: scores[unit], since, document, unit };
+            if top.len() < first {
+                top.push(candidate);
+            } else if let Some(mut worst) = top.peek_mut()
+                && candidate < *worst
+            {
+                *worst = candidate;
+            }
+        }
+        let top = top.into_sorted_vec();
+        top.into_iter().map(|found| self.hit(&found, &asked, at)).collect()
+    }
+
+    fn hit(&self, found: &Candidate<'_>, asked: &[Asked<'_>], at: u64) -> Hit {
+        let known = self.corpus.as_of(at);
+        let (field, passage) = self.corpus.content(found.unit);
+        let shares = asked.iter().filter_map(|asked| {
+            let count = passage.count(asked.term)?;
+            let share = known.share(asked.idf, count, passage.length);
+            Some((asked.word.to_owned(), share))
+        });
+        let place: HashMap<u32, usize> = asked.iter().map(|asked| asked.term).zip(0..).collect();
+        let mut places = Vec::new();
+        words(&passage.text, |at, word| {
+            let asked = self.vocabulary.term(word).and_then(|term| place.get(&term));
+            places.extend(asked.map(|asked| (at, *asked)));
+        });
+        let terms: Vec<u32> = asked.iter().map(|asked| asked.term).collect();
+        Hit {
+            document: found.document.clone(),
+            score: found.score,
+            terms: shares.collect(),
+            fields: self.corpus.fields_with(found.unit, &terms, at),
+            field,
+            since: found.since,
+            snippet: snippet(&passage.text, &places),
+        }
+    }
+}
+
+/// A word of the question that some paragraph has.
+struct Asked<'q> {
+    word: &'q str,
+    term: u32,
+    idf: f64,
+}
+
+/// A document on its way into the answer, by its best paragraph; the smaller the better.
+struct Candidate<'i> {
+    score: f64,
+    since: u64,
+    document: &'i DocumentId,
+    unit: usize,
+}
+
+impl Ord for Candidate<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scores = other.score.total_cmp(&self.score);
+        let latest = || other.since.cmp(&self.since);
+        scores.then_with(latest).then_with(|| self.document.cmp(other.document))
+    }
+}
+
+impl PartialOrd for Candidate<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate<'_> {}

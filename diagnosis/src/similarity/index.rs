@@ -1,0 +1,260 @@
+//! The fingerprints of all past incidents, kept so that the nearest are found without reading
+//! them anew.
+//!
+//! The answer is that of an exhaustive [`compare`](super::compare): every fingerprint that was
+//! known at the position is scored. That happens twice: first all of them from sums, which is fast
+//! and off by less than [`slack`], then those that may be among the nearest exactly as `compare`
+//! does it.
+
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use events::catalogue::diagnosis::SimilarIncident;
+use events::catalogue::label::Claim;
+use events::{FaultId, IncidentId, LabelId};
+
+use self::row::{Asked, Rows, slack};
+use super::{Similarity, compare};
+use crate::fingerprint::Fingerprint;
+use crate::verdict::{Opinion, verdict};
+
+/// Still known.
+const OPEN: u64 = u64::MAX;
+
+/// A label, which may decide whether an incident is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The incident.
+    pub incident: IncidentId,
+    /// What the label says of it.
+    pub opinion: Opinion,
+    /// The injected fault that it is known from.
+    pub fault: Option<FaultId>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Nearest<'q> {
+    /// What it looks like.
+    pub fingerprint: &'q Fingerprint,
+    /// As known at this position.
+    pub at: u64,
+    /// At most so many.
+    pub first: usize,
+    /// None less similar.
+    pub min_score: f64,
+    /// Not this incident.
+    pub excluding: Option<&'q IncidentId>,
+    /// Labels known from these faults do not count.
+    pub withheld: &'q BTreeSet<FaultId>,
+    /// Only incidents of which labels say the kind of fault.
+    pub of_known_kind: bool,
+}
+
+#[derive(Debug)]
+struct Span {
+    opinion: Opinion,
+    fault: Option<FaultId>,
+    since: u64,
+    until: u64,
+}
+
+#[derive(Debug)]
+struct Incident {
+    id: IncidentId,
+    /// The entry of its latest fingerprint.
+    latest: Option<u32>,
+    labels: Vec<Span>,
+}
+
+/// The index. Positions of fingerprints never go back: each replaces what its incident looked
+/// like before.
+#[derive(Debug, Default)]
+pub struct FingerprintIndex {
+    incidents: Vec<Incident>,
+    by_id: HashMap<IncidentId, u32>,
+    /// Entry by entry: whose fingerprint, from which position to which.
+    of: Vec<u32>,
+    since: Vec<u64>,
+    until: Vec<u64>,
+    rows: Rows,
+    /// Which incident a label is on, to find it when it is taken back.
+    labelled: HashMap<LabelId, u32>,
+}
+
+impl FingerprintIndex {
+    /// An incident looks like this from `position` on, in place of what it looked like before.
+    ///
+    /// # Panics
+    /// When `position` is below that of an earlier fingerprint.
+    pub fn put(&mut self, position: u64, incident: &IncidentId, fingerprint: &Fingerprint) {
+        let last = self.since.last().copied().unwrap_or(0);
+        assert!(position >= last, "position {position} comes behind {last}");
+        let number = self.number(incident);
+        let entry = u32::try_from(self.of.len()).expect("fewer entries than memory holds");
+        let replaced = self.incidents[number as usize].latest.replace(entry);
+        if let Some(replaced) = replaced {
+            self.until[replaced as usize] = position;
+        }
+        self.of.push(number);
+        self.since.push(position);
+        self.until.push(OPEN);
+        self.rows.push(fingerprint);
+    }
+
+    /// A label was given at `position`.
+    pub fn label(&mut self, position: u64, labelled: Labelled) {
+        let number = self.number(&labelled.incident);
+        let Labelled { opinion, fault, .. } = labelled;
+        self.labelled.insert(opinion.label.clone(), number);
+        let span = Span { opinion, fault, since: position, until: OPEN };
+        self.incidents[number as usize].labels.push(span);
+    }
+
+    /// A label was taken back at `position`. Labels that decide nothing here are passed over.
+    pub fn unlabel(&mut self, position: u64, label: &LabelId) {
+        let Some(number) = self.labelled.get(label) else { return };
+        let spans = &mut self.incidents[*number as usize].labels;
+        let given = |span: &&mut Span| span.opinion.label == *label && span.until == OPEN;
+        spans.iter_mut().filter(given).for_each(|span| span.until = position);
+    }
+
+    /// How many fingerprints the index keeps, those that were replaced included.
+    pub fn kept(&self) -> usize {
+        self.of.len()
+    }
+
+    /// The incidents most like the one in question, the most similar first, by
+    /// [`nearest`](super::nearest) over everything that was known.
+    pub fn nearest(&self, asked: &Nearest<'_>) -> Vec<SimilarIncident> {
+        // Beyond every position there is no other answer than behind the last one.
+        let asked = &Nearest { at: asked.at.min(OPEN - 1), ..*asked };
+        let prepared = self.rows.ask(asked.fingerprint);
+        let slack = slack(asked.fingerprint);
+        let rough = self.rough(asked, &prepared);
+        let least = asked.min_score.max(0.0) - slack;
+        let least = least.max(kth(&rough, asked.first) - 2.0 * slack);
+        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(asked.first + 1);
+        let mut last: Option<(usize, f64)> = None;
+        for (entry, _) in rough.into_iter().filter(|(_, score)| *score >= least) {
+            let entry = entry as usize;
+            // The same experiment leaves the same fingerprint again and again.
+            let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
+            let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
+            last = Some((entry, score));
+            if score <= 0.0 || score < asked.min_score {
+                continue;
+            }
+            let incident = &self.incidents[self.of[entry] as usize].id;
+            let candidate = Candidate { score, incident, entry };
+            if top.len() < asked.first {
+                top.push(candidate);
+            } else if let Some(mut worst) = top.peek_mut()
+                && candidate < *worst
+            {
+                *worst = candidate;
+            }
+        }
+        top.into_sorted_vec().into_iter().map(|found| self.answer(asked, &found)).collect()
+    }
+
+    /// The entries that are compared with, each with its score but for the slack.
+    fn rough(&self, asked: &Nearest<'_>, prepared: &Asked<'_>) -> Vec<(u32, f64)> {
+        let known = self.since.partition_point(|since| *since <= asked.at);
+        let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
+        let mut rough = Vec::with_capacity(known);
+        for entry in 0..known {
+            let number = self.of[entry];
+            if self.until[entry] <= asked.at || Some(number) == excluded {
+                continue;
+            }
+            if !self.incidents[number as usize].counts(asked) {
+                continue;
+            }
+            let entry_number = u32::try_from(entry).expect("entries are numbered so");
+            rough.push((entry_number, self.rows.rough_score(prepared, entry)));
+        }
+        rough
+    }
+
+    fn answer(&self, asked: &Nearest<'_>, found: &Candidate<'_>) -> SimilarIncident {
+        let Similarity { score, reasons } =
+            compare(asked.fingerprint, &self.rows.fingerprint(found.entry));
+        debug_assert!(score.get() == found.score, "{} is not {}", found.score, score.get());
+        SimilarIncident { incident: found.incident.clone(), score, reasons }
+    }
+
+    fn number(&mut self, incident: &IncidentId) -> u32 {
+        if let Some(number) = self.by_id.get(incident) {
+            return *number;
+        }
+        let number = u32::try_from(self.incidents.len()).expect("fewer than memory holds");
+        self.by_id.insert(incident.clone(), number);
+        let new = Incident { id: incident.clone(), latest: None, labels: Vec::new() };
+        self.incidents.push(new);
+        number
+    }
+}
+
+impl Incident {
+    /// Whether it is a past to compare with: nobody knows better that nothing was wrong.
+    fn counts(&self, asked: &Nearest<'_>) -> bool {
+        let standing = || {
+            self.labels.iter().filter(|span| {
+                let fault = span.fault.as_ref();
+                span.since <= asked.at
+                    && span.until > asked.at
+                    && fault.is_none_or(|fault| !asked.withheld.contains(fault))
+            })
+        };
+        let says = |which: fn(&Claim) -> bool| standing().any(|it| which(&it.opinion.claim));
+        if says(|claim| *claim == Claim::FalsePositive {}) {
+            let verdict = verdict(standing().map(|span| span.opinion.clone()));
+            let known = verdict.fault_kind().is_some();
+            return !verdict.is_false_positive() && (known || !asked.of_known_kind);
+        }
+        !asked.of_known_kind || says(|claim| matches!(claim, Claim::FaultKind { .. }))
+    }
+}
+
+/// The score of the entry at that place, the first being 1; nothing when there are fewer.
+fn kth(rough: &[(u32, f64)], place: usize) -> f64 {
+    if place == 0 || rough.len() < place {
+        return f64::NEG_INFINITY;
+    }
+    let mut scores: Vec<f64> = rough.iter().map(|(_, score)| *score).collect();
+    let (_, kth, _) = scores.select_nth_unstable_by(place - 1, |a, b| b.total_cmp(a));
+    *kth
+}
+
+/// The smaller the better.
+struct Candidate<'i> {
+    score: f64,
+    incident: &'i IncidentId,
+    entry: usize,
+}
+
+impl Ord for Candidate<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scores = other.score.total_cmp(&self.score);
+        scores.then_with(|| self.incident.cmp(other.incident))
+    }
+}
+
+impl PartialOrd for Candidate<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate<'_> {}

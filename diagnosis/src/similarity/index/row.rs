@@ -1,0 +1,303 @@
+//! Fingerprints as rows of numbers, one behind the other in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use events::ComponentName;
+
+use super::super::{PLACE, REASONS, SYMPTOMS, common, place, symptom_share, weight};
+use crate::fingerprint::{Feature, Fingerprint, Role, Symptom};
+use crate::rank::{GRAIN, grains};
+
+const ROLES: [Role; 5] = [Role::Suspect, Role::Caller, Role::Callee, Role::Other, Role::Entrance];
+const FEATURES: [Feature; 10] = [
+    Feature::Traffic,
+    Feature::Errors,
+    Feature::Latency,
+    Feature::TailLatency,
+    Feature::Saturation,
+    Feature::Cpu,
+    Feature::Memory,
+    Feature::Availability,
+    Feature::Change,
+    Feature::Reach,
+];
+/// Coordinates of symptoms; those of names lie behind them.
+const COORDINATES: usize = ROLES.len() * FEATURES.len();
+
+/// The number of a symptom's coordinate, in the order of roles and features.
+fn coordinate(role: Role, feature: Feature) -> usize {
+    role as usize * FEATURES.len() + feature as usize
+}
+
+fn at(coordinate: usize) -> (Role, Feature) {
+    (ROLES[coordinate / FEATURES.len()], FEATURES[coordinate % FEATURES.len()])
+}
+
+/// How far a score from sums may be from the exact one: `compare` rounds each share to a grain,
+/// and only what both have makes a share.
+pub fn slack(asked: &Fingerprint) -> f64 {
+    (asked.symptoms.len() + 2) as f64 * GRAIN / 2.0 + 1e-9
+}
+
+/// What a name is the name of: each has its own coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Reason = 0,
+    Component = 1,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// Where its numbers begin: symptoms, then reasons, then components, then the next row's.
+    symptoms: usize,
+    reasons: usize,
+    components: usize,
+    end: usize,
+    /// All its weighed symptoms, reasons and components, summed.
+    sums: [f64; 3],
+    suspect: Option<u32>,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct Rows {
+    rows: Vec<Row>,
+    coordinates: Vec<u32>,
+    values: Vec<f64>,
+    names: Vec<Arc<str>>,
+    /// By what they name.
+    by_name: [HashMap<Arc<str>, u32>; 2],
+}
+
+/// A fingerprint in question, ready to be held against rows.
+pub struct Asked<'q> {
+    /// What it has at each coordinate that any row has.
+    values: Vec<f64>,
+    weights: [f64; COORDINATES],
+    sums: [f64; 3],
+    suspect: Option<u32>,
+    has_suspect: bool,
+    reasons: &'q BTreeMap<String, f64>,
+    components: &'q BTreeMap<ComponentName, f64>,
+}
+
+impl Rows {
+    /// Adds a row for a fingerprint.
+    pub fn push(&mut self, fingerprint: &Fingerprint) {
+        let dense = dense(fingerprint);
+        let symptoms = self.values.len();
+        let mut sums = [0.0; 3];
+        for (coordinate, value) in dense.into_iter().enumerate().filter(|(_, v)| *v != 0.0) {
+            sums[0] += weight(at(coordinate)) * value.abs();
+            self.number(coordinate as u32, value);
+        }
+        let reasons = self.values.len();
+        for (name, value) in &fingerprint.reasons {
+            sums[1] += value;
+            let coordinate = self.name(Naming::Reason, name);
+            self.number(coordinate, *value);
+        }
+        let components = self.values.len();
+        for (name, value) in &fingerprint.components {
+            sums[2] += value;
+            let coordinate = self.name(Naming::Component, name.as_str());
+            self.number(coordinate, *value);
+        }
+        let suspect = fingerprint.suspect.as_ref();
+        let suspect = suspect.map(|name| self.name(Naming::Component, name.as_str()));
+        let end = self.values.len();
+        self.rows.push(Row { symptoms, reasons, components, end, sums, suspect });
+    }
+
+    fn number(&mut self, coordinate: u32, value: f64) {
+        self.coordinates.push(coordinate);
+        self.values.push(value);
+    }
+
+    fn name(&mut self, naming: Naming, name: &str) -> u32 {
+        if let Some(known) = self.known_name(naming, name) {
+            return known;
+        }
+        let name: Arc<str> = name.into();
+        let number = u32::try_from(COORDINATES + self.names.len()).expect("names fit in memory");
+        self.names.push(name.clone());
+        self.by_name[naming as usize].insert(name, number);
+        number
+    }
+
+    fn known_name(&self, naming: Naming, name: &str) -> Option<u32> {
+        self.by_name[naming as usize].get(name).copied()
+    }
+
+    fn name_at(&self, coordinate: u32) -> &str {
+        &self.names[coordinate as usize - COORDINATES]
+    }
+
+    /// Makes a question of a fingerprint.
+    pub fn ask<'q>(&self, fingerprint: &'q Fingerprint) -> Asked<'q> {
+        let mut values = vec![0.0; COORDINATES + self.names.len()];
+        let mut sums = [0.0; 3];
+        let weights: [f64; COORDINATES] = std::array::from_fn(|n| weight(at(n)));
+        for (coordinate, value) in dense(fingerprint).into_iter().enumerate() {
+            values[coordinate] = value;
+            sums[0] += weights[coordinate] * value.abs();
+        }
+        let reasons = fingerprint.reasons.iter();
+        let reasons = reasons.map(|(name, value)| (Naming::Reason, name.as_str(), *value));
+        let components = fingerprint.components.iter();
+        let components = components.map(|(name, value)| (Naming::Component, name.as_str(), *value));
+        for (naming, name, value) in reasons.chain(components) {
+            sums[1 + naming as usize] += value;
+            if let Some(coordinate) = self.known_name(naming, name) {
+                values[coordinate as usize] = value;
+            }
+        }
+        let suspect = fingerprint.suspect.as_ref();
+        Asked {
+            values,
+            weights,
+            sums,
+            suspect: suspect.and_then(|name| self.known_name(Naming::Component, name.as_str())),
+            has_suspect: suspect.is_some(),
+            reasons: &fingerprint.reasons,
+            components: &fingerprint.components,
+        }
+    }
+
+    /// The score from sums: what two rows have in all is what each has less what they share.
+    pub fn rough_score(&self, asked: &Asked<'_>, row: usize) -> f64 {
+        let row = &self.rows[row];
+        let (mut common, mut overlap) = (0.0, 0.0);
+        for (coordinate, theirs) in self.numbers(row.symptoms..row.reasons) {
+            let ours = asked.values[coordinate];
+            let shared = asked.weights[coordinate] * ours.abs().min(theirs.abs());
+            overlap += shared;
+            common += if ours * theirs > 0.0 { shared } else { 0.0 };
+        }
+        let greater = asked.sums[0] + row.sums[0] - overlap;
+        let symptoms = SYMPTOMS * common / greater.max(f64::MIN_POSITIVE);
+        let jaccard = |range: Range<usize>, part: usize| {
+            let numbers = self.numbers(range);
+            let common: f64 = numbers.map(|(at, theirs)| asked.values[at].min(theirs)).sum();
+            let greater = asked.sums[part] + row.sums[part] - common;
+            if greater > 0.0 { common / greater } else { 0.0 }
+        };
+        let reasons = REASONS * jaccard(row.reasons..row.components, 1);
+        let components = jaccard(row.components..row.end, 2);
+        let none = asked.components.is_empty() && row.components == row.end;
+        let place = place(self.same_suspect(asked, row), (!none).then_some(components));
+        symptoms + reasons + PLACE * place
+    }
+
+    /// The score that `compare` gives, to the last bit.
+    pub fn score(&self, asked: &Asked<'_>, row: usize) -> f64 {
+        let row = &self.rows[row];
+        let mut theirs = [0.0; COORDINATES];
+        for (coordinate, value) in self.numbers(row.symptoms..row.reasons) {
+            theirs[coordinate] = value;
+        }
+        let pairs = || asked.values[..COORDINATES].iter().zip(&theirs).zip(asked.weights);
+        let greater: f64 = pairs().map(|((a, b), weight)| weight * a.abs().max(b.abs())).sum();
+        let symptoms = pairs().map(|((a, b), weight)| {
+            grains(symptom_share(weight, common(*a, *b), greater)).max(0.0)
+        });
+        // Grains add up exactly, in any order.
+        let symptoms: f64 = symptoms.sum();
+        let reasons = asked.reasons.iter().map(|(name, value)| (name.as_str(), *value));
+        let reasons = jaccard(reasons, self.named(row.reasons..row.components));
+        let components = asked.components.iter().map(|(name, value)| (name.as_str(), *value));
+        let none = asked.components.is_empty() && row.components == row.end;
+        let components = (!none).then(|| jaccard(components, self.named(row.components..row.end)));
+        let place = place(self.same_suspect(asked, row), components);
+        let score = symptoms + grains(REASONS * reasons).max(0.0) + grains(PLACE * place).max(0.0);
+        score.min(1.0)
+    }
+
+    fn same_suspect(&self, asked: &Asked<'_>, row: &Row) -> bool {
+        asked.has_suspect && asked.suspect.is_some() && asked.suspect == row.suspect
+    }
+
+    fn numbers(&self, range: Range<usize>) -> impl Iterator<Item = (usize, f64)> {
+        let coordinates = self.coordinates[range.clone()].iter();
+        coordinates.map(|at| *at as usize).zip(self.values[range].iter().copied())
+    }
+
+    /// Numbers with their names, by name: so they stand in a fingerprint.
+    fn named(&self, range: Range<usize>) -> impl Iterator<Item = (&str, f64)> {
+        let coordinates = self.coordinates[range.clone()].iter();
+        coordinates.map(|at| self.name_at(*at)).zip(self.values[range].iter().copied())
+    }
+
+    /// Whether two rows are the same.
+    pub fn are_alike(&self, a: usize, b: usize) -> bool {
+        let numbers = |row: &Row| row.symptoms..row.end;
+        let (a, b) = (&self.rows[a], &self.rows[b]);
+        a.suspect == b.suspect
+            && a.reasons - a.symptoms == b.reasons - b.symptoms
+            && a.components - a.symptoms == b.components - b.symptoms
+            && self.coordinates[numbers(a)] == self.coordinates[numbers(b)]
+            && self.values[numbers(a)] == self.values[numbers(b)]
+    }
+
+    /// The fingerprint of a row, without the events that showed it.
+    pub fn fingerprint(&self, row: usize) -> Fingerprint {
+        let row = &self.rows[row];
+        let name = |text: &str| ComponentName::new(text).expect("it was one when it was put");
+        let symptoms = self.numbers(row.symptoms..row.reasons).map(|(coordinate, strength)| {
+            let (role, feature) = at(coordinate);
+            Symptom { role, feature, strength, evidence: Vec::new() }
+        });
+        let reasons = self.named(row.reasons..row.components);
+        let components = self.named(row.components..row.end);
+        Fingerprint {
+            suspect: row.suspect.map(|suspect| name(self.name_at(suspect))),
+            symptoms: symptoms.collect(),
+            reasons: reasons.map(|(name, value)| (name.to_owned(), value)).collect(),
+            components: components.map(|(text, value)| (name(text), value)).collect(),
+        }
+    }
+}
+
+/// Strengths by coordinate; of a coordinate that is told twice the last counts.
+fn dense(fingerprint: &Fingerprint) -> [f64; COORDINATES] {
+    let mut dense = [0.0; COORDINATES];
+    for symptom in &fingerprint.symptoms {
+        dense[coordinate(symptom.role, symptom.feature)] = symptom.strength;
+    }
+    dense
+}
+
+/// The weighted Jaccard index of two lists by name.
+fn jaccard<'a>(
+    ours: impl Iterator<Item = (&'a str, f64)>,
+    theirs: impl Iterator<Item = (&'a str, f64)>,
+) -> f64 {
+    let (mut ours, mut theirs) = (ours.peekable(), theirs.peekable());
+    super::super::jaccard(std::iter::from_fn(|| {
+        let order = match (ours.peek(), theirs.peek()) {
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => return None,
+        };
+        let a = if order.is_le() { ours.next() } else { None };
+        let b = if order.is_ge() { theirs.next() } else { None };
+        Some((a.map_or(0.0, |(_, value)| value), b.map_or(0.0, |(_, value)| value)))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_lie_in_the_order_of_roles_and_features() {
+        for n in 0..COORDINATES {
+            let (role, feature) = at(n);
+            assert_eq!(coordinate(role, feature), n);
+        }
+        assert!((1..COORDINATES).all(|n| at(n - 1) < at(n)));
+    }
+}

@@ -1,0 +1,183 @@
+//! The index against an exhaustive comparison.
+
+use events::{ComponentName, FaultKind, Timestamp};
+use proptest::prelude::*;
+
+use super::super::{PastIncident, nearest};
+use super::*;
+use crate::fingerprint::{Feature, Role, Symptom};
+
+fn fingerprint() -> impl Strategy<Value = Fingerprint> {
+    let role = prop_oneof![Just(Role::Suspect), Just(Role::Caller), Just(Role::Entrance)];
+    let feature = prop_oneof![
+        Just(Feature::Errors),
+        Just(Feature::Latency),
+        Just(Feature::Memory),
+        Just(Feature::Reach),
+    ];
+    // Few and coarse numbers, so that equal scores come about.
+    let strength = (-4..=4i32).prop_map(|n| f64::from(n) / 4.0);
+    let symptom = (role, feature, strength).prop_map(|(role, feature, strength)| Symptom {
+        role,
+        feature,
+        strength,
+        evidence: Vec::new(),
+    });
+    let component = || "[a-d]".prop_map(|name| ComponentName::new(name).unwrap());
+    let share = || (0..=5u32).prop_map(|n| f64::from(n) / 5.0);
+    (
+        prop::option::of(component()),
+        prop::collection::vec(symptom, 0..8),
+        prop::collection::btree_map(component(), share(), 0..4),
+        prop::collection::btree_map("[p-s]", share(), 0..4),
+    )
+        .prop_map(|(suspect, symptoms, components, reasons)| Fingerprint {
+            suspect,
+            symptoms,
+            components,
+            reasons,
+        })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(usize, Fingerprint),
+    Label(usize, Claim, u32, Option<usize>),
+    Unlabel(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let kind = |name: &str| Claim::FaultKind { fault_kind: FaultKind::new(name).unwrap() };
+    let cart = ComponentName::new("cart").unwrap();
+    let claim = prop_oneof![
+        Just(Claim::FalsePositive {}),
+        Just(kind("latency")),
+        Just(kind("partition")),
+        Just(Claim::RootCause { component: cart }),
+    ];
+    let step = prop_oneof![
+        4 => (0..12usize, fingerprint()).prop_map(|(n, it)| Step::Put(n, it)),
+        2 => (0..12usize, claim, 0..3u32, prop::option::of(0..2usize))
+            .prop_map(|(n, claim, sure, fault)| Step::Label(n, claim, sure, fault)),
+        1 => (0..60usize).prop_map(Step::Unlabel),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+fn incident(n: usize) -> IncidentId {
+    IncidentId::new(format!("i{n}")).unwrap()
+}
+
+fn fault(n: usize) -> FaultId {
+    FaultId::new(format!("f{n}")).unwrap()
+}
+
+fn label(step: usize) -> LabelId {
+    LabelId::new(format!("l{step}")).unwrap()
+}
+
+fn opinion(step: usize, claim: &Claim, sure: u32) -> Opinion {
+    Opinion {
+        label: label(step),
+        claim: claim.clone(),
+        confidence: f64::from(sure) / 2.0,
+        at: Timestamp::UNIX_EPOCH,
+        retracted: false,
+    }
+}
+
+/// Step `n` happens at position `n`.
+fn index_of(steps: &[Step]) -> FingerprintIndex {
+    let mut index = FingerprintIndex::default();
+    for (n, step) in steps.iter().enumerate() {
+        let position = n as u64;
+        match step {
+            Step::Put(of, fingerprint) => index.put(position, &incident(*of), fingerprint),
+            Step::Label(of, claim, sure, by) => {
+                let opinion = opinion(n, claim, *sure);
+                let (incident, fault) = (incident(*of), by.map(fault));
+                index.label(position, Labelled { incident, opinion, fault });
+            }
+            Step::Unlabel(given) => index.unlabel(position, &label(*given)),
+        }
+    }
+    index
+}
+
+/// The past as it was known, by walking all of it.
+fn past_of(steps: &[Step], asked: &Nearest<'_>) -> Vec<PastIncident> {
+    let mut past = std::collections::BTreeMap::new();
+    let mut labels = std::collections::BTreeMap::new();
+    for (n, step) in steps.iter().enumerate().filter(|(n, _)| *n as u64 <= asked.at) {
+        match step {
+            Step::Put(of, fingerprint) => {
+                past.insert(incident(*of), fingerprint.clone());
+            }
+            Step::Label(of, claim, sure, by) => {
+                labels.insert(n, (incident(*of), opinion(n, claim, *sure), by.map(fault)));
+            }
+            Step::Unlabel(given) => {
+                labels.remove(given);
+            }
+        }
+    }
+    let of = |of: &IncidentId| {
+        let counts = |fault: &Option<FaultId>| {
+            fault.as_ref().is_none_or(|fault| !asked.withheld.contains(fault))
+        };
+        let on = labels.values().filter(|(on, _, fault)| on == of && counts(fault));
+        verdict(on.map(|(_, opinion, _)| opinion.clone()))
+    };
+    past.into_iter()
+        .filter(|(incident, _)| Some(incident) != asked.excluding)
+        .filter(|(incident, _)| !of(incident).is_false_positive())
+        .filter(|(incident, _)| !asked.of_known_kind || of(incident).fault_kind().is_some())
+        .map(|(incident, fingerprint)| PastIncident {
+            incident,
+            fingerprint,
+            root_cause: None,
+            fault_kind: None,
+            fixed_by: Vec::new(),
+        })
+        .collect()
+}
+
+proptest! {
+    /// To the last bit: ids, scores and reasons, as of any position.
+    #[test]
+    fn the_nearest_are_those_of_an_exhaustive_comparison(
+        steps in steps(),
+        looks in fingerprint(),
+        at in 0..70u64,
+        first in 1..6usize,
+        least in 0..4u32,
+        of_known_kind: bool,
+        excluded in prop::option::of(0..12usize),
+    ) {
+        let excluding = excluded.map(incident);
+        let withheld = BTreeSet::from([fault(0)]);
+        let asked = Nearest {
+            fingerprint: &looks,
+            at,
+            first,
+            min_score: f64::from(least) / 4.0,
+            excluding: excluding.as_ref(),
+            withheld: &withheld,
+            of_known_kind,
+        };
+        let found = index_of(&steps).nearest(&asked);
+        let expected = nearest(&looks, &past_of(&steps, &asked), first, asked.min_score);
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn what_a_fingerprint_cannot_hold_is_refused() {
+    for unsound in [
+        r#"{"symptoms": [{"role": "suspect", "feature": "errors", "strength": 1e308}]}"#,
+        r#"{"components": {"a": 2.0}}"#,
+        r#"{"reasons": {"own excess": -0.5}}"#,
+    ] {
+        assert!(serde_json::from_str::<Fingerprint>(unsound).is_err(), "{unsound}");
+    }
+}
