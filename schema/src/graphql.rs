@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `invalid_input` | an argument no request can succeed with; `field` names it |
 //! | `not_found` | an argument names something unknown; `field` names it |
-//! | `incident_exists`, `incident_over`, `label_retracted`, `event_id_taken` | the state of things forbids it; `field` names the argument |
+//! | `incident_exists`, `incident_over`, `incident_not_over`, `incident_merged`, `label_exists`, `label_retracted`, `event_id_taken` | the state of things forbids it; `field` names the argument |
 //! | `not_projected_yet` | `waitFor` was not reached in time; ask again |
 //! | `overloaded` | the log takes nothing at the moment; ask again |
 //! | `query_syntax`, `query_invalid` | the query text is wrong |
@@ -48,6 +48,7 @@ use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder};
 use events::Timestamp;
 use events::log::EventLog;
 
+use crate::commands::Commands;
 use crate::{Graph, LiveGraph, Projected};
 use component::{Call, Component};
 use diagnosis::Diagnosis;
@@ -75,6 +76,7 @@ pub struct Base {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     limits: Limits,
     statements: Arc<AtomicU64>,
+    commands: Commands,
 }
 
 impl Base {
@@ -88,8 +90,15 @@ impl Base {
         limits: Limits,
     ) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
-        let graph = graph.into();
-        Self { graph, log, projected, now: Arc::new(now), limits, statements }
+        let (graph, now) = (graph.into(), Arc::new(now));
+        let commands =
+            Commands::new(graph.clone(), log.clone(), projected.clone(), now.clone(), limits.wait);
+        Self { graph, log, projected, now, limits, statements, commands }
+    }
+
+    /// What the mutations of the schema go through, for other ways in.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
     }
 
     /// How many statements answers have put to the graph so far.
@@ -137,7 +146,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation, EmptySubscription)
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .override_output_type_description::<Nodes<Call>>("A page of calls.")
         .override_output_type_description::<Nodes<Change>>("A page of changes.")
         .override_output_type_description::<Nodes<Component>>("A page of components.")

@@ -8,9 +8,11 @@
 //! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
 //!   rebuilds it.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
+//! - [`commands`]: what people may have recorded, checked against all of it.
 //! - [`graphql`]: the API over all of it.
 
 pub mod change;
+pub mod commands;
 mod content_hash;
 pub mod executor;
 pub mod fold;

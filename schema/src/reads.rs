@@ -38,10 +38,13 @@ impl From<surrealdb::Error> for ReadGraphError {
 }
 
 /// The answers to several statements that were sent at once.
-struct Answers(IndexedResults);
+pub(crate) struct Answers(IndexedResults);
 
 impl Answers {
-    fn rows<T: DeserializeOwned>(&mut self, statement: usize) -> Result<Vec<T>, ReadGraphError> {
+    pub(crate) fn rows<T: DeserializeOwned>(
+        &mut self,
+        statement: usize,
+    ) -> Result<Vec<T>, ReadGraphError> {
         let rows: Vec<Value> = self.0.take(statement)?;
         rows.into_iter()
             .map(decode)
@@ -63,7 +66,11 @@ impl Graph {
         self.ask(&statement, binds).await?.rows(0)
     }
 
-    async fn ask(&self, statements: &str, binds: Object) -> Result<Answers, ReadGraphError> {
+    pub(crate) async fn ask(
+        &self,
+        statements: &str,
+        binds: Object,
+    ) -> Result<Answers, ReadGraphError> {
         Ok(Answers(self.db.query(statements).bind(Value::Object(binds)).await?.check()?))
     }
 }

@@ -6,6 +6,8 @@
 mod base;
 #[path = "graphql/changes.rs"]
 mod changes;
+#[path = "graphql/commands.rs"]
+mod commands;
 #[path = "graphql/history.rs"]
 mod history;
 #[path = "graphql/limits.rs"]

@@ -39,14 +39,6 @@ pub enum IncidentStatus {
 #[derive(Clone)]
 pub struct Incident(pub Arc<rows::Incident>);
 
-impl Incident {
-    /// Whether nothing more is to be done about it.
-    pub fn is_over(&self) -> bool {
-        use rows::IncidentStatus::{Merged, Resolved};
-        matches!(self.0.status, Some(Resolved | Merged))
-    }
-}
-
 /// Something went wrong: from its opening to its post-mortem.
 #[Object]
 impl Incident {

@@ -63,7 +63,12 @@ async fn bad_labels_are_refused_with_the_field_at_fault() {
         (json!({ "incident": "" }), "invalid_input", "input.incident"),
         (json!({ "claim": { "rootCause": "nobody" } }), "not_found", "input.claim.rootCause"),
         (json!({ "claim": { "faultKind": "" } }), "invalid_input", "input.claim.faultKind"),
-        (json!({ "claim": { "duplicateOf": "inc-1" } }), "invalid_input", "input.claim.of"),
+        (json!({ "claim": { "duplicateOf": "inc-9" } }), "not_found", "input.claim.duplicateOf"),
+        (
+            json!({ "claim": { "duplicateOf": "inc-1" } }),
+            "invalid_input",
+            "input.claim.duplicateOf",
+        ),
         (
             json!({ "claim": { "falsePositive": false } }),
             "invalid_input",

@@ -1,13 +1,13 @@
-//! The inputs of the mutations and how they become validated values of the catalogue.
+//! The inputs of the mutations and how they become the data of events.
 
-use async_graphql::{Context, ID, InputObject, OneofObject};
+use async_graphql::{ID, InputObject, OneofObject};
 use events::catalogue::label::Claim;
+use events::id::InvalidId;
 use events::value::{Line, Ratio, Text};
-use events::{ComponentName, EventId, FaultId, FaultKind, IncidentId};
+use events::{EventId, FaultKind};
 
 use super::super::error::{ApiError, ApiResult};
 use super::super::id::key;
-use super::super::load::Loaders;
 use super::super::vocabulary::Severity;
 
 /// What is said of an incident; exactly one field.
@@ -28,14 +28,14 @@ pub enum ClaimInput {
 }
 
 impl ClaimInput {
-    /// The catalogue's claim, about things that the graph knows.
-    pub async fn read(self, ctx: &Context<'_>) -> ApiResult<Claim> {
+    /// The catalogue's claim.
+    pub fn read(self) -> ApiResult<Claim> {
         Ok(match self {
-            Self::RootCause(id) => Claim::RootCause {
-                component: known_component(ctx, "input.claim.rootCause", &id).await?,
-            },
+            Self::RootCause(id) => {
+                Claim::RootCause { component: key("component", "input.claim.rootCause", &id)? }
+            }
             Self::ContributingFactor(id) => Claim::ContributingFactor {
-                component: known_component(ctx, "input.claim.contributingFactor", &id).await?,
+                component: key("component", "input.claim.contributingFactor", &id)?,
             },
             Self::FaultKind(kind) => Claim::FaultKind {
                 fault_kind: FaultKind::new(kind).map_err(|error| {
@@ -50,12 +50,7 @@ impl ClaimInput {
                 ));
             }
             Self::DuplicateOf(id) => {
-                let field = "input.claim.duplicateOf";
-                let of: IncidentId = key("incident", field, &id)?;
-                if Loaders::of(ctx).incident(&of).await?.is_none() {
-                    return Err(ApiError::not_found(field, "incident", &of));
-                }
-                Claim::Duplicate { of }
+                Claim::Duplicate { of: key("incident", "input.claim.duplicateOf", &id)? }
             }
             Self::Severity(severity) => Claim::Severity { severity: severity.into() },
         })
@@ -82,6 +77,13 @@ pub struct AssignLabelInput {
     pub event_id: Option<ID>,
 }
 
+/// The labels of a session, for any incidents.
+#[derive(InputObject)]
+pub struct AssignLabelsInput {
+    /// The labels, 1 to 500.
+    pub labels: Vec<AssignLabelInput>,
+}
+
 /// A label to take back.
 #[derive(InputObject)]
 pub struct RetractLabelInput {
@@ -91,6 +93,24 @@ pub struct RetractLabelInput {
     pub by: String,
     /// Why, 1 to 500 characters.
     pub reason: Option<String>,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
+/// What someone thinks of a diagnosis.
+#[derive(InputObject)]
+pub struct GiveFeedbackInput {
+    /// The diagnosis.
+    pub diagnosis: ID,
+    /// The rank of the suspect that was right, from 1; null when none was.
+    pub right_rank: Option<i32>,
+    /// Who says it, 1 to 500 characters.
+    pub by: String,
+    /// How sure they are, 0 to 1.
+    #[graphql(default = 1.0)]
+    pub confidence: f64,
+    /// Why, up to 100,000 characters.
+    pub comment: Option<String>,
     /// A UUID of the caller's own, so that a repeated request records nothing twice.
     pub event_id: Option<ID>,
 }
@@ -126,6 +146,34 @@ pub struct AcknowledgeIncidentInput {
     pub event_id: Option<ID>,
 }
 
+/// Something that was done against an incident.
+#[derive(InputObject)]
+pub struct ApplyMitigationInput {
+    /// The incident.
+    pub incident: ID,
+    /// What was done, 1 to 500 characters: `restarted payments`.
+    pub action: String,
+    /// Where.
+    pub component: Option<ID>,
+    /// The runbook that was followed.
+    pub runbook: Option<ID>,
+    /// Who did it, 1 to 500 characters.
+    pub by: String,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
+/// An incident that users no longer notice.
+#[derive(InputObject)]
+pub struct MitigateIncidentInput {
+    /// The incident.
+    pub incident: ID,
+    /// Who saw it, 1 to 500 characters.
+    pub by: String,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
 /// An incident to end.
 #[derive(InputObject)]
 pub struct ResolveIncidentInput {
@@ -139,8 +187,57 @@ pub struct ResolveIncidentInput {
     pub event_id: Option<ID>,
 }
 
+/// An incident that was not over after all.
+#[derive(InputObject)]
+pub struct ReopenIncidentInput {
+    /// The incident.
+    pub incident: ID,
+    /// Who reopens it, 1 to 500 characters.
+    pub by: String,
+    /// Why, 1 to 500 characters.
+    pub reason: String,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
+/// An incident that is part of another.
+#[derive(InputObject)]
+pub struct MergeIncidentInput {
+    /// The incident that ends.
+    pub incident: ID,
+    /// The incident that goes on.
+    pub into: ID,
+    /// Who merges them, 1 to 500 characters.
+    pub by: String,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
+/// What was learned from an incident.
+#[derive(InputObject)]
+pub struct PublishPostmortemInput {
+    /// The incident.
+    pub incident: ID,
+    /// Its title, 1 to 500 characters.
+    pub title: String,
+    /// The text, Markdown, up to 100,000 characters.
+    pub text: String,
+    /// Who wrote it, 1 to 500 characters.
+    pub author: String,
+    /// A UUID of the caller's own, so that a repeated request records nothing twice.
+    pub event_id: Option<ID>,
+}
+
 /// Most events that one input cites.
 const MAX_EVIDENCE: usize = 1_000;
+
+/// The caller's id for the event, or a fresh one.
+pub fn event_id(given: Option<&ID>) -> ApiResult<EventId> {
+    let Some(given) = given else { return Ok(EventId::generate()) };
+    given.parse().map_err(|_| {
+        ApiError::invalid("input.eventId", format!("expected a UUID, got {:?}", given.0))
+    })
+}
 
 pub fn line(field: &str, text: String) -> ApiResult<Line> {
     Line::new(text).map_err(|error| ApiError::invalid(field, error.to_string()))
@@ -150,13 +247,23 @@ pub fn optional_line(field: &str, text: Option<String>) -> ApiResult<Option<Line
     text.map(|text| line(field, text)).transpose()
 }
 
-pub fn optional_text(field: &str, text: Option<String>) -> ApiResult<Option<Text>> {
-    text.map(|text| Text::new(text).map_err(|error| ApiError::invalid(field, error.to_string())))
-        .transpose()
+pub fn text(field: &str, text: String) -> ApiResult<Text> {
+    Text::new(text).map_err(|error| ApiError::invalid(field, error.to_string()))
+}
+
+pub fn optional_text(field: &str, given: Option<String>) -> ApiResult<Option<Text>> {
+    given.map(|given| text(field, given)).transpose()
 }
 
 pub fn ratio(field: &str, number: f64) -> ApiResult<Ratio> {
     Ratio::new(number).map_err(|error| ApiError::invalid(field, error.to_string()))
+}
+
+pub fn optional_key<T>(kind: &'static str, field: &str, id: Option<&ID>) -> ApiResult<Option<T>>
+where
+    T: TryFrom<String, Error = InvalidId>,
+{
+    id.map(|id| key(kind, field, id)).transpose()
 }
 
 pub fn event_ids(field: &str, ids: &[ID]) -> ApiResult<Vec<EventId>> {
@@ -173,22 +280,4 @@ pub fn event_ids(field: &str, ids: &[ID]) -> ApiResult<Vec<EventId>> {
         })
     };
     ids.iter().enumerate().map(read).collect()
-}
-
-pub async fn known_component(ctx: &Context<'_>, field: &str, id: &ID) -> ApiResult<ComponentName> {
-    let name: ComponentName = key("component", field, id)?;
-    match Loaders::of(ctx).component(&name).await? {
-        Some(_) => Ok(name),
-        None => Err(ApiError::not_found(field, "component", &name)),
-    }
-}
-
-pub async fn known_fault(ctx: &Context<'_>, id: Option<&ID>) -> ApiResult<Option<FaultId>> {
-    let field = "input.fault";
-    let Some(id) = id else { return Ok(None) };
-    let fault: FaultId = key("fault", field, id)?;
-    match Loaders::of(ctx).fault(&fault).await? {
-        Some(_) => Ok(Some(fault)),
-        None => Err(ApiError::not_found(field, "fault", &fault)),
-    }
 }
