@@ -3,9 +3,12 @@
 mod deliver;
 mod exit;
 mod host;
+mod journal;
 mod journals;
 mod list;
+mod plan;
 mod run;
+mod schedule;
 mod select;
 mod server;
 mod session;
@@ -24,6 +27,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::experiment::LoadError;
 use crate::progress::{Form, Progress};
+use crate::schedule::InvalidSchedule;
 use crate::shop::ShopOptions;
 use crate::state::StateError;
 use crate::submit::InvalidServer;
@@ -50,6 +54,12 @@ enum Command {
     Run(run::RunArgs),
     /// Runs every shipped experiment and shows a summary.
     Suite(suite::SuiteArgs),
+    /// Runs experiments at times, until it is told to end.
+    Schedule(schedule::ScheduleArgs),
+    /// Proposes what to exercise next, and why.
+    Plan(plan::PlanArgs),
+    /// Takes over runs from journals.
+    Journal(journal::JournalArgs),
     /// Sends the events that wait on disk because their server was away.
     Deliver(deliver::DeliverArgs),
     /// Undoes the faults of runners that were killed.
@@ -128,6 +138,9 @@ pub fn main() -> ExitCode {
         Command::Shop(args) if args.json => Form::Json,
         Command::Deliver(args) if args.json => Form::Json,
         Command::Undo(args) if args.json => Form::Json,
+        Command::Schedule(args) if args.target.json => Form::Json,
+        Command::Plan(args) if args.json => Form::Json,
+        Command::Journal(args) if args.json() => Form::Json,
         _ => Form::Lines,
     };
     let progress = Progress::new(form);
@@ -151,6 +164,9 @@ async fn dispatch(command: Command, progress: Progress) -> anyhow::Result<Exit> 
         Command::Shop(args) => shop::run(args, progress).await,
         Command::Deliver(args) => deliver::run(args, progress).await,
         Command::Undo(args) => undo::run(args, progress).await,
+        Command::Schedule(args) => schedule::run(args, progress).await,
+        Command::Plan(args) => plan::run(args, progress).await,
+        Command::Journal(args) => journal::run(args, progress).await,
         Command::Validate(args) => validate::run(&args),
         Command::List(args) => list::run(&args),
         Command::ShopService(args) => {
@@ -181,6 +197,8 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         || error.is::<SelectError>()
         || error.is::<InvalidServer>()
         || error.is::<StateError>()
+        || error.is::<InvalidSchedule>()
+        || error.is::<journal::NoJournal>()
         || error.is::<select::Unknown>();
     if usage { Exit::Usage.into() } else { Exit::Failed.into() }
 }

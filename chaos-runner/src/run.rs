@@ -31,6 +31,7 @@ pub use event::{
 };
 pub(crate) use executor::record;
 pub use facts::Facts;
+pub(crate) use facts::{injected_id, told};
 pub use identity::RunIdentity;
 pub(crate) use identity::slug;
 pub(crate) use ledger::describe;

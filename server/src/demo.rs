@@ -132,8 +132,15 @@ impl Demo {
         self.report.fact("server", &self.url);
         let window = format!("{}ms", self.args.window_ms);
         let waiting = self.report.waiting("starting the shop");
-        let shop =
-            Shop::start(&self.runner, &self.url, &window, self.seed, self.log("shop")?).await?;
+        let shop = Shop::start(
+            &self.runner,
+            &self.url,
+            &window,
+            self.seed,
+            &self.folder,
+            self.log("shop")?,
+        )
+        .await?;
         let shop = running_shop.insert(shop);
         drop(waiting);
         self.report.fact("shop", format!("running with its users, control {}", shop.control()));

@@ -71,14 +71,16 @@ pub(super) async fn run_all(
     progress: Progress,
 ) -> anyhow::Result<(Finished, Progress)> {
     let mut finished = Finished { runs: Vec::new(), exit: Exit::Held };
-    let session = match Session::open(target, progress).await? {
+    let interrupts = Interrupts::listen(|name| {
+        tracing::warn!("{name} again: still undoing, which is not skipped");
+    })?;
+    let mut session = match Session::open(target, progress, interrupts).await? {
         Ok(session) => session,
         Err((exit, progress)) => {
             finished.exit = exit;
             return Ok((finished, progress));
         }
     };
-    let mut session = session;
     let parallel = target.parallel.get();
     let ran = session.run(experiments, parallel, journals, &mut finished.runs).await;
     let (exit, progress) = session.close().await?;
@@ -92,10 +94,8 @@ impl Session {
     pub(super) async fn open(
         target: &TargetArgs,
         progress: Progress,
+        interrupts: Interrupts,
     ) -> anyhow::Result<Result<Self, (Exit, Progress)>> {
-        let interrupts = Interrupts::listen(|name| {
-            tracing::warn!("{name} again: still undoing, which is not skipped");
-        })?;
         let state = target.server.folder.open()?;
         let submitter = target.server.submitter()?;
         for one in recover_all(&state, &target.server, submitter.as_ref()).await? {

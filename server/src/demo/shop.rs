@@ -47,11 +47,15 @@ impl Shop {
         server: &str,
         window: &str,
         seed: u64,
+        folder: &Path,
         log: std::fs::File,
     ) -> anyhow::Result<Self> {
         let mut child = Command::new(runner)
             .args(["shop", "--json", "--until-stdin-closes", "--control", "127.0.0.1:0"])
             .args(["--server", server, "--window", window, "--seed", &seed.to_string()])
+            // What it keeps for later belongs to this demo, not to the user's other runs.
+            .arg("--state")
+            .arg(folder.join("runner"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -124,6 +128,8 @@ impl Experiment {
             .arg("run")
             .arg(file)
             .args(["--server", server, "--shop", shop.control(), "--json"])
+            .arg("--state")
+            .arg(file.with_file_name("runner"))
             .arg("--journal")
             .arg(journal)
             .stdin(Stdio::null())
