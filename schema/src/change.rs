@@ -23,6 +23,9 @@ pub enum Merge {
     Earliest(Timestamp),
     /// The latest moment.
     Latest(Timestamp),
+    /// The latest moment, except that one less than [`LAST_SEEN_STEP_MS`] later than the known
+    /// one is not worth a change.
+    LatestInSteps(Timestamp),
     /// The largest number.
     Largest(f64),
     /// An entry of a list that has one for each value of its field `by`, in the order of that
@@ -91,6 +94,11 @@ pub enum Required {
 
 /// How long before an incident a change counts as preceding it.
 pub const LEAD_MS: i64 = 30 * 60 * 1000;
+
+/// How much later something has to be seen again for its row to say so: telemetry that arrives
+/// every few seconds would otherwise make a new version of every component and call with each
+/// window. `last_seen` is at most so far behind.
+pub const LAST_SEEN_STEP_MS: i64 = 10 * 60 * 1000;
 
 /// A row and what is said of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,7 +195,7 @@ impl Change {
 pub fn component_seen(name: &events::ComponentName, at: Timestamp) -> Upsert {
     Upsert::node(Table::Component, name)
         .with("first_seen", Merge::Earliest(at))
-        .with("last_seen", Merge::Latest(at))
+        .with("last_seen", Merge::LatestInSteps(at))
 }
 
 /// One step of an incident, as its timeline tells it.

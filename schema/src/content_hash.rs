@@ -27,14 +27,15 @@ impl std::fmt::Debug for ContentHash {
 }
 
 impl Graph {
-    /// Digest of every row of every table, the checkpoint and what was set aside included.
+    /// Digest of every row of every table and of what it was, the checkpoint and what was set aside included.
     ///
     /// Rows are hashed one by one and the digests in the order of the rows' ids, so that the
     /// store's own order does not count and memory is a digest a row.
     pub async fn content_hash(&self) -> Result<ContentHash, surrealdb::Error> {
         let mut whole = blake3::Hasher::new();
         let names = Table::ALL.iter().map(|table| table.name());
-        for name in names.chain(["set_aside", "checkpoint"]) {
+        let former = Table::ALL.iter().filter_map(|table| table.former());
+        for name in names.chain(former).chain(["set_aside", "checkpoint"]) {
             whole.update(name.as_bytes());
             for (id, digest) in self.digests(name).await? {
                 whole.update(id.as_bytes());

@@ -150,7 +150,9 @@ impl Graph {
             let position = checkpoint.position;
             let refused = [SetAside::new(event, &ProjectError::Refused { message })];
             let behind = Checkpoint::at(event);
-            self.write(*checkpoint, &Rows::default(), &refused, behind)
+            let mut rows = Rows::default();
+            rows.note_effect(event);
+            self.write(*checkpoint, &rows, &refused, behind)
                 .await
                 .map_err(|error| error.into_apply_error(position))?;
             *checkpoint = behind;
@@ -171,6 +173,7 @@ impl Graph {
         let mut rows = self.load(projected.iter().flatten().flatten()).await?;
         let mut refused = Vec::new();
         for (recorded, changes) in events.iter().zip(projected) {
+            rows.note_effect(recorded);
             if let Err(error) = changes.and_then(|changes| rows.apply(recorded, changes)) {
                 tracing::warn!(
                     event.id = %recorded.event.id,

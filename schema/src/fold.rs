@@ -2,8 +2,13 @@
 //!
 //! The executor loads the rows that a batch touches, folds the batch and writes the rows back, so
 //! what the graph becomes depends on the order of events and not on how they were batched.
+//!
+//! A row is touched by an event that changes what it says, and by no other. What it said before is
+//! kept as a former version, which is how the graph answers as of an earlier position (QU-2).
 
 mod merge;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +18,11 @@ use surrealdb::types::{Array, Number, Object, Value};
 
 use crate::change::{Change, LEAD_MS, Merge, Required, Upsert};
 use crate::projection::ProjectError;
+use crate::reads::at_position;
 use crate::rows::Provenance;
 use crate::table::{RowId, Table};
 use crate::value::text;
+use merge::Effect;
 
 /// A row as it is or will be stored. A field that is [`Value::None`] was cleared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +49,30 @@ impl Row {
     fn is_set(&self, field: &str) -> bool {
         !matches!(self.fields.get(field), None | Some(Value::None))
     }
+
+    /// Position of the event that made the row what it is.
+    pub fn version(&self) -> i64 {
+        match self.fields.get("changed") {
+            Some(Value::Number(Number::Int(version))) => *version,
+            _ => 0,
+        }
+    }
+
+    fn effect_of(&self, fields: &[(&'static str, Merge)]) -> Effect {
+        let effects = fields.iter().map(|(name, merge)| merge::effect(&self.fields, name, merge));
+        effects.max().unwrap_or(Effect::None)
+    }
+}
+
+/// What a row was, until an event changed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Former {
+    /// The row.
+    pub id: RowId,
+    /// What it was.
+    pub row: Row,
+    /// Position of the event that changed it.
+    pub superseded: i64,
 }
 
 /// Rows in memory and which of them changed.
@@ -50,6 +81,7 @@ pub struct Rows {
     rows: BTreeMap<RowId, Row>,
     stored: BTreeSet<RowId>,
     changed: BTreeSet<RowId>,
+    former: Vec<Former>,
     deployed: BTreeSet<(Timestamp, RowId)>,
     opened: BTreeSet<(Timestamp, RowId)>,
 }
@@ -91,9 +123,24 @@ impl Rows {
         Ok(())
     }
 
+    /// Notes what caused the event, so that its cause knows it. It does so also when it cannot
+    /// be projected: it is in the log all the same.
+    pub fn note_effect(&mut self, recorded: &RecordedEvent) {
+        if let Some(cause) = recorded.event.causation_id {
+            let row = RowId::effect(cause, recorded.position, recorded.event.id);
+            let fields = vec![("cause", Merge::Set(text(cause.to_string())))];
+            self.upsert(recorded, Upsert { row, ends: None, fresh: true, fields });
+        }
+    }
+
     /// The rows that changed, by table and key.
     pub fn changed(&self) -> impl Iterator<Item = (&RowId, &Row)> {
         self.changed.iter().filter_map(|id| self.rows.get_key_value(id))
+    }
+
+    /// What rows were before the events that changed them, in the order of the log.
+    pub fn former(&self) -> &[Former] {
+        &self.former
     }
 
     fn check(&self, change: &Change) -> Result<(), ProjectError> {
@@ -156,25 +203,55 @@ impl Rows {
     }
 
     fn upsert(&mut self, recorded: &RecordedEvent, upsert: Upsert) {
-        let row = self.rows.entry(upsert.row.clone()).or_default();
+        let effect = match self.rows.get(&upsert.row) {
+            None => Effect::Says,
+            Some(row) if row.is_set("until") => Effect::Says,
+            Some(row) => row.effect_of(&upsert.fields),
+        };
+        if effect == Effect::None {
+            return;
+        }
+        let row = self.row_for(recorded, &upsert.row, effect);
         debug_assert!(row.ends.is_none() || row.ends == upsert.ends, "an edge never moves");
         row.ends = upsert.ends;
-        touch(row, recorded);
-        row.fields.insert("until", Value::None);
+        if effect == Effect::Says {
+            row.fields.insert("until", Value::None);
+        }
         for (field, merge) in upsert.fields {
             merge::into(&mut row.fields, field, merge);
         }
         self.changed.insert(upsert.row);
     }
 
+    /// What ends twice ended the first time.
     fn close(&mut self, recorded: &RecordedEvent, id: RowId, fields: Vec<(&'static str, Merge)>) {
-        let row = self.rows.entry(id.clone()).or_default();
-        touch(row, recorded);
-        row.fields.insert("until", position(recorded));
+        let ends = self.rows.get(&id).is_none_or(|row| !row.is_set("until"));
+        let row = self.row_for(recorded, &id, Effect::Says);
+        if ends {
+            row.fields.insert("until", position(recorded));
+        }
         for (field, merge) in fields {
             merge::into(&mut row.fields, field, merge);
         }
         self.changed.insert(id);
+    }
+
+    /// The row, to be changed. When that changes what it says, what it was is kept: once an
+    /// event, however many steps the event takes.
+    fn row_for(&mut self, recorded: &RecordedEvent, id: &RowId, effect: Effect) -> &mut Row {
+        let superseded = at_position(recorded.position);
+        if effect == Effect::Says
+            && let Some(row) = self.rows.get(id)
+            && row.version() != superseded
+        {
+            debug_assert!(id.table.former().is_some(), "{id} says something else");
+            self.former.push(Former { id: id.clone(), row: row.clone(), superseded });
+        }
+        let row = self.rows.entry(id.clone()).or_default();
+        if effect == Effect::Says {
+            touch(row, recorded);
+        }
+        row
     }
 }
 
@@ -200,16 +277,17 @@ pub(crate) fn shifted(at: Timestamp, by_ms: i64) -> Timestamp {
 }
 
 fn position(recorded: &RecordedEvent) -> Value {
-    Value::Number(Number::Int(i64::try_from(recorded.position).unwrap_or(i64::MAX)))
+    Value::Number(Number::Int(at_position(recorded.position)))
 }
 
-/// Notes that the event made or changed the row.
+/// Notes that the event made the row what it is now.
 fn touch(row: &mut Row, recorded: &RecordedEvent) {
     let event = text(recorded.event.id.to_string());
     let fields = &mut row.fields;
     if !fields.contains_key("since") {
         fields.insert("since", position(recorded));
     }
+    fields.insert("changed", position(recorded));
     let mut events = match fields.remove("events") {
         Some(Value::Array(events)) => events.into_inner(),
         _ => Vec::new(),

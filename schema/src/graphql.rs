@@ -52,7 +52,7 @@ use crate::commands::Commands;
 use crate::{Graph, LiveGraph, Projected};
 use component::{Call, Component};
 use diagnosis::Diagnosis;
-use event::SetAsideEvent;
+use event::{Event, SetAsideEvent};
 use experiment::{Experiment, Fault};
 pub use guard::Limits;
 use guard::{Guarding, MAX_DIRECTIVES};
@@ -151,6 +151,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         .override_output_type_description::<Nodes<Change>>("A page of changes.")
         .override_output_type_description::<Nodes<Component>>("A page of components.")
         .override_output_type_description::<Nodes<Diagnosis>>("A page of diagnoses.")
+        .override_output_type_description::<Nodes<Event>>("A page of events.")
         .override_output_type_description::<Nodes<Experiment>>("A page of runs of experiments.")
         .override_output_type_description::<Nodes<Fault>>("A page of injected faults.")
         .override_output_type_description::<Nodes<Incident>>("A page of incidents.")

@@ -14,11 +14,18 @@ struct Migration {
     statements: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "graph",
-    statements: include_str!("../migrations/0001_graph.surql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "graph",
+        statements: include_str!("../migrations/0001_graph.surql"),
+    },
+    Migration {
+        number: 2,
+        name: "versions",
+        statements: include_str!("../migrations/0002_versions.surql"),
+    },
+];
 
 const MIGRATION_TABLE: &str = "
     DEFINE TABLE IF NOT EXISTS migration TYPE NORMAL SCHEMAFULL

@@ -27,6 +27,8 @@ pub struct Provenance {
     /// Position of the event from which on it no longer holds.
     #[serde(default)]
     pub until: Option<u64>,
+    /// Position of the event that made the row what it is.
+    pub changed: u64,
     /// The events that made it: the first and the last [`Provenance::KEPT`] of them.
     pub events: Vec<EventId>,
     /// How many events there were.
@@ -34,8 +36,8 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// How many events are kept at each end: a component that every window touches would
-    /// otherwise grow with the log.
+    /// How many events are kept at each end: a component that is seen for years would otherwise
+    /// grow with the log.
     pub const KEPT: usize = 8;
 
     /// Whether the row was known, and still held, when the log ended at `position`.

@@ -102,8 +102,13 @@ fn from_json(field: &'static str, data: serde_json::Value) -> Result<Value, Proj
     })
 }
 
-/// A row as one of the types of [`crate::rows`].
-pub(crate) fn decode<T: DeserializeOwned>(row: Value) -> Result<T, serde_json::Error> {
+/// A row as one of the types of [`crate::rows`]. A former version has the key of its row.
+pub(crate) fn decode<T: DeserializeOwned>(mut row: Value) -> Result<T, serde_json::Error> {
+    if let Value::Object(fields) = &mut row
+        && let Some(original) = fields.remove("original")
+    {
+        fields.insert("id", original);
+    }
     serde_json::from_value(to_json(row))
 }
 

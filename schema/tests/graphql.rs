@@ -16,5 +16,9 @@ mod limits;
 mod questions;
 #[path = "graphql/ranking.rs"]
 mod ranking;
+#[path = "graph/steps.rs"]
+mod steps;
+#[path = "graphql/time_travel.rs"]
+mod time_travel;
 #[path = "graphql/view.rs"]
 mod view;

@@ -1,11 +1,12 @@
-//! Writes a folded batch in one transaction, one statement a table.
+//! Writes a folded batch in one transaction, one statement a table, and one for what its rows
+//! were before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use surrealdb::types::{Array, Object, QueryError, Value};
 
 use super::{ApplyError, SetAside};
-use crate::fold::{Row, Rows};
+use crate::fold::{Former, Row, Rows};
 use crate::graph::{Checkpoint, Graph};
 use crate::table::{RowId, Table};
 
@@ -61,6 +62,12 @@ impl Graph {
         for ((table, stored), batch) in batches(rows) {
             statements.push(batch.statement(table, stored));
             binds.insert(variable(table, stored), Value::Array(Array::from(batch.rows)));
+        }
+        for (table, former) in former_versions(rows) {
+            let relation = if table.is_edge() { "RELATION " } else { "" };
+            let name = table.former().expect("only tables with versions have former ones");
+            statements.push(format!("INSERT {relation}INTO {name} ${name} RETURN NONE"));
+            binds.insert(name, Value::Array(Array::from(former)));
         }
         if !refused.is_empty() {
             statements.push("INSERT INTO set_aside $set_aside RETURN NONE".to_owned());
@@ -141,6 +148,26 @@ impl Batch {
             updates.join(", ")
         )
     }
+}
+
+/// What rows were before the events that changed them. Never updated: an event supersedes a
+/// version once.
+fn former_versions(rows: &Rows) -> BTreeMap<Table, Vec<Value>> {
+    let mut versions: BTreeMap<Table, Vec<Value>> = BTreeMap::new();
+    for Former { id, row, superseded } in rows.former() {
+        let Some(record) = id.former_record(row.version()) else { continue };
+        let said = row.fields.iter().filter(|(_, value)| !matches!(value, Value::None));
+        let mut object: Object = said.map(|(name, value)| (name.clone(), value.clone())).collect();
+        object.insert("id", record);
+        object.insert("original", id.record());
+        object.insert("superseded", *superseded);
+        if let Some((from, to)) = &row.ends {
+            object.insert("in", from.record());
+            object.insert("out", to.record());
+        }
+        versions.entry(id.table).or_default().push(Value::Object(object));
+    }
+    versions
 }
 
 fn variable(table: Table, stored: bool) -> String {

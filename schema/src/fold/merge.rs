@@ -3,8 +3,52 @@
 use events::Timestamp;
 use surrealdb::types::{Array, Datetime, Number, Object, Value};
 
-use crate::change::{Keep, Merge};
+use super::shifted;
+use crate::change::{Keep, LAST_SEEN_STEP_MS, Merge};
 use crate::value::{datetime, float, timestamp};
+
+/// What a merge would do to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Effect {
+    /// Nothing.
+    None,
+    /// The row says the same, and only the time of whom it believes moves.
+    Stamp,
+    /// The row says something else.
+    Says,
+}
+
+/// What [`into`] would do.
+pub(super) fn effect(fields: &Object, field: &'static str, merge: &Merge) -> Effect {
+    let current = fields.get(field);
+    let says = |changes: bool| if changes { Effect::Says } else { Effect::None };
+    match merge {
+        Merge::Set(value) => says(!same(current, value)),
+        Merge::First(value) => says(is_absent(current) && !same(current, value)),
+        Merge::Newest(at, value) => match stamp(fields, field) {
+            Some(stamp) if *at < stamp => Effect::None,
+            _ if !same(current, value) => Effect::Says,
+            Some(stamp) if *at == stamp => Effect::None,
+            _ => Effect::Stamp,
+        },
+        Merge::Earliest(at) => says(moment(current).is_none_or(|current| *at < current)),
+        Merge::Latest(at) => says(moment(current).is_none_or(|current| *at > current)),
+        Merge::LatestInSteps(at) => says(is_a_step(current, *at)),
+        Merge::Largest(number) => says(number_of(current).is_none_or(|current| *number > current)),
+        Merge::Entry { by, entry, keep } => {
+            let known = match current {
+                Some(Value::Array(entries)) => {
+                    entries.iter().find(|known| key(known, by) == entry.get(*by))
+                }
+                _ => None,
+            };
+            says(known.is_none_or(|known| match keep {
+                Keep::Newer => !matches!(known, Value::Object(known) if known == entry),
+                Keep::Stronger => strength(entry) > strength_of(known),
+            }))
+        }
+    }
+}
 
 /// Merges into the field of a row.
 pub(super) fn into(fields: &mut Object, field: &'static str, merge: Merge) {
@@ -12,7 +56,7 @@ pub(super) fn into(fields: &mut Object, field: &'static str, merge: Merge) {
     match merge {
         Merge::Set(value) => put(fields, field, value),
         Merge::First(value) => {
-            if matches!(current, None | Some(Value::None)) {
+            if is_absent(current) {
                 put(fields, field, value);
             }
         }
@@ -31,6 +75,11 @@ pub(super) fn into(fields: &mut Object, field: &'static str, merge: Merge) {
                 put(fields, field, Value::Datetime(datetime(at)));
             }
         }
+        Merge::LatestInSteps(at) => {
+            if is_a_step(current, at) {
+                put(fields, field, Value::Datetime(datetime(at)));
+            }
+        }
         Merge::Largest(number) => {
             if number_of(current).is_none_or(|current| number > current) {
                 put(fields, field, float(number));
@@ -44,6 +93,32 @@ pub(super) fn into(fields: &mut Object, field: &'static str, merge: Merge) {
             put_entry(&mut entries, by, entry, keep);
             put(fields, field, Value::Array(Array::from(entries)));
         }
+    }
+}
+
+fn is_absent(current: Option<&Value>) -> bool {
+    matches!(current, None | Some(Value::None))
+}
+
+fn same(current: Option<&Value>, value: &Value) -> bool {
+    current.unwrap_or(&Value::None) == value
+}
+
+fn is_a_step(current: Option<&Value>, at: Timestamp) -> bool {
+    moment(current).is_none_or(|current| at >= shifted(current, LAST_SEEN_STEP_MS))
+}
+
+fn stamp(fields: &Object, field: &str) -> Option<Timestamp> {
+    match fields.get("stamps") {
+        Some(Value::Object(stamps)) => moment(stamps.get(field)),
+        _ => None,
+    }
+}
+
+fn key<'a>(entry: &'a Value, by: &str) -> Option<&'a Value> {
+    match entry {
+        Value::Object(entry) => entry.get(by),
+        _ => None,
     }
 }
 
@@ -66,14 +141,10 @@ fn stamped(fields: &mut Object, field: &'static str, at: Timestamp) -> bool {
 }
 
 fn put_entry(entries: &mut Vec<Value>, by: &'static str, entry: Object, keep: Keep) {
-    let key = |entry: &Value| match entry {
-        Value::Object(entry) => entry.get(by).cloned(),
-        _ => None,
-    };
-    let new = entry.get(by).cloned();
-    let place = entries.iter().position(|old| key(old) >= new);
+    let new = entry.get(by);
+    let place = entries.iter().position(|old| key(old, by) >= new);
     match place {
-        Some(place) if key(&entries[place]) == new => {
+        Some(place) if key(&entries[place], by) == new => {
             if keep == Keep::Newer || strength(&entry) > strength_of(&entries[place]) {
                 entries[place] = Value::Object(entry);
             }
@@ -157,6 +228,56 @@ mod tests {
         assert_eq!(merged(moments.map(Merge::Earliest)), datetime_of(1));
         assert_eq!(merged(moments.map(Merge::Latest)), datetime_of(3));
         assert_eq!(merged([1.0, 3.0, 2.0].map(Merge::Largest)), float(3.0));
+    }
+
+    #[test]
+    fn what_is_seen_again_soon_is_not_worth_a_change() {
+        let seen = |second| Merge::LatestInSteps(at(second));
+        let datetime_of = |second| Value::Datetime(datetime(at(second)));
+        assert_eq!(merged([5, 1, 604].map(seen)), datetime_of(5));
+        assert_eq!(merged([5, 605, 900].map(seen)), datetime_of(605));
+    }
+
+    #[test]
+    fn an_effect_is_told_before_it_is_made() {
+        let symptom = |strength: f64| Merge::Entry {
+            by: "signal",
+            entry: object([("signal", text("latency")), ("strength", float(strength))]),
+            keep: Keep::Stronger,
+        };
+        let merges = [
+            Merge::Set(text("a")),
+            Merge::Set(Value::None),
+            Merge::First(text("b")),
+            Merge::Newest(at(1), text("a")),
+            Merge::Newest(at(2), text("a")),
+            Merge::Newest(at(2), Value::None),
+            Merge::Earliest(at(1)),
+            Merge::Earliest(at(2)),
+            Merge::Latest(at(1)),
+            Merge::LatestInSteps(at(601)),
+            Merge::Largest(1.0),
+            symptom(1.0),
+            symptom(-2.0),
+        ];
+        // Whatever stands there: a merge changes what the row says exactly when it is told so.
+        for first in &merges {
+            for second in &merges {
+                let mut fields = Object::new();
+                into(&mut fields, "field", first.clone());
+                let told = effect(&fields, "field", second);
+                let said = fields.get("field").cloned().unwrap_or_default();
+                let stamps = fields.get("stamps").cloned();
+                into(&mut fields, "field", second.clone());
+                let says = fields.get("field").cloned().unwrap_or_default() != said;
+                let made = match (says, fields.get("stamps").cloned() != stamps) {
+                    (true, _) => Effect::Says,
+                    (false, true) => Effect::Stamp,
+                    (false, false) => Effect::None,
+                };
+                assert_eq!(told, made, "{first:?}, then {second:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use events::{EventId, RecordedEvent};
+use futures::future::try_join_all;
 use serde::Deserialize;
 
 use super::error::{ApiError, ApiResult};
 use super::load::Loaders;
+use super::page::{Cursor, Nodes, Page, cost};
 use super::scalar::{DateTime, Position};
+use crate::rows;
 
 pub struct Event(pub RecordedEvent);
 
@@ -69,6 +72,24 @@ impl Event {
             Some(id) => event(ctx, id).await,
             None => Ok(None),
         }
+    }
+
+    /// The events that it caused, in the order of the log.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn effects(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Event>> {
+        let page = Page::read(first, after)?;
+        let rows = Loaders::of(ctx).effects(&self.0.event.id).await?;
+        let place = |row: &rows::Effect| Cursor::named(format!("{:020}", row.provenance.since));
+        let wanted = page.wanted(&rows, false, place).into_iter();
+        let events = wanted
+            .map(|(at, row)| async move { Ok(event(ctx, row.id).await?.map(|event| (at, event))) });
+        let events = try_join_all(events).await?.into_iter().flatten().collect();
+        Ok(page.connect(events, |event| event))
     }
 
     /// The whole event as a CloudEvents 1.0 JSON object, with `recordedtime`, `stream`,

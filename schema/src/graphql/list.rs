@@ -8,7 +8,7 @@ use surrealdb::types::{RecordId, Value};
 
 use super::error::ApiResult;
 use super::page::{Listed, Nodes, Page};
-use super::read;
+use super::read::{self, Known};
 use super::view::View;
 use crate::value;
 
@@ -18,7 +18,7 @@ pub struct List {
     /// The column of the moment, newest first; by key without one.
     moment: Option<&'static str>,
     conditions: Vec<&'static str>,
-    bindings: Vec<(&'static str, Value)>,
+    bindings: Vec<(String, Value)>,
 }
 
 impl List {
@@ -32,7 +32,8 @@ impl List {
         Self { moment: Some(moment), ..Self::by_key(table) }
     }
 
-    /// Only rows for which `condition` holds.
+    /// Only rows for which `condition` holds, which speaks of their own columns: it is asked of
+    /// what rows were as well.
     pub fn when(mut self, condition: &'static str) -> Self {
         self.conditions.push(condition);
         self
@@ -47,7 +48,7 @@ impl List {
     ) -> Self {
         if let Some(value) = value {
             self.conditions.push(condition);
-            self.bindings.push((name, Value::String(value.into())));
+            self.bindings.push((name.to_owned(), Value::String(value.into())));
         }
         self
     }
@@ -63,43 +64,48 @@ impl List {
         R: Listed + DeserializeOwned,
         T: OutputType,
     {
-        let statement = self.statement(view, page);
+        let known = read::known(self.table, view);
+        let statements: Vec<_> = known.iter().map(|of| self.statement(of, page)).collect();
         if let Some(after) = &page.after {
             let id = RecordId::new(self.table, after.key.clone());
-            self.bindings.push(("after", Value::RecordId(id)));
-            self.bindings.push(("moment", after.at.map_or(Value::None, value::time)));
+            self.bindings.push(("after".to_owned(), Value::RecordId(id)));
+            self.bindings.push(("moment".to_owned(), after.at.map_or(Value::None, value::time)));
         }
-        let rows: Vec<R> = read::rows(view, &statement, self.bindings).await?;
-        let placed = rows.into_iter().map(|row| (row.place(), Arc::new(row))).collect();
+        let rows: Vec<R> = read::rows(view, &statements.join(";"), self.bindings).await?;
+        let mut placed: Vec<_> = rows.into_iter().map(|row| (row.place(), Arc::new(row))).collect();
+        if known.len() > 1 {
+            let newest_first = self.moment.is_some();
+            placed.sort_by(|(a, _), (b, _)| if newest_first { b.cmp(a) } else { a.cmp(b) });
+        }
         Ok(page.connect(placed, node))
     }
 
-    /// Every part of the text is a constant of this program; values are bound.
-    fn statement(&self, view: &View, page: &Page) -> String {
+    /// Every part of the text is a constant of this program; values are bound. Each of the places
+    /// where rows stand gives its first rows, of which the page is cut.
+    fn statement(&self, of: &Known, page: &Page) -> String {
         let mut conditions: Vec<String> =
             self.conditions.iter().map(|condition| format!("({condition})")).collect();
-        if view.position().is_some() {
-            conditions.push("since <= $position".to_owned());
-        }
+        conditions.extend(of.when.map(str::to_owned));
+        let id = if of.table == self.table { "id" } else { "original" };
         let order = match self.moment {
             Some(at) => {
                 if page.after.is_some() {
                     conditions
-                        .push(format!("({at} < $moment OR ({at} = $moment AND id < $after))"));
+                        .push(format!("({at} < $moment OR ({at} = $moment AND {id} < $after))"));
                 }
-                format!("{at} DESC, id DESC")
+                format!("{at} DESC, {id} DESC")
             }
             None => {
                 if page.after.is_some() {
-                    conditions.push("id > $after".to_owned());
+                    conditions.push(format!("{id} > $after"));
                 }
-                "id ASC".to_owned()
+                format!("{id} ASC")
             }
         };
         let filter = match conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", conditions.join(" AND ")),
         };
-        format!("SELECT * FROM {}{filter} ORDER BY {order} LIMIT {}", self.table, page.limit())
+        format!("SELECT * FROM {}{filter} ORDER BY {order} LIMIT {}", of.table, page.limit())
     }
 }

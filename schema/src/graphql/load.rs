@@ -106,6 +106,7 @@ loaders! {
             Source::naming("mitigation", "incident");
         timeline_of: IncidentId => rows::TimelineEntry, by |row| row.incident.clone(),
             Source::naming("timeline_entry", "incident");
+        effects_of: EventId => rows::Effect, by |row| row.cause, Source::keyed("effect");
     }
 }
 
@@ -165,6 +166,8 @@ many! {
     steps_of(IncidentId) -> TimelineEntry from timeline_of;
     /// The suspects of a diagnosis.
     suspects_of(DiagnosisId) -> Suspects from suspects;
+    /// The events that an event caused.
+    effects(EventId) -> Effect from effects_of;
     /// What the diagnoses of an incident found similar.
     resemblances_of(IncidentId) -> Resembles from resembles;
 }

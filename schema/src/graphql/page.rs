@@ -141,6 +141,16 @@ impl Page {
         place: impl Fn(&R) -> Cursor,
         node: impl Fn(Arc<R>) -> T,
     ) -> Nodes<T> {
+        self.connect(self.wanted(rows, newest_first, place), node)
+    }
+
+    /// The rows of [`Self::cut`] in their order, and of those to come one more.
+    pub fn wanted<R>(
+        &self,
+        rows: &[Arc<R>],
+        newest_first: bool,
+        place: impl Fn(&R) -> Cursor,
+    ) -> Vec<(Cursor, Arc<R>)> {
         let behind = |at: &Cursor| match &self.after {
             Some(after) if newest_first => at < after,
             Some(after) => at > after,
@@ -149,7 +159,8 @@ impl Page {
         let placed = rows.iter().map(|row| (place(row), row.clone()));
         let mut wanted: Vec<_> = placed.filter(|(at, _)| behind(at)).collect();
         wanted.sort_by(|(a, _), (b, _)| if newest_first { b.cmp(a) } else { a.cmp(b) });
-        self.connect(wanted, node)
+        wanted.truncate(self.limit());
+        wanted
     }
 
     /// The connection of rows that were read in order, up to [`Self::limit`].

@@ -13,6 +13,7 @@ use super::batch::Batch;
 use super::error::{ApiError, ApiResult};
 use super::view::View;
 use crate::reads::at_position;
+use crate::table::Table;
 use crate::value;
 
 /// Rows that several readers share.
@@ -35,7 +36,7 @@ pub struct Link<A, B> {
 pub async fn rows<R: DeserializeOwned>(
     view: &View,
     statements: &str,
-    bindings: Vec<(&'static str, Value)>,
+    bindings: Vec<(String, Value)>,
 ) -> ApiResult<Vec<R>> {
     let values = values(view, statements, bindings).await.map_err(ReadError::Store);
     let rows = values.and_then(|values| {
@@ -47,10 +48,10 @@ pub async fn rows<R: DeserializeOwned>(
 async fn values(
     view: &View,
     statements: &str,
-    mut bindings: Vec<(&'static str, Value)>,
+    mut bindings: Vec<(String, Value)>,
 ) -> Result<Vec<Value>, Box<surrealdb::Error>> {
     if let Some(position) = view.position() {
-        bindings.push(("position", Value::Number(Number::Int(at_position(position)))));
+        bindings.push(("position".to_owned(), Value::Number(Number::Int(at_position(position)))));
     }
     let query = bindings
         .into_iter()
@@ -87,6 +88,32 @@ pub fn texts<K: ToString>(keys: &[K]) -> Value {
     Value::Array(Array::from(keys.iter().map(text).collect::<Vec<_>>()))
 }
 
+/// Where the rows of a table stand as a view knows them.
+pub struct Known {
+    /// The table that holds them.
+    pub table: &'static str,
+    /// What holds of those that were known; nothing where all are.
+    pub when: Option<&'static str>,
+}
+
+/// Where the rows of `table` stand as `view` knows them: now in the table itself; as of a
+/// position those that nothing changed since, and what the others were.
+pub fn known(table: &'static str, view: &View) -> Vec<Known> {
+    if view.position().is_none() {
+        return vec![Known { table, when: None }];
+    }
+    match Table::named(table).and_then(Table::former) {
+        None => vec![Known { table, when: Some("since <= $position") }],
+        Some(former) => vec![
+            Known { table, when: Some("changed <= $position") },
+            Known { table: former, when: Some(FORMERLY) },
+        ],
+    }
+}
+
+/// What holds of the former version of a row that was the last one at `$position`.
+const FORMERLY: &str = "superseded > $position AND changed <= $position";
+
 /// Which rows belong to a node: its edges, or rows that name it.
 ///
 /// A group that is made of one speaks of the moment of its view by itself.
@@ -104,7 +131,9 @@ enum Near {
     /// The edges that end at nodes of this table.
     Into(&'static str),
     /// The rows that name the node in this column, if the condition holds.
-    Naming(&'static str, &'static str),
+    Naming(&'static str, Option<&'static str>),
+    /// The rows whose keys begin with the node's.
+    Keyed,
 }
 
 impl Source {
@@ -120,7 +149,12 @@ impl Source {
 
     /// The rows of `table` that hold a node's key in `column`.
     pub fn naming(table: &'static str, column: &'static str) -> Self {
-        Self { table, columns: "*", near: Near::Naming(column, "true") }
+        Self { table, columns: "*", near: Near::Naming(column, None) }
+    }
+
+    /// The rows of `table` whose keys begin with the node's.
+    pub fn keyed(table: &'static str) -> Self {
+        Self { table, columns: "*", near: Near::Keyed }
     }
 
     /// Of edges only what they join.
@@ -131,30 +165,39 @@ impl Source {
     /// Of rows that name a node those for which `condition` holds.
     pub fn when(self, condition: &'static str) -> Self {
         match self.near {
-            Near::Naming(column, _) => Self { near: Near::Naming(column, condition), ..self },
-            Near::From(_) | Near::Into(_) => self,
+            Near::Naming(column, _) => Self { near: Near::Naming(column, Some(condition)), ..self },
+            Near::From(_) | Near::Into(_) | Near::Keyed => self,
         }
     }
 
-    fn bind<K: ToString>(self, keys: &[K]) -> Value {
-        match self.near {
+    fn bindings<K: ToString>(self, keys: &[K]) -> Vec<(String, Value)> {
+        let keys = match self.near {
             Near::From(node) | Near::Into(node) => records(node, keys),
             Near::Naming(..) => texts(keys),
-        }
+            Near::Keyed => return numbered(keys),
+        };
+        vec![("keys".to_owned(), keys)]
     }
 
-    fn statements(self, view: &View) -> String {
-        let Self { table, columns, near } = self;
-        let known = if view.position().is_some() { " AND since <= $position" } else { "" };
-        let edges = format!("(SELECT {columns} FROM {table} WHERE until = NONE{known})");
+    fn statements(self, view: &View, keys: usize) -> String {
+        let statements = known(self.table, view).into_iter().map(|of| self.statement(&of, keys));
+        statements.collect::<Vec<_>>().join(";")
+    }
+
+    fn statement(self, Known { table, when }: &Known, keys: usize) -> String {
+        let Self { columns, near, .. } = self;
+        let when = when.map(|when| format!(" AND {when}")).unwrap_or_default();
+        let edges = format!("(SELECT {columns} FROM {table} WHERE until = NONE{when})");
         match near {
             Near::From(_) => format!("array::flatten((SELECT VALUE ->{edges} FROM $keys))"),
             Near::Into(_) => format!("array::flatten((SELECT VALUE <-{edges} FROM $keys))"),
-            Near::Naming(column, "true") => {
-                format!("SELECT * FROM {table} WHERE {column} IN $keys{known}")
-            }
             Near::Naming(column, condition) => {
-                format!("SELECT * FROM {table} WHERE {column} IN $keys AND {condition}{known}")
+                let also = condition.map(|also| format!(" AND {also}")).unwrap_or_default();
+                format!("SELECT * FROM {table} WHERE {column} IN $keys{also}{when}")
+            }
+            Near::Keyed => {
+                let ranges = ranges(table, keys, "..", |key| format!("[{key}, '~']"));
+                format!("SELECT * FROM {ranges} WHERE true{when}")
             }
         }
     }
@@ -170,16 +213,44 @@ where
     Batch::new(move |keys: Vec<K>| {
         let view = view.clone();
         async move {
-            let ids = records(table, &keys);
-            let statement = match view.position() {
-                Some(_) => "SELECT * FROM $keys WHERE since <= $position",
-                None => "SELECT * FROM $keys",
-            };
-            let found: Vec<R> = rows(&view, statement, vec![("keys", ids)]).await?;
+            let known = known(table, &view);
+            let mut bindings = vec![("keys".to_owned(), records(table, &keys))];
+            if known.len() > 1 {
+                bindings.extend(numbered(&keys));
+            }
+            let statements = known.iter().map(|of| by_key(of, table, keys.len()));
+            let statements = statements.collect::<Vec<_>>().join(";");
+            let found: Vec<R> = rows(&view, &statements, bindings).await?;
             Ok(found.into_iter().map(|row| (key(&row), Arc::new(row))).collect())
         }
         .boxed()
     })
+}
+
+fn by_key(Known { table, when }: &Known, current: &str, keys: usize) -> String {
+    let when = when.map(|when| format!(" WHERE {when}")).unwrap_or_default();
+    if *table == current {
+        return format!("SELECT * FROM $keys{when}");
+    }
+    // The versions of a row lie together: a range a row finds them without an index.
+    let ranges = ranges(table, keys, "..=", |key| format!("[{key}, $position]"));
+    format!("SELECT * FROM {ranges}{when}")
+}
+
+/// One range of the table a key: from whatever begins with it up to `end`.
+fn ranges(table: &str, keys: usize, dots: &str, end: impl Fn(&str) -> String) -> String {
+    let range = |index| {
+        let key = format!("$key_{index}");
+        format!("{table}:[{key}]{dots}{}", end(&key))
+    };
+    (0..keys).map(range).collect::<Vec<_>>().join(", ")
+}
+
+/// The keys, bound one by one as [`ranges`] names them.
+fn numbered<K: ToString>(keys: &[K]) -> Vec<(String, Value)> {
+    let bound =
+        |(index, key): (usize, &K)| (format!("key_{index}"), Value::String(key.to_string()));
+    keys.iter().enumerate().map(bound).collect()
 }
 
 /// Rows by the node they belong to, as `source` finds them. A node without rows has an empty
@@ -193,8 +264,8 @@ where
     Batch::new(move |keys: Vec<K>| {
         let view = view.clone();
         async move {
-            let bindings = vec![("keys", source.bind(&keys))];
-            let found: Vec<R> = rows(&view, &source.statements(&view), bindings).await?;
+            let statements = source.statements(&view, keys.len());
+            let found: Vec<R> = rows(&view, &statements, source.bindings(&keys)).await?;
             let mut groups: HashMap<K, Vec<Arc<R>>> =
                 keys.into_iter().map(|key| (key, Vec::new())).collect();
             for row in found {

@@ -63,5 +63,5 @@ pub(super) fn calls(
         RowId::node(Table::Component, callee),
     )
     .with("first_seen", Merge::Earliest(at))
-    .with("last_seen", Merge::Latest(at))
+    .with("last_seen", Merge::LatestInSteps(at))
 }

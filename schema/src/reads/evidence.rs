@@ -39,18 +39,20 @@ impl Default for Span {
 /// wait for a second look, collectors deliver late.
 const NOTICED_WITHIN_MS: i64 = 5 * 60 * 1000;
 
-// The end of the incident is taken from its timeline, which knows since when it was known.
+// What an opening says is said once and never changes; whether it was known, and the end of the
+// incident, are taken from the timeline, which knows since when.
 const INCIDENT: &str = "
     SELECT component, opened_at, evidence FROM $incident WHERE since <= $position;
     SELECT VALUE window_start FROM array::map(
         (SELECT VALUE evidence FROM ONLY $incident) ?? [], |$id| type::record('anomaly', $id))
-        WHERE window_start != NONE;
+        WHERE window_start != NONE AND since <= $position;
     SELECT at, position, event_type FROM timeline_entry
-        WHERE incident = record::id($incident) AND since <= $position AND event_type IN $ends;
+        WHERE incident = record::id($incident) AND since <= $position AND event_type IN $steps;
 ";
 
+// A call that was seen is known for good.
 const AROUND: &str = "
-    SELECT in, out FROM calls WHERE since <= $position AND until = NONE;
+    SELECT in, out FROM calls WHERE since <= $position;
     SELECT * FROM snapshot:[$from]..[$to] WHERE since <= $position;
     SELECT * FROM edge_window:[$from]..[$to] WHERE since <= $position;
     SELECT * FROM log_pattern:[$from]..[$to] WHERE since <= $position;
@@ -58,6 +60,7 @@ const AROUND: &str = "
         WHERE at >= $changes_from AND at < $to AND since <= $position;
 ";
 
+const OPENED: &str = "io.faultline.incident.opened.v1";
 const RESOLVED: &str = "io.faultline.incident.resolved.v1";
 const REOPENED: &str = "io.faultline.incident.reopened.v1";
 
@@ -70,7 +73,7 @@ struct IncidentRow {
 }
 
 #[derive(Deserialize)]
-struct EndRow {
+struct StepRow {
     at: Timestamp,
     position: u64,
     event_type: String,
@@ -97,7 +100,7 @@ impl Graph {
         let mut binds = Object::new();
         binds.insert("incident", RecordId::new("incident", incident.as_str()));
         binds.insert("position", at_position(position));
-        binds.insert("ends", vec![RESOLVED, REOPENED]);
+        binds.insert("steps", vec![OPENED, RESOLVED, REOPENED]);
         let mut answers = self.ask(INCIDENT, binds).await?;
         let Some(IncidentRow { component: Some(noticed), opened_at: Some(opened_at), evidence }) =
             answers.rows(0)?.into_iter().next()
@@ -105,7 +108,12 @@ impl Graph {
             return Ok(None);
         };
         let anomalies: Vec<Timestamp> = answers.rows(1)?;
-        let mut ends: Vec<EndRow> = answers.rows(2)?;
+        let steps: Vec<StepRow> = answers.rows(2)?;
+        let (opened, mut ends): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| step.event_type == OPENED);
+        if opened.is_empty() {
+            return Ok(None);
+        }
         ends.sort_by_key(|end| (end.at, end.position));
         let ended = ends.pop().filter(|end| end.event_type == RESOLVED).map(|end| end.at);
         let around = Around {

@@ -25,7 +25,11 @@ const PAST: &str = "
 
 const OPENED: &str = "SELECT VALUE opened_at FROM $incident WHERE opened_at != NONE;";
 const ACTING: &str = "
-    SELECT VALUE record::id(id) FROM fault WHERE cleared_at = NONE OR cleared_at > $opened;
+    SELECT VALUE record::id(id) FROM fault
+        WHERE changed <= $position AND (cleared_at = NONE OR cleared_at > $opened);
+    SELECT VALUE record::id(original) FROM was_fault
+        WHERE superseded > $position AND changed <= $position
+            AND (cleared_at = NONE OR cleared_at > $opened);
 ";
 
 #[derive(Deserialize)]
@@ -102,7 +106,7 @@ impl Graph {
         let mut labels: Vec<LabelRow> = answers.rows(1)?;
         let mut mitigations: Vec<MitigationRow> = answers.rows(2)?;
         if let Some(incident) = excluding {
-            let withheld = self.withheld(incident).await?;
+            let withheld = self.withheld(incident, position).await?;
             labels.retain(|label| !withheld.covers_label(label));
             mitigations.retain(|row| !withheld.covers_mitigation(row));
         }
@@ -117,14 +121,21 @@ impl Graph {
         Ok(past.into_values().collect())
     }
 
-    async fn withheld(&self, incident: &IncidentId) -> Result<Withheld, ReadGraphError> {
+    async fn withheld(
+        &self,
+        incident: &IncidentId,
+        position: u64,
+    ) -> Result<Withheld, ReadGraphError> {
         let mut binds = Object::new();
         binds.insert("incident", RecordId::new("incident", incident.as_str()));
         let opened: Vec<Timestamp> = self.ask(OPENED, binds).await?.rows(0)?;
         let Some(opened) = opened.into_iter().next() else { return Ok(Withheld::default()) };
         let mut binds = Object::new();
         binds.insert("opened", time(opened));
-        let acting: Vec<FaultId> = self.ask(ACTING, binds).await?.rows(0)?;
+        binds.insert("position", at_position(position));
+        let mut answers = self.ask(ACTING, binds).await?;
+        let mut acting: Vec<FaultId> = answers.rows(0)?;
+        acting.extend(answers.rows::<FaultId>(1)?);
         Ok(Withheld { opened: Some(opened), acting: acting.into_iter().collect() })
     }
 }

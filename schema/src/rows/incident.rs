@@ -134,6 +134,18 @@ pub struct Diagnosis {
     pub provenance: Provenance,
 }
 
+/// `effect`: an event that another one caused.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Effect {
+    /// The event, the last part of the key.
+    pub id: EventId,
+    /// The event that caused it.
+    pub cause: EventId,
+    /// Where the row comes from: the event alone.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+}
+
 /// `evidence`: an event that a diagnosis cites, which must outlive retention.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct EvidenceNode {

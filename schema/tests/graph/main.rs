@@ -8,4 +8,6 @@ mod incremental;
 mod past;
 mod recovery;
 mod rows;
+mod speed;
 mod split;
+mod steps;

@@ -20,7 +20,7 @@ async fn every_row_reads_as_its_type() -> Result<(), ReadGraphError> {
     }
     reads! {
         Alert as Alert, Anomaly as Anomaly, Audit as AuditEntry, Change as ChangeRow, Component as Component,
-        Diagnosis as Diagnosis, EdgeWindow as EdgeWindow, Evidence as EvidenceNode,
+        Diagnosis as Diagnosis, EdgeWindow as EdgeWindow, Effect as Effect, Evidence as EvidenceNode,
         Experiment as Experiment, Fault as Fault, FaultKind as FaultKindNode,
         Feedback as Feedback, Incident as Incident, Label as Label, LogPattern as LogPatterns,
         Maintenance as Maintenance, Mitigation as Mitigation, Model as Model,

@@ -9,6 +9,7 @@ use events::{Event, EventId, Timestamp};
 use schema::graphql::{Base, FaultlineSchema, Limits};
 use schema::{Graph, Projector};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Every clock of the tests stands still here.
 pub const NOW: &str = "2026-03-01T12:00:00Z";
@@ -16,7 +17,7 @@ pub const NOW: &str = "2026-03-01T12:00:00Z";
 pub struct TestBase {
     pub schema: FaultlineSchema,
     pub log: Arc<EmbeddedLog>,
-    _folder: tempfile::TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// The id of the history's event with this number.
@@ -66,7 +67,6 @@ impl TestBase {
         limits: Limits,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let now: Timestamp = NOW.parse().unwrap();
         let options =
             Options { segment_bytes: 1 << 20, clock: Arc::new(clock), ..Options::default() };
         let log = Arc::new(EmbeddedLog::open(folder.path(), options).unwrap());
@@ -74,13 +74,32 @@ impl TestBase {
             let stream = event.data.stream();
             log.append(stream, ExpectedRevision::Any, vec![event]).await.unwrap();
         }
+        Self::over(log, Arc::new(folder), limits).await
+    }
+
+    async fn over(log: Arc<EmbeddedLog>, folder: Arc<TempDir>, limits: Limits) -> Self {
+        let now: Timestamp = NOW.parse().unwrap();
         let graph = Arc::new(Graph::open("mem://").await.unwrap());
         let projector = Projector::new(graph.clone(), log.clone()).await;
         projector.catch_up().await.unwrap();
         let projected = projector.projected();
         tokio::spawn(projector.run());
         let base = Base::new(graph, log.clone(), projected, move || now, limits);
-        Self { schema: schema::graphql::schema(base), log, _folder: folder }
+        Self { schema: schema::graphql::schema(base), log, folder }
+    }
+
+    /// The same log with a graph of its own, made anew.
+    pub async fn rebuilt(&self) -> Self {
+        Self::over(self.log.clone(), self.folder.clone(), Limits::default()).await
+    }
+
+    /// Appends an event and waits until the graph contains it; answers its position.
+    pub async fn record(&self, event: Event) -> u64 {
+        let stream = event.data.stream();
+        let appended = self.log.append(stream, ExpectedRevision::Any, vec![event]).await.unwrap();
+        let position = appended[0].position;
+        self.data(&format!("{{ projectedPosition(waitFor: {position}) }}")).await;
+        position
     }
 
     /// The answer to `query` as a client sees it.

@@ -149,7 +149,8 @@ impl Answers {
         );
         let reaches = view.position().map_or(i64::MAX, at_position);
         let bindings = [("behind", behind), ("reaches", reaches)];
-        let bindings = bindings.map(|(name, at)| (name, Value::Number(Number::Int(at)))).to_vec();
+        let bindings =
+            bindings.map(|(name, at)| (name.to_owned(), Value::Number(Number::Int(at)))).to_vec();
         let rows: Vec<SetAsideEvent> = read::rows(&view, &statement, bindings).await?;
         let placed = rows.into_iter().map(|row| (Cursor::named(row.position.0), row)).collect();
         Ok(page.connect(placed, |row| row))
