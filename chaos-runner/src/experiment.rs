@@ -244,6 +244,8 @@ pub struct HttpCall {
     pub arguments: Option<Value>,
     /// Longest time it may take.
     pub timeout: Duration,
+    /// Whether the certificate of an `https` address must be one that the system trusts.
+    pub verify_tls: bool,
 }
 
 /// Strategies and limits of a run.

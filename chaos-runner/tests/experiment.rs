@@ -161,9 +161,9 @@ method:
   - name: shell
     type: action
     provider: {type: process, path: echo, arguments: "a | b"}
-  - name: tls
+  - name: no http
     type: probe
-    provider: {type: http, url: "https://example.org"}
+    provider: {type: http, url: "ftp://example.org"}
   - name: variable
     type: probe
     provider: {type: http, url: "http://${hots}/"}

@@ -276,11 +276,13 @@ fn read_http(fields: &Fields<'_>) -> Option<HttpCall> {
         "max_retries",
         "secrets",
     ]);
-    let url =
-        fields.required("url", "an http:// address").and_then(|node| match node.string()? {
-            url if url.starts_with("http://") => Some(url.to_owned()),
-            _ => node.refuse("an http:// address (this runner is built without TLS)"),
-        });
+    let url = fields.required("url", "an http:// or https:// address").and_then(|node| match node
+        .string()?
+    {
+        url if url.starts_with("http://") || url.starts_with("https://") => Some(url.to_owned()),
+        _ => node.refuse("an http:// or https:// address"),
+    });
+    let verify_tls = fields.optional("verify_tls").map_or(Some(true), |node| node.boolean());
     let method = match fields.optional("method") {
         Some(node) => node.string().map(str::to_ascii_uppercase),
         None => Some("GET".to_owned()),
@@ -296,7 +298,14 @@ fn read_http(fields: &Fields<'_>) -> Option<HttpCall> {
     };
     let timeout = read_timeout(fields);
     let arguments = fields.optional("arguments").map(|node| node.value.clone());
-    Some(HttpCall { url: url?, method: method?, headers: headers?, arguments, timeout: timeout? })
+    Some(HttpCall {
+        url: url?,
+        method: method?,
+        headers: headers?,
+        arguments,
+        timeout: timeout?,
+        verify_tls: verify_tls?,
+    })
 }
 
 fn read_timeout(fields: &Fields<'_>) -> Option<Duration> {
