@@ -12,6 +12,10 @@ demo *args:
 score-demo first="1" last="10":
     cargo build --bins && cargo run --quiet --bin demo-score -- {{first}} {{last}}
 
+# Record seed-data/shop.ndjson anew; about 22 minutes, better on a machine with nothing else to do
+record-seed-data *args:
+    cargo build --bins && cargo run --quiet --bin record-seed-data -- {{args}}
+
 # All tests
 test:
     cargo test

@@ -2,5 +2,6 @@
 //! poll for state; nothing depends on this crate.
 
 pub mod process;
+pub mod seed;
 pub mod server;
 pub mod shop_history;

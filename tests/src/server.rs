@@ -26,6 +26,15 @@ pub struct Server {
 impl Server {
     /// Starts a server on `data` and waits until it is ready.
     pub async fn start(data: &Path) -> Self {
+        Self::start_for(data, LIFE_LIMIT, |line| eprintln!("{line}")).await
+    }
+
+    /// As [`Self::start`], with a limit of one's own, and an ear for what the server says.
+    pub async fn start_for(
+        data: &Path,
+        life_limit: Duration,
+        hear: impl FnMut(String) + Send + 'static,
+    ) -> Self {
         let child = Command::new(binary("faultline"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -36,14 +45,14 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server's binary can be started");
-        let mut child = Bounded::new(child, LIFE_LIMIT);
+        let mut child = Bounded::new(child, life_limit);
         let said = child.child().stderr.take().expect("stderr is a pipe");
         let mut said = BufReader::new(said).lines().map_while(Result::ok);
         let url = said
             .find_map(|line| Some(line.split_once("url=")?.1.trim_matches('"').to_owned()))
             .expect("a server says where it listens, or why it does not start");
         // Whatever else it says must not fill the pipe.
-        thread::spawn(move || said.for_each(|line| eprintln!("{line}")));
+        thread::spawn(move || said.for_each(hear));
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
