@@ -91,6 +91,7 @@ pub struct Suspect {
     fault_kind: Option<FaultKind>,
     terms: Vec<catalogue::ScoreTerm>,
     path: Vec<ComponentName>,
+    provenance: Option<rows::Provenance>,
 }
 
 /// A component that may be the root cause.
@@ -132,6 +133,11 @@ impl Suspect {
     /// suspect, both included; empty when no path is known.
     async fn path(&self) -> Vec<&str> {
         self.path.iter().map(|name| name.as_str()).collect()
+    }
+
+    /// Where the suspicion comes from; null when it was computed for this request.
+    async fn provenance(&self) -> Option<Provenance> {
+        self.provenance.as_ref().map(Into::into)
     }
 }
 
@@ -182,6 +188,7 @@ pub async fn root_causes(
         fault_kind: suspect.fault_kind,
         terms: suspect.terms,
         path: suspect.path,
+        provenance: None,
     });
     Ok(RootCauses {
         method: Some(ranking.method.as_str().to_owned()),
@@ -227,6 +234,7 @@ async fn recorded_suspects(
             fault_kind: row.fault_kind.clone(),
             terms: row.terms.clone(),
             path: row.path.clone(),
+            provenance: Some(row.provenance.clone()),
         })
         .collect();
     suspects.sort_by_key(|suspect| suspect.rank);

@@ -16,7 +16,7 @@ use super::incident::Incident;
 use super::knowledge::{Mitigation, MitigationKind};
 use super::load::Loaders;
 use super::page::{Cursor, MAX_FIRST};
-use super::provenance::ScoreTerm;
+use super::provenance::{Provenance, ScoreTerm};
 use crate::rows;
 
 /// How many similar incidents are answered when no number is asked for.
@@ -26,17 +26,28 @@ pub struct SimilarIncident {
     incident: IncidentId,
     score: f64,
     reasons: Vec<catalogue::ScoreTerm>,
+    provenance: Option<rows::Provenance>,
 }
 
 impl From<&rows::Resembles> for SimilarIncident {
     fn from(row: &rows::Resembles) -> Self {
-        Self { incident: row.to.clone(), score: row.score, reasons: row.reasons.clone() }
+        Self {
+            incident: row.to.clone(),
+            score: row.score,
+            reasons: row.reasons.clone(),
+            provenance: Some(row.provenance.clone()),
+        }
     }
 }
 
 impl From<catalogue::SimilarIncident> for SimilarIncident {
     fn from(found: catalogue::SimilarIncident) -> Self {
-        Self { incident: found.incident, score: found.score.get(), reasons: found.reasons }
+        Self {
+            incident: found.incident,
+            score: found.score.get(),
+            reasons: found.reasons,
+            provenance: None,
+        }
     }
 }
 
@@ -63,6 +74,11 @@ impl SimilarIncident {
     /// What makes the score, the largest share first.
     async fn reasons(&self) -> Vec<ScoreTerm> {
         self.reasons.iter().map(Into::into).collect()
+    }
+
+    /// Where the resemblance comes from; null when it was computed for this request.
+    async fn provenance(&self) -> Option<Provenance> {
+        self.provenance.as_ref().map(Into::into)
     }
 
     /// What caused it, by the labels that count.

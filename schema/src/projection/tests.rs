@@ -203,8 +203,8 @@ fn hot_rows_keep_the_first_and_last_events_and_a_count() {
     let mut graph = Graph::default();
     let ids: Vec<String> = (0..100)
         .map(|second| {
-            let data = json!({"component": "cart", "discovered_by": "a proxy"});
-            graph.when(second, "component.discovered", data).unwrap().to_string()
+            let data = json!({"component": "cart", "owner": format!("the owner of {second}")});
+            graph.when(second, "component.described", data).unwrap().to_string()
         })
         .collect();
     let kept = to_json(graph.field(Table::Component, "cart", "events"));

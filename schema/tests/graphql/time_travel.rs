@@ -87,13 +87,13 @@ const FRAGMENTS: &[(&str, &str)] = &[
     (
         "suspect",
         "fragment suspect on Suspect { rank component { name owner } score faultKind path evidence
-            terms { name contribution evidence } }",
+            terms { name contribution evidence } provenance { ...provenance } }",
     ),
     (
         "similar",
         "fragment similar on SimilarIncident { incident { key title status } score
             reasons { name contribution evidence } rootCause { name } faultKind
-            fixedBy { action } }",
+            fixedBy { action } provenance { ...provenance } }",
     ),
     (
         "diagnosis",
