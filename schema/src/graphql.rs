@@ -16,6 +16,7 @@
 //! | `query_too_long`, `query_too_deep`, `query_too_complex`, `query_timeout` | a limit of [`Limits`] |
 //! | `internal` | not the caller's fault |
 
+mod audit;
 mod batch;
 mod component;
 mod described;
@@ -50,6 +51,8 @@ use events::log::EventLog;
 
 use crate::commands::Commands;
 use crate::{Graph, LiveGraph, Projected};
+use audit::AuditEvent;
+pub use audit::WithoutAudit;
 use component::{Call, Component};
 use diagnosis::Diagnosis;
 use event::{Event, SetAsideEvent};
@@ -147,6 +150,7 @@ pub fn sdl() -> String {
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .override_output_type_description::<Nodes<AuditEvent>>("A page of the audit.")
         .override_output_type_description::<Nodes<Call>>("A page of calls.")
         .override_output_type_description::<Nodes<Change>>("A page of changes.")
         .override_output_type_description::<Nodes<Component>>("A page of components.")

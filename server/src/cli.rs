@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod token;
+
 use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
@@ -21,6 +23,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Break a demo shop, watch it being diagnosed, learn from it
     Demo(demo::DemoArgs),
+    /// Make, list and take back tokens
+    Token(token::TokenArgs),
     /// Print the JSON Schema of every event type
     Schemas,
     /// Print the GraphQL schema

@@ -1,6 +1,7 @@
 //! What the operator decides, read once: defaults, then a TOML file, then the environment, then
 //! flags. A field nobody knows is refused, because a misspelt limit would be lost silently.
 
+mod auth;
 mod limits;
 mod source;
 mod storage;
@@ -10,17 +11,24 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthConfig, RateConfig, TlsConfig};
 pub use limits::{GraphqlConfig, IngestConfig, ProjectionConfig, ReactorConfig};
 pub use source::{Flags, load};
 pub use storage::StorageConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
 
 /// The whole configuration, one section a concern. Every field has a default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[http]`: where the server listens.
     pub http: HttpConfig,
+    /// `[tls]`: an encrypted line.
+    pub tls: TlsConfig,
+    /// `[auth]`: who may use the server.
+    pub auth: AuthConfig,
+    /// `[rate]`: how often one caller may ask.
+    pub rate: RateConfig,
     /// `[storage]`: where the log and the graph are kept.
     pub storage: StorageConfig,
     /// `[ingest]`: what one request may bring.
@@ -41,11 +49,13 @@ pub struct Config {
 pub struct HttpConfig {
     /// Address and port; port 0 lets the system choose. Default `127.0.0.1:7700`.
     pub listen: SocketAddr,
-    /// Accept an address that other machines reach. There is no authentication yet: whoever
-    /// reaches the port may write. Default `false`.
-    pub allow_remote: bool,
     /// A request that takes longer is answered 503 `timeout`. Default 30,000 ms.
     pub request_timeout_ms: u64,
+    /// A connection that has not sent the whole head of a request by then is closed. Default
+    /// 10,000 ms.
+    pub header_timeout_ms: u64,
+    /// Most connections at once; more wait until one ends. Default 10,000.
+    pub max_connections: usize,
     /// How long open requests may still take once the server is told to stop. Default 10,000 ms.
     pub drain_timeout_ms: u64,
 }
@@ -54,8 +64,9 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
-            allow_remote: false,
             request_timeout_ms: 30_000,
+            header_timeout_ms: 10_000,
+            max_connections: 10_000,
             drain_timeout_ms: 10_000,
         }
     }
@@ -75,6 +86,14 @@ pub enum ConfigError {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// A variable of the environment that looks like a setting and is none.
+    #[error("{got} sets nothing: section and field are joined by two underscores, {expected}")]
+    Variable {
+        /// Its name.
+        got: String,
+        /// What was probably meant.
+        expected: String,
+    },
     /// A value outside of what the field accepts, or fields that contradict each other.
     #[error("{field}: expected {expected}, got {got}")]
     Invalid {
@@ -90,15 +109,12 @@ pub enum ConfigError {
 impl Config {
     /// Holds the fields against their ranges and against each other.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.http.listen.ip().is_loopback() && !self.http.allow_remote {
-            return Err(invalid(
-                "http.listen",
-                "a loopback address, or http.allow_remote = true (--allow-remote): there is no \
-                 authentication yet, whoever reaches the port may read and write everything",
-                self.http.listen,
-            ));
-        }
         at_least_one("http.request_timeout_ms", self.http.request_timeout_ms)?;
+        at_least_one("http.header_timeout_ms", self.http.header_timeout_ms)?;
+        at_least_one("http.max_connections", self.http.max_connections as u64)?;
+        self.tls.check()?;
+        self.auth.check(self.http.listen)?;
+        self.rate.check()?;
         self.storage.check()?;
         self.ingest.check()?;
         self.graphql.check()?;

@@ -51,6 +51,14 @@ pub enum IngestError {
         /// Length of the batch.
         of: usize,
     },
+    /// An id stands in the log for something else.
+    #[error("event {id} was recorded before with another {field}")]
+    IdTaken {
+        /// The id.
+        id: EventId,
+        /// What differs.
+        field: &'static str,
+    },
     /// An expected revision speaks of one stream, the batch has several.
     #[error("an expected revision needs a batch of one stream, got {streams}")]
     MixedStreams {
@@ -146,7 +154,9 @@ fn not_ahead(
 ///
 /// With an expected revision the batch must be of one stream and is appended whole or not at
 /// all. Without one, each stream's part is; a part is left out only when the log is overloaded
-/// or stops writing, and the same batch sent again completes it.
+/// or stops writing, and the same batch sent again completes it. An id that stands in the log
+/// for something else is refused, and nothing is written: its sender would believe otherwise
+/// that the new content was recorded.
 pub async fn record(
     log: &dyn EventLog,
     events: Vec<Event>,
@@ -162,6 +172,8 @@ pub async fn record(
             return Err(IngestError::MixedStreams { streams: parts.len() });
         }
         refuse_partly_known(log, &parts).await?;
+    } else {
+        refuse_other_content(log, &parts[0].1).await?;
     }
     // All at once, so that one sync of the log serves all parts.
     let appended = join_all(parts.into_iter().map(|(stream, events)| async move {
@@ -174,6 +186,37 @@ pub async fn record(
         places.extend(part?.map(|recorded| (recorded.id, recorded)));
     }
     Ok(order.iter().filter_map(|id| places.remove(id)).collect())
+}
+
+/// A part of one stream is known whole or not at all, or the log refuses it: the first event
+/// tells, and what is new costs one look.
+async fn refuse_other_content(log: &dyn EventLog, events: &[Event]) -> Result<(), IngestError> {
+    for event in events {
+        match log.find(event.id).await? {
+            Some(known) => same_content(event, &known.event)?,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Whether an event is the one that the log has under its id. The time is not compared: an event
+/// that is sent without one is dated when it is received, each time anew.
+fn same_content(offered: &Event, known: &Event) -> Result<(), IngestError> {
+    let field = if offered.data != known.data {
+        "data"
+    } else if offered.source != known.source {
+        "source"
+    } else if offered.subject != known.subject {
+        "subject"
+    } else if offered.correlation_id != known.correlation_id {
+        "correlationid"
+    } else if offered.causation_id != known.causation_id {
+        "causationid"
+    } else {
+        return Ok(());
+    };
+    Err(IngestError::IdTaken { id: offered.id, field })
 }
 
 fn recorded(stream: &StreamId, at: Appended) -> Recorded {
@@ -209,6 +252,9 @@ async fn refuse_partly_known(
                 && found.stream != *stream
             {
                 return Err(AppendError::PartlyKnown { id: event.id }.into());
+            }
+            if let Some(found) = &found {
+                same_content(event, &found.event)?;
             }
             known.push(found.is_some());
         }

@@ -2,22 +2,28 @@
 //!
 //! - [`config`]: what the operator decides.
 //! - [`run`]: the server in this process; the binary, the demo and tests use the same.
+//! - `auth`: tokens, scopes and what each route and field asks for; `observed`: who did what.
 //! - [`ingest`]: from CloudEvents to the log.
 //! - `reactors`: what the server decides by itself.
 //! - [`demo`]: `faultline demo`.
 //!
 //! This crate alone reads the environment, binds ports and handles signals.
 
+mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
 mod http;
 pub mod ingest;
 pub mod metrics;
+mod observed;
 pub mod projection;
+mod rate;
 mod reactors;
 mod run;
+mod serve;
 pub mod telemetry;
+mod upkeep;
 
 pub use http::Clock;
 pub use run::{RunningServer, StartError, StopError, run, run_on};

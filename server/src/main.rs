@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use server::cli::{Cli, Command, ServeArgs};
+use events::Timestamp;
+use server::cli::{Cli, Command, ServeArgs, token};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => serve(&args)?,
         Command::Demo(args) => return runtime()?.block_on(demo::run(args)),
+        Command::Token(args) => print(&token::run(args, Timestamp::now())?)?,
         Command::Schemas => print(&server::schemas()?)?,
         Command::Sdl => print(&server::sdl())?,
     }

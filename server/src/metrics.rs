@@ -75,7 +75,11 @@ impl Metrics {
                 "faultline.http.request.duration",
                 "Time from the first byte of a request to its answer",
             ),
-            appended: counter(&meter, "faultline.events.appended", "Events acknowledged"),
+            appended: counter(
+                &meter,
+                "faultline.events.appended",
+                "Events appended, repeats not counted",
+            ),
             append_duration: seconds(
                 &meter,
                 "faultline.log.append.duration",
@@ -114,6 +118,7 @@ impl Metrics {
         self.requests.add(1, &[method, route, status]);
     }
 
+    /// A batch is durable; `types` are those of the events that were not there before.
     pub(crate) fn appended(&self, types: &[&'static str], took: Duration) {
         let mut counts: HashMap<&'static str, u64> = HashMap::new();
         for event_type in types {
@@ -125,9 +130,13 @@ impl Metrics {
         self.append_duration.record(took.as_secs_f64(), &[]);
     }
 
+    /// Counts further events of one type as appended.
+    pub(crate) fn appended_of(&self, event_type: &'static str, count: u64) {
+        self.appended.add(count, &[KeyValue::new("type", event_type)]);
+    }
+
     pub(crate) fn decided(&self, event_type: &'static str) {
         self.decisions.add(1, &[KeyValue::new("type", event_type)]);
-        self.appended.add(1, &[KeyValue::new("type", event_type)]);
     }
 
     /// The Prometheus text, with the levels of this moment.

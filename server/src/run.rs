@@ -13,18 +13,26 @@ use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
 use schema::{Graph, LiveGraph, Projector};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
+use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
 use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
 use crate::metrics::{Metrics, MetricsError};
+use crate::observed::ObservedLog;
 use crate::projection::Progress;
+use crate::rate::Rate;
 use crate::reactors::{Diagnostician, Reacted, Reactors};
+use crate::serve::{self, Tls, TlsError};
+use crate::upkeep;
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
 pub struct RunningServer {
     address: SocketAddr,
+    encrypted: bool,
     log: Arc<dyn EventLog>,
     graph: LiveGraph,
     progress: Progress,
@@ -41,7 +49,8 @@ impl RunningServer {
 
     /// The same as a URL without a trailing slash.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The event log.
@@ -106,6 +115,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The port that the system chose is not known.
     #[error("reading the listener's address")]
     Address(#[source] std::io::Error),
@@ -143,7 +155,10 @@ pub async fn run_on(
     // Bound first: a taken port must not be found out after a rebuild.
     let listener = bind(config.http.listen).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
+    let tls = Tls::of(&config.tls).await?;
+    let encrypted = tls.is_some();
     let metrics = Arc::new(Metrics::new()?);
+    let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
     let graph = schema::open_or_rebuild(&config.storage.graph_url(), log.as_ref()).await?;
     let graph = LiveGraph::from(Arc::new(graph));
     let mut tasks = Tasks::new();
@@ -161,23 +176,50 @@ pub async fn run_on(
     }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
+    let schema = graphql::schema(Base::new(graph.clone(), log.clone(), projected, clock, limits));
+    let tokens = Tokens::new(config.auth.tokens.clone(), TokenFile::of(&config.storage.data));
     let app = Arc::new(Shared {
-        schema: graphql::schema(Base::new(graph.clone(), log.clone(), projected, clock, limits)),
-        config,
+        commands: base.commands().clone(),
+        schema: graphql::schema(base),
         log: log.clone(),
         graph: graph.clone(),
         progress: progress.clone(),
         metrics,
         reacted: reacted.clone(),
         clock,
+        tokens: Arc::new(tokens),
+        auth_required: config.auth.required_on(address),
+        rate: Rate::new(&config.rate),
+        draining: tasks.draining.clone(),
+        sockets: Arc::new(Semaphore::new(config.graphql.max_sockets)),
+        open_sockets: TaskTracker::new(),
+        config,
     });
+    warn_of(&app, encrypted, address);
+    let upkeep = upkeep::run(app.tokens.clone(), tls.clone(), log.clone(), clock);
+    tasks.spawn("the upkeep", upkeep);
     let draining = tasks.draining.clone();
     tasks.spawn("the HTTP server", async move {
-        let serving = axum::serve(listener, http::router(app))
-            .with_graceful_shutdown(draining.cancelled_owned());
-        ended(serving.await);
+        let router = http::router(app.clone());
+        serve::serve(listener, router, tls, app.config.http.clone(), draining).await;
+        app.open_sockets.close();
+        app.open_sockets.wait().await;
     });
-    Ok(RunningServer { address, log, graph, progress, reacted, drain, tasks })
+    Ok(RunningServer { address, encrypted, log, graph, progress, reacted, drain, tasks })
+}
+
+/// Says what an operator may not be aware of.
+fn warn_of(app: &Shared, encrypted: bool, address: SocketAddr) {
+    let elsewhere = !address.ip().is_loopback();
+    if elsewhere && !app.auth_required {
+        tracing::warn!("nobody is asked for a token: whoever reaches the port may do everything");
+    }
+    if elsewhere && app.auth_required && !encrypted {
+        tracing::warn!("tokens cross the network in the clear unless a proxy encrypts the line");
+    }
+    if app.auth_required && app.tokens.current().is_empty() {
+        tracing::warn!("there is no token yet: faultline token create makes one");
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

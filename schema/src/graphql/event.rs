@@ -5,6 +5,7 @@ use events::{EventId, RecordedEvent};
 use futures::future::try_join_all;
 use serde::Deserialize;
 
+use super::audit::may_see;
 use super::error::{ApiError, ApiResult};
 use super::load::Loaders;
 use super::page::{Cursor, Nodes, Page, cost};
@@ -104,7 +105,8 @@ pub async fn event(ctx: &Context<'_>, id: EventId) -> ApiResult<Option<Event>> {
     let loaders = Loaders::of(ctx);
     let view = loaders.view();
     let found = view.base().log.find(id).await.map_err(ApiError::internal)?;
-    Ok(found.filter(|event| view.shows(event.position)).map(Event))
+    let shown = found.filter(|event| view.shows(event.position) && may_see(ctx, event));
+    Ok(shown.map(Event))
 }
 
 /// An event that could not be projected. It is in the log, and the graph does without it.

@@ -85,6 +85,7 @@ listed! {
     Label, true, |row| Cursor::at(row.at, &row.id);
     Diagnosis, true, |row| Cursor::at(row.at, &row.id);
     Mitigation, true, |row| Cursor::at(row.at, row.id);
+    AuditEntry, true, |row| Cursor::at(row.at, row.id);
 }
 
 /// A page that was asked for.

@@ -63,6 +63,13 @@ pub struct GraphqlConfig {
     pub timeout_ms: u64,
     /// How long `waitFor` waits for the projection. Default 5,000 ms.
     pub wait_ms: u64,
+    /// Most WebSocket connections at once. Default 200.
+    pub max_sockets: usize,
+    /// Most operations at once on one WebSocket connection. Default 20.
+    pub max_subscriptions: usize,
+    /// A WebSocket connection is pinged this often, and closed when nothing came back three
+    /// times. Default 20,000 ms.
+    pub ping_ms: u64,
 }
 
 impl Default for GraphqlConfig {
@@ -73,6 +80,9 @@ impl Default for GraphqlConfig {
             max_query_bytes: 64 * 1024,
             timeout_ms: 10_000,
             wait_ms: 5_000,
+            max_sockets: 200,
+            max_subscriptions: 20,
+            ping_ms: 20_000,
         }
     }
 }
@@ -82,7 +92,10 @@ impl GraphqlConfig {
         at_least_one("graphql.max_depth", self.max_depth as u64)?;
         at_least_one("graphql.max_complexity", self.max_complexity as u64)?;
         at_least_one("graphql.max_query_bytes", self.max_query_bytes as u64)?;
-        at_least_one("graphql.timeout_ms", self.timeout_ms)
+        at_least_one("graphql.timeout_ms", self.timeout_ms)?;
+        at_least_one("graphql.max_sockets", self.max_sockets as u64)?;
+        at_least_one("graphql.max_subscriptions", self.max_subscriptions as u64)?;
+        at_least_one("graphql.ping_ms", self.ping_ms)
     }
 }
 
@@ -90,13 +103,15 @@ impl GraphqlConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectionConfig {
-    /// `/readyz` answers 503 when the graph is more events behind than this. Default 1,000.
+    /// `/readyz` answers 503 when the graph is more events behind than this. It is
+    /// several of the largest batches, so that a single one does not end readiness. Default
+    /// 10,000.
     pub ready_max_lag_events: u64,
 }
 
 impl Default for ProjectionConfig {
     fn default() -> Self {
-        Self { ready_max_lag_events: 1_000 }
+        Self { ready_max_lag_events: 10_000 }
     }
 }
 

@@ -27,9 +27,9 @@ pub struct Flags {
     /// Graph store: surrealkv://, surrealkv://PATH, mem://, ws://… [default: surrealkv://]
     #[arg(long, value_name = "URL")]
     pub graph: Option<String>,
-    /// Listen on an address that other machines reach, without authentication
+    /// Ask nobody for a token, even on an address that other machines reach
     #[arg(long)]
-    pub allow_remote: bool,
+    pub allow_anonymous: bool,
     /// Form of the log lines [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -40,6 +40,7 @@ pub struct Flags {
 
 /// Reads defaults, file, environment and flags, the later over the earlier, and checks the whole.
 pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
+    refuse_misspelt_variables()?;
     // Only names with a section are settings: an orchestrator puts its own FAULTLINE_PORT and
     // the like into the environment of a service called faultline.
     let env = Env::prefixed(ENV_PREFIX).filter(|key| key.as_str().contains("__")).split("__");
@@ -51,6 +52,33 @@ pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
     let config: Config = sources.extract().map_err(|error| ConfigError::Read(Box::new(error)))?;
     config.check()?;
     Ok(config)
+}
+
+/// `FAULTLINE_HTTP_LISTEN` would be passed over as a variable of someone else, and the setting
+/// that was meant be lost silently.
+fn refuse_misspelt_variables() -> Result<(), ConfigError> {
+    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+    let sections = defaults.as_object().into_iter().flatten();
+    let settings: Vec<(String, String)> = sections
+        .flat_map(|(section, fields)| {
+            let fields = fields.as_object().into_iter().flatten();
+            fields.map(move |(field, _)| {
+                let upper = |joint: &str| format!("{section}{joint}{field}").to_uppercase();
+                (upper("_"), upper("__"))
+            })
+        })
+        .collect();
+    let names = Env::prefixed(ENV_PREFIX).lowercase(false);
+    for (name, _) in names.iter() {
+        let name = name.as_str().to_uppercase();
+        if let Some((_, meant)) = settings.iter().find(|(flat, _)| *flat == name) {
+            return Err(ConfigError::Variable {
+                got: format!("{ENV_PREFIX}{name}"),
+                expected: format!("{ENV_PREFIX}{meant}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -68,7 +96,7 @@ fn over(mut sources: Figment, flags: &Flags) -> Figment {
     sources = set(sources, "storage.data", flags.data.as_ref());
     sources = set(sources, "http.listen", flags.listen.as_ref());
     sources = set(sources, "storage.graph", flags.graph.as_ref());
-    sources = set(sources, "http.allow_remote", flags.allow_remote.then_some(&true));
+    sources = set(sources, "auth.allow_anonymous", flags.allow_anonymous.then_some(&true));
     sources = set(sources, "telemetry.log_format", flags.log_format.as_ref());
     set(sources, "telemetry.log_filter", flags.log_filter.as_ref())
 }

@@ -28,7 +28,6 @@ pub struct TelemetryConfig {
     /// warnings.
     pub log_filter: String,
     /// Where spans are sent to by OTLP over gRPC; absent: nowhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct ApiError {
     details: Map<String, Value>,
     beside: Map<String, Value>,
     retry_after_s: Option<u64>,
+    challenge: bool,
 }
 
 impl ApiError {
@@ -28,6 +29,7 @@ impl ApiError {
             details: Map::new(),
             beside: Map::new(),
             retry_after_s: None,
+            challenge: false,
         }
     }
 
@@ -39,11 +41,22 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// 401, with what to show instead.
+    pub(crate) fn unauthorized(code: &'static str, message: impl Into<String>) -> Self {
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, code, message);
+        error.challenge = true;
+        error
+    }
+
+    /// When to ask again.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     /// 503 for what a retry can cure.
     pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-        error.retry_after_s = Some(1);
-        error
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
     }
 
     /// 500: the cause goes to the server's log, the client gets a constant text.
@@ -81,7 +94,10 @@ impl ApiError {
         self.code
     }
 
-    #[cfg(test)]
+    pub(crate) fn pointer(&self) -> Option<&str> {
+        self.details.get("pointer")?.as_str()
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -102,6 +118,14 @@ impl ApiError {
         let mut response = (self.status, axum::Json(Value::Object(body))).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.challenge {
+            let challenge = match self.code {
+                "token_missing" => "Bearer realm=\"faultline\"",
+                _ => "Bearer realm=\"faultline\", error=\"invalid_token\"",
+            };
+            let challenge = HeaderValue::from_static(challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -1,11 +1,11 @@
 //! `/v1/events`: what happened, in and out.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use events::log::ExpectedRevision;
-use events::{EventId, RecordedEvent};
+use events::{EventData, EventId, RecordedEvent};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,8 +13,11 @@ use tracing::Instrument;
 
 use super::App;
 use super::error::ApiError;
+use super::guard::require;
 use super::media::{self, Documents};
+use crate::auth::{Caller, Scope, scope_of_event};
 use crate::ingest::{self, IngestError, Rejected};
+use crate::observed::on_nobodys_behalf;
 
 /// Query of an append.
 #[derive(Deserialize)]
@@ -27,6 +30,7 @@ pub(super) struct AppendQuery {
 /// `POST /v1/events`: appends one event or a batch and answers where they are.
 pub(super) async fn append(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<AppendQuery>,
     headers: HeaderMap,
     body: Body,
@@ -49,14 +53,19 @@ pub(super) async fn append(
     let ahead = i64::try_from(app.config.ingest.max_future_ms).unwrap_or(i64::MAX);
     let events = ingest::read(list, (app.clock)(), SignedDuration::from_millis(ahead))
         .map_err(|error| refused(error, batch))?;
-    let types: Vec<&'static str> = events.iter().map(|event| event.data.event_type()).collect();
+    for event in &events {
+        let what = event.data.event_type();
+        require(&caller, scope_of_event(&event.data)).map_err(|error| error.with("type", what))?;
+    }
     let span = tracing::info_span!("append", events.count = events.len());
-    let started = std::time::Instant::now();
-    let recorded = ingest::record(app.log.as_ref(), events, expected)
-        .instrument(span)
-        .await
-        .map_err(|error| refused(error, batch))?;
-    app.metrics.appended(&types, started.elapsed());
+    let append = ingest::record(app.log.as_ref(), events, expected).instrument(span);
+    let recorded = if caller.may(Scope::Admin) {
+        // The transfer of a log, whose own audit is part of it.
+        on_nobodys_behalf(append).await
+    } else {
+        append.await
+    };
+    let recorded = recorded.map_err(|error| refused(error, batch))?;
     let position = recorded.iter().map(|event| event.position).max();
     Ok(Json(json!({ "events": recorded, "position": position })))
 }
@@ -77,6 +86,11 @@ fn expected_revision(text: Option<&str>) -> Result<ExpectedRevision, ApiError> {
 fn refused(error: IngestError, batch: bool) -> ApiError {
     match error {
         IngestError::Invalid { rejected, of } => invalid(&rejected, of, batch),
+        IngestError::IdTaken { id, field } => {
+            ApiError::new(StatusCode::CONFLICT, "event_id_taken", error.to_string())
+                .with("id", id.to_string())
+                .with("differs", field)
+        }
         IngestError::MixedStreams { .. } => {
             ApiError::bad_request("mixed_streams", error.to_string())
         }
@@ -120,10 +134,16 @@ fn default_limit() -> usize {
     100
 }
 
+/// Who did what is for those who administer.
+fn visible(caller: &Caller, event: &RecordedEvent) -> bool {
+    !matches!(event.event.data, EventData::AuditRecorded(_)) || caller.may(Scope::Admin)
+}
+
 /// `GET /v1/events?after=&limit=`: recorded events in order; `next` is the `after` of the next
-/// page, and the page is the last one when it is shorter than `limit`.
+/// page, and the page is the last one when `next` is `head`.
 pub(super) async fn page(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let max = app.config.ingest.max_page_events;
@@ -134,20 +154,27 @@ pub(super) async fn page(
         ));
     }
     let events = app.log.read_all(query.after, query.limit).await?;
-    let next = events.last().map_or(query.after, |event| event.position);
-    let events: Vec<Value> = events.iter().map(RecordedEvent::to_cloud_event).collect();
-    Ok(Json(json!({ "events": events, "next": next, "head": app.log.head() })))
+    let head = app.log.head();
+    // Behind the end there is nothing yet: whoever asked goes on at the end.
+    let next = events.last().map_or(query.after.min(head), |event| event.position);
+    let events: Vec<Value> = events
+        .iter()
+        .filter(|event| visible(&caller, event))
+        .map(RecordedEvent::to_cloud_event)
+        .collect();
+    Ok(Json(json!({ "events": events, "next": next, "head": head })))
 }
 
 /// `GET /v1/events/{id}`: one recorded event.
 pub(super) async fn one(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let id: EventId = id.parse().map_err(|_| {
         ApiError::bad_request("invalid_parameter", format!("expected a UUID, got {id:?}"))
     })?;
-    match app.log.find(id).await? {
+    match app.log.find(id).await?.filter(|event| visible(&caller, event)) {
         Some(event) => Ok(Json(event.to_cloud_event())),
         None => Err(ApiError::not_found("unknown_event", format!("no event has the id {id}"))),
     }

@@ -1,132 +1,126 @@
-//! `POST /v1/incidents/{id}/labels`: what people say an incident was.
+//! `/v1/incidents/{id}/labels` and `/v1/labels`: what people say incidents were.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use events::envelope::InvalidEvent;
-use events::log::ExpectedRevision;
-use events::value::Line;
-use events::{Event, EventData, EventId, IncidentId, RecordedEvent};
-use serde_json::{Map, Value, json};
+use events::{EventData, EventId};
+use schema::commands::{Command, MAX_BULK, Recorded};
+use serde_json::{Value, json};
 
 use super::App;
 use super::error::ApiError;
-use super::{json as strict, media};
-use crate::ingest;
+use super::said;
 
 const LABEL_ASSIGNED: &str = "io.faultline.label.assigned.v1";
+const LABEL_RETRACTED: &str = "io.faultline.label.retracted.v1";
 
-/// Events of a stream among which an incident's opening is looked for: others may arrive before.
-const FIRST_EVENTS: usize = 100;
-/// Most labels in a request.
-const MAX_LABELS: usize = 100;
-
-/// Takes one label or a list: `claim` and `by`, and where wanted `confidence` (default 1),
-/// `comment` and `label` (the label's id). The same `label` sent again is the same label.
+/// `POST /v1/incidents/{id}/labels` takes one label or a list: `claim` and `by`, and where wanted
+/// `confidence` (default 1), `comment` and `label` (the label's id). The same `label` sent again
+/// is the same label.
 pub(super) async fn assign(
     State(app): State<App>,
     Path(incident): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let incident = known_incident(&app, &incident).await?;
-    media::require_json(&headers)?;
-    let body = media::body(&headers, body, app.config.ingest.max_body_bytes).await?;
-    let (labels, list) = match strict::parse(&body)? {
-        Value::Array(labels) => (labels, true),
-        one => (vec![one], false),
-    };
-    if labels.is_empty() || labels.len() > MAX_LABELS {
-        return Err(ApiError::bad_request(
-            "invalid_list",
-            format!("expected 1 to {MAX_LABELS} labels, got {}", labels.len()),
-        ));
-    }
-    let mut events = Vec::with_capacity(labels.len());
-    for (index, label) in labels.into_iter().enumerate() {
-        let event = labelled(&app, &incident, label).map_err(|error| {
-            let pointer = error.pointer.strip_prefix("/data").unwrap_or(&error.pointer);
-            let at = if list { format!("/{index}{pointer}") } else { pointer.to_owned() };
-            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.code.as_str(), error.message)
-                .at(at)
-        })?;
-        refuse_other_content(&app, &event).await?;
-        events.push(event);
-    }
-    let ids: Vec<Value> = events.iter().map(label_id).collect();
-    let types = vec![LABEL_ASSIGNED; events.len()];
-    let started = std::time::Instant::now();
-    let recorded =
-        ingest::record(app.log.as_ref(), events, ExpectedRevision::Any).await.map_err(|error| {
-            match error {
-                ingest::IngestError::Append(error) => ApiError::from(error),
-                ingest::IngestError::Read(error) => error.into(),
-                other => ApiError::internal(&other),
-            }
-        })?;
-    app.metrics.appended(&types, started.elapsed());
-    let labels: Vec<Value> = ids
-        .into_iter()
-        .zip(&recorded)
-        .map(|(label, at)| json!({ "label": label, "event": at.id, "position": at.position }))
-        .collect();
-    let position = recorded.iter().map(|at| at.position).max();
+    let labels = record(&app, said::body(&app, &headers, body).await?, Some(&incident)).await?;
+    let position = labels.iter().map(|(_, at)| at.position).max();
+    let labels: Vec<Value> = labels.iter().map(|(label, at)| answer(label, at)).collect();
     let answer = json!({ "incident": incident, "labels": labels, "position": position });
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-async fn known_incident(app: &App, text: &str) -> Result<IncidentId, ApiError> {
-    let unknown =
-        || ApiError::not_found("unknown_incident", format!("no incident has the id {text:?}"));
-    let incident = IncidentId::new(text).map_err(|_| unknown())?;
-    let stream = events::StreamId::new(format!("incident-{incident}")).map_err(|_| unknown())?;
-    // The log, not the graph: an incident is known as soon as it is recorded.
-    let first = app.log.read_stream(stream, 0, FIRST_EVENTS).await?;
-    let opened = |known: &RecordedEvent| matches!(known.event.data, EventData::IncidentOpened(_));
-    if first.iter().any(opened) { Ok(incident) } else { Err(unknown()) }
+/// `POST /v1/labels` takes a session of labels, each with its `incident`.
+pub(super) async fn assign_all(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let labels = record(&app, said::body(&app, &headers, body).await?, None).await?;
+    let position = labels.iter().map(|(_, at)| at.position).max();
+    let with_incident = |(data, at): &(EventData, Recorded)| {
+        let mut answer = answer(data, at);
+        if let EventData::LabelAssigned(data) = data {
+            answer["incident"] = json!(data.incident);
+        }
+        answer
+    };
+    let labels: Vec<Value> = labels.iter().map(with_incident).collect();
+    Ok((StatusCode::CREATED, Json(json!({ "labels": labels, "position": position }))))
 }
 
-fn labelled(app: &App, incident: &IncidentId, label: Value) -> Result<Event, InvalidEvent> {
-    let data = match label {
-        Value::Object(mut fields) => {
-            complete(&mut fields, incident);
-            Value::Object(fields)
-        }
-        other => other,
+/// `POST /v1/incidents/{id}/labels/{label}/retract` takes a label back: `by`, and where wanted
+/// `reason` and `event_id`.
+pub(super) async fn retract(
+    State(app): State<App>,
+    Path((incident, label)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let document = said::body(&app, &headers, body).await?;
+    let by_path = [("incident", incident.as_str()), ("label", label.as_str())];
+    let mut fields = said::fields(document, &by_path)?;
+    let event_id = said::event_id(&mut fields)?;
+    let data = said::data(LABEL_RETRACTED, fields)?;
+    let at = said::record(&app, Command { event_id, data }).await?;
+    Ok(Json(json!({ "incident": incident, "label": label, "event": at.event_id,
+                    "position": at.position })))
+}
+
+async fn record(
+    app: &App,
+    document: Value,
+    incident: Option<&str>,
+) -> Result<Vec<(EventData, Recorded)>, ApiError> {
+    let (documents, list) = match document {
+        Value::Array(labels) => (labels, true),
+        one => (vec![one], false),
     };
-    let data = EventData::from_json(LABEL_ASSIGNED, data)?;
-    let id = match &data {
+    if !(1..=MAX_BULK).contains(&documents.len()) {
+        return Err(ApiError::bad_request(
+            "invalid_list",
+            format!("expected 1 to {MAX_BULK} labels, got {}", documents.len()),
+        ));
+    }
+    let pointer = |index: usize, within: &str| {
+        // The event of a label has its id from the label's.
+        let within = if within == "/event_id" { "/label" } else { within };
+        if list { format!("/{index}{within}") } else { within.to_owned() }
+    };
+    let mut commands = Vec::with_capacity(documents.len());
+    for (index, document) in documents.into_iter().enumerate() {
+        let command = command(document, incident).map_err(|error| {
+            let within = error.pointer().unwrap_or_default().to_owned();
+            error.at(pointer(index, &within))
+        })?;
+        commands.push(command);
+    }
+    let said: Vec<EventData> = commands.iter().map(|command| command.data.clone()).collect();
+    let recorded = said::record_all(app, commands, pointer).await?;
+    Ok(said.into_iter().zip(recorded).collect())
+}
+
+fn command(document: Value, incident: Option<&str>) -> Result<Command, ApiError> {
+    let by_path: Vec<(&str, &str)> = incident.map(|it| ("incident", it)).into_iter().collect();
+    let mut fields = said::fields(document, &by_path)?;
+    fields.entry("confidence").or_insert_with(|| json!(1));
+    fields.entry("label").or_insert_with(|| json!(EventId::generate().to_string()));
+    let data = said::data(LABEL_ASSIGNED, fields)?;
+    let event_id = match &data {
         // By the label alone: one id stands for one label, whatever the incident.
         EventData::LabelAssigned(data) => {
             EventId(uuid::Uuid::NAMESPACE_URL).derived(data.label.as_str())
         }
         _ => EventId::generate(),
     };
-    Ok(Event::with_id(id, Line::clipped("/api"), (app.clock)(), data))
+    Ok(Command { event_id, data })
 }
 
-fn complete(fields: &mut Map<String, Value>, incident: &IncidentId) {
-    fields.insert("incident".to_owned(), json!(incident));
-    fields.entry("confidence").or_insert_with(|| json!(1));
-    fields.entry("label").or_insert_with(|| json!(EventId::generate().to_string()));
-}
-
-async fn refuse_other_content(app: &App, event: &Event) -> Result<(), ApiError> {
-    match app.log.find(event.id).await? {
-        Some(known) if known.event.data != event.data => Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "label_exists",
-            "a label with this id says something else, or of another incident",
-        )
-        .at("/label")),
-        _ => Ok(()),
-    }
-}
-
-fn label_id(event: &Event) -> Value {
-    match &event.data {
+fn answer(data: &EventData, at: &Recorded) -> Value {
+    let label = match data {
         EventData::LabelAssigned(data) => json!(data.label),
         _ => Value::Null,
-    }
+    };
+    json!({ "label": label, "event": at.event_id, "position": at.position })
 }

@@ -165,7 +165,10 @@ pub(super) async fn body(
     let mut bytes = Vec::with_capacity(usize::try_from(announced.min(max_bytes)).unwrap_or(0));
     let mut read: u64 = 0;
     while let Some(chunk) = stream.try_next().await.map_err(|error| {
-        ApiError::bad_request("incomplete_body", format!("the body ended early: {error}"))
+        ApiError::bad_request(
+            "incomplete_body",
+            format!("the body ended early or is not what its headers say: {error}"),
+        )
     })? {
         read = read.saturating_add(chunk.len() as u64);
         if read > worth_draining {

@@ -180,3 +180,103 @@ async fn a_body_that_is_no_document_is_refused() {
     }
     assert_eq!(server.running.log().head(), 0);
 }
+
+#[tokio::test]
+async fn an_id_that_stands_for_something_else_is_409() {
+    let server = Server::start().await;
+    let first = discovered("a");
+    assert_eq!(server.append(&first).await.status, 200);
+    let mut other = first.clone();
+    other["data"]["discovered_by"] = json!("another");
+    let answer = server.append(&other).await;
+    assert_eq!(answer.code(), (409, "event_id_taken"));
+    assert_eq!(answer.body["error"]["differs"], "data");
+    assert_eq!(answer.body["error"]["id"], first["id"]);
+    // In a batch over streams nothing of the others is written.
+    let answer = server.append(&json!([discovered("z"), other])).await;
+    assert_eq!(answer.code(), (409, "event_id_taken"));
+    assert_eq!(server.running.log().head(), 1);
+    // Without a time, an event is dated when it is received, each time anew.
+    let mut undated = discovered("b");
+    undated.as_object_mut().expect("an object").remove("time");
+    let once = server.append(&undated).await;
+    assert_eq!(server.append(&undated).await.text, once.text);
+}
+
+#[tokio::test]
+async fn appended_events_are_counted_once_whatever_the_way() {
+    let server = Server::start_with(|config| config.reactors.enabled = false).await;
+    let opened = event(
+        "incident.opened",
+        json!({ "incident": "i-1", "title": "t", "component": "a", "severity": "error",
+                "opened_by": "test" }),
+    );
+    for _ in 0..3 {
+        assert_eq!(server.append(&opened).await.status, 200);
+    }
+    let id = EventId::generate();
+    for _ in 0..2 {
+        server
+            .graphql(&format!(
+                r#"mutation {{ acknowledgeIncident(input: {{ incident: "i-1", by: "a",
+                   eventId: "{id}" }}) {{ position }} }}"#
+            ))
+            .await;
+    }
+    let text = server.get("/metrics").await.text;
+    for event_type in ["incident.opened", "incident.acknowledged", "audit.recorded"] {
+        let line =
+            format!("faultline_events_appended_total{{type=\"io.faultline.{event_type}.v1\"}} 1");
+        assert!(text.lines().any(|got| got == line), "no {line} in\n{text}");
+    }
+}
+
+/// The bytes as a gzip member of stored blocks.
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let blocks: Vec<&[u8]> = bytes.chunks(0xffff).collect();
+    for (index, block) in blocks.iter().enumerate() {
+        let length = u16::try_from(block.len()).expect("a block");
+        out.push(u8::from(index + 1 == blocks.len()));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(*block);
+    }
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::try_from(bytes.len()).expect("short").to_le_bytes());
+    out
+}
+
+#[tokio::test]
+async fn a_gzipped_body_is_read_up_to_its_inflated_size() {
+    let server = Server::start_with(|config| config.ingest.max_body_bytes = 100_000).await;
+    let send = async |encoding: &str, body: Vec<u8>| {
+        let request = server.client.post(server.url("/v1/events")).header("content-type", JSON);
+        let request = request.header("content-encoding", encoding).body(body);
+        crate::harness::Answer::of(request.send().await.expect("an answer")).await
+    };
+    let event = discovered("a");
+    let answer = send("gzip", gzipped(event.to_string().as_bytes())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = send("gzip", gzipped(&vec![b' '; 100_001])).await;
+    assert_eq!(answer.code(), (413, "body_too_large"));
+    assert_eq!(send("gzip", b"not gzip".to_vec()).await.code(), (400, "incomplete_body"));
+    let answer = send("br", event.to_string().into_bytes()).await;
+    assert_eq!(answer.code(), (415, "unsupported_encoding"));
+    assert_eq!(server.running.log().head(), 1);
+}
+
+#[tokio::test]
+async fn a_page_behind_the_end_goes_on_at_the_end() {
+    let server = Server::start_with(|config| config.reactors.enabled = false).await;
+    server.append(&discovered("a")).await;
+    let page = server.get("/v1/events?after=1000").await.body;
+    assert_eq!((&page["next"], &page["head"]), (&json!(1), &json!(1)));
+}

@@ -58,6 +58,11 @@ impl Server {
         self.restart(|_| {}).await
     }
 
+    /// The folder of everything that is kept.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running.url())
     }
@@ -102,7 +107,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn of(response: Response) -> Self {
+    pub async fn of(response: Response) -> Self {
         let status = response.status();
         let headers = response.headers().clone();
         let text = response.text().await.expect("a body");

@@ -6,4 +6,7 @@ mod labels;
 mod limits;
 mod pages;
 mod reactors;
+mod security;
 mod settings;
+mod sockets;
+mod tls;

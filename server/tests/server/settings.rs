@@ -60,15 +60,25 @@ fn a_setting_nobody_knows_is_refused() {
     assert!(message.contains("listen_on"), "{message}");
     let message = refused(&[], &[("FAULTLINE_INGEST__MAX_BODY", "1")]);
     assert!(message.contains("max_body"), "{message}");
+    let message = refused(&[], &[("FAULTLINE_HTTP_LISTEN", "127.0.0.1:1")]);
+    assert!(message.contains("FAULTLINE_HTTP__LISTEN"), "{message}");
+    let of_others = [("FAULTLINE_SERVICE_HOST", "10.0.0.1"), ("FAULTLINE_PORT_7700_TCP", "x")];
+    assert!(serve(&[], &of_others).status.success());
     let message = refused(&["--config", "/nonexistent.toml"], &[]);
     assert!(message.contains("/nonexistent.toml"), "{message}");
 }
 
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
-    let message = refused(&["--listen", "0.0.0.0:7700"], &[]);
-    assert!(message.contains("http.listen") && message.contains("--allow-remote"), "{message}");
-    assert!(serve(&["--listen", "0.0.0.0:7700", "--allow-remote"], &[]).status.success());
+    let off = [("FAULTLINE_AUTH__REQUIRED", "false")];
+    let message = refused(&["--listen", "0.0.0.0:7700"], &off);
+    assert!(message.contains("auth.required") && message.contains("--allow-anon"), "{message}");
+    for allowed in [vec![], vec!["--allow-anonymous"]] {
+        let arguments = [vec!["--listen", "0.0.0.0:7700"], allowed].concat();
+        assert!(serve(&arguments, &[]).status.success(), "{arguments:?}");
+    }
+    let message = refused(&[], &[("FAULTLINE_TLS__CERT", "cert.pem")]);
+    assert!(message.contains("tls.key"), "{message}");
     let message = refused(&["--graph", "postgres://u:secret@db"], &[]);
     assert!(message.contains("storage.graph") && !message.contains("secret"), "{message}");
     let message = refused(&[], &[("FAULTLINE_INGEST__MAX_BATCH_EVENTS", "0")]);
