@@ -176,7 +176,7 @@ pub async fn run_on(
     }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
-    let schema = graphql::schema(Base::new(graph.clone(), log.clone(), projected, clock, limits));
+    let base = Base::new(graph.clone(), log.clone(), projected, clock, limits);
     let tokens = Tokens::new(config.auth.tokens.clone(), TokenFile::of(&config.storage.data));
     let app = Arc::new(Shared {
         commands: base.commands().clone(),

@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const HISTORY = "faultline.graphql.history";
+const TOKEN = "faultline.token";
 const KEPT = 30;
 let types = new Map();
 let roots = [];
@@ -28,12 +29,29 @@ fragment ref on __Type {
 }`;
 
 async function ask(query, variables, operationName) {
-  const response = await fetch("/graphql", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ query, variables, operationName }),
-  });
-  return response.json();
+  const headers = { "content-type": "application/json" };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.authorization = `Bearer ${token}`;
+  const body = JSON.stringify({ query, variables, operationName });
+  const response = await fetch("/graphql", { method: "POST", headers, body });
+  const answer = await response.json();
+  if (response.status === 401) askForToken(answer.error.message);
+  return answer;
+}
+
+// The session's storage ends with the tab and is no other origin's: a token is not left behind.
+function askForToken(why) {
+  if (why) $("token-why").textContent = why;
+  $("token-text").value = sessionStorage.getItem(TOKEN) ?? "";
+  if (!$("token-dialog").open) $("token-dialog").showModal();
+  $("token-text").select();
+}
+
+function useToken(token) {
+  if (token) sessionStorage.setItem(TOKEN, token);
+  else sessionStorage.removeItem(TOKEN);
+  $("token-dialog").close();
+  load();
 }
 
 function state(text, bad = false) {
@@ -247,7 +265,18 @@ function typed(event) {
   }
 }
 
+function load() {
+  loadSchema().catch((error) => state(`the schema did not load: ${error.message}`, true));
+}
+
 $("run").addEventListener("click", run);
+$("token").addEventListener("click", () => askForToken());
+$("token-use").addEventListener("click", () => useToken($("token-text").value.trim()));
+$("token-forget").addEventListener("click", () => useToken(""));
+$("token-close").addEventListener("click", () => $("token-dialog").close());
+$("token-text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") useToken($("token-text").value.trim());
+});
 $("format").addEventListener("click", () => { $("query").value = formatted($("query").value); });
 $("query").addEventListener("keydown", typed);
 $("variables").addEventListener("keydown", typed);
@@ -258,4 +287,6 @@ $("history").addEventListener("change", (event) => {
 });
 $("query").value = new URLSearchParams(location.search).get("query") ?? remembered()[0] ?? "";
 offerHistory();
-loadExamples().then(loadSchema).catch((error) => state(`the page did not load: ${error.message}`, true));
+loadExamples()
+  .then(load)
+  .catch((error) => state(`the page did not load: ${error.message}`, true));
