@@ -40,6 +40,8 @@ const QUESTIONS: &[&str] = &[
     "label@(id: \"l1\") { ...label }",
     "diagnosis@(id: \"l1\") { ...diagnosis }",
     "runbook@(id: \"r1\") { ...runbook }",
+    "auditEvents@() { nodes { id at actor action subject outcome provenance { ...provenance } }
+        pageInfo { hasNextPage } }",
     "event@(id: \"00000000-0000-0000-0000-000000000003\") { id cloudEvent cause { id }
         effects(first: 2) { nodes { id position cause { id } effects { nodes { id } } }
             pageInfo { hasNextPage } } }",
