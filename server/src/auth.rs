@@ -15,5 +15,5 @@ pub(crate) use store::{Denied, Tokens};
 pub use store::{TokenFile, TokenRecord};
 pub(crate) use table::{Access, access, scope_of_event};
 #[cfg(test)]
-pub(crate) use table::{MUTATIONS, QUERIES, ROUTES, SUBSCRIPTIONS};
+pub(crate) use table::ROUTES;
 pub use token::NewToken;
