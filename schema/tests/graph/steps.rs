@@ -50,7 +50,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         strength,
     });
     let cause = prop::option::weighted(0.3, 0..1_000usize);
-    (names, 0..40usize, cause).prop_map(|(names, kind, cause)| {
+    (names, 0..42usize, cause).prop_map(|(names, kind, cause)| {
         let (event_type, data) = match kind {
             0..8 => observed(&names, kind),
             8..14 => ground_truth(&names, kind - 8),
@@ -198,6 +198,11 @@ fn concluded(n: &Names, kind: usize) -> (&'static str, Value) {
                 "fault_kinds": ["latency"], "component": component}),
         ),
         7 => ("configuration.changed", json!({"component": component, "description": n.label})),
+        8 => (
+            "audit.recorded",
+            json!({"actor": n.label, "action": "label.assign", "subject": incident,
+                "outcome": "done"}),
+        ),
         _ => (
             "diagnosis.proposed",
             json!({"incident": incident, "diagnosis": n.label, "method": "own-excess@1",

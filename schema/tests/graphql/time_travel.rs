@@ -194,12 +194,12 @@ fn told(steps: Vec<Step>) -> Vec<Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
     fn an_answer_as_of_a_position_stays_what_it_was(
         steps in prop::collection::vec(step(), 40..80),
-        at in prop::collection::vec(0.0..1.0f64, 5),
+        at in prop::collection::vec(0.0..1.0f64, 3),
     ) {
         let history = told(steps);
         let positions: Vec<u64> =
