@@ -23,6 +23,9 @@ pub(super) struct DeliverArgs {
     trust: TrustArgs,
     #[command(flatten)]
     folder: StateArgs,
+    /// Throws the events away instead: the server is gone for good.
+    #[arg(long, requires = "server")]
+    discard: bool,
     /// Writes one JSON object a server.
     #[arg(long)]
     pub(super) json: bool,
@@ -39,6 +42,14 @@ pub(super) async fn run(args: DeliverArgs, progress: Progress) -> anyhow::Result
     for server in &servers {
         let destination = args.trust.destination(server)?;
         let spool = Spool::open(&state, destination.url(), MAX_SPOOL_BYTES)?;
+        if args.discard {
+            let discarded = spool.discard()?;
+            progress.say(&match progress.form() {
+                Form::Json => json!({ "server": server, "discarded": discarded }).to_string(),
+                Form::Lines => format!("{server}: {discarded} events discarded"),
+            })?;
+            continue;
+        }
         progress.doing(&format!("sending to {server}"));
         let report = Submitter::start(&destination, spool)?.drain(LIMIT).await;
         progress.done();

@@ -115,6 +115,17 @@ impl Spool {
         Appender::new(self.clone())?.append(events).map(|_| ())
     }
 
+    /// Throws away what processes that are gone left; answers how many events that were.
+    pub fn discard(&self) -> Result<u64, SpoolError> {
+        let mut discarded = 0;
+        for segment in self.adopt()? {
+            discarded += segment.events;
+            let path = segment.path.clone();
+            segment.remove().map_err(|source| SpoolError::Io { path, source })?;
+        }
+        Ok(discarded)
+    }
+
     /// Segments whose processes are gone, oldest first.
     pub(super) fn adopt(&self) -> Result<Vec<Segment>, SpoolError> {
         let mut adopted = Vec::new();
@@ -393,6 +404,20 @@ mod tests {
         std::fs::write(sent_beside(&segment.path), "garbage").unwrap();
         drop((appender, segment));
         assert_eq!(spool.adopt().unwrap()[0].events, 2);
+    }
+
+    #[test]
+    fn only_what_nobody_holds_is_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = spool(folder.path(), MAX_SPOOL_BYTES);
+        spool.keep(&[event(1), event(2)]).unwrap();
+        let mut held = Appender::new(spool.clone()).unwrap();
+        held.append(&[event(3)]).unwrap();
+        assert_eq!(spool.discard().unwrap(), 2);
+        assert_eq!(spool.discard().unwrap(), 0);
+        drop(held);
+        assert_eq!(spool.discard().unwrap(), 1);
+        assert!(spool.segments().unwrap().is_empty());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// How long a fault acts: four windows, two of which are enough to notice it.
 const FAULT_MS: u64 = 8_000;
 
+/// What acts by chance, or on some requests only, is not in every window.
+const UNEVEN_MS: u64 = 10_000;
+
 /// A leak needs its time to show.
 const LEAK_MS: u64 = 12_000;
 
@@ -104,8 +107,13 @@ fn timed(mut document: Value) -> anyhow::Result<Value> {
     for activity in method {
         let provider = &mut activity["provider"];
         if provider.get("fault").is_some() {
-            let leak = provider["fault"] == kind::MEMORY_LEAK;
-            provider["duration_ms"] = json!(if leak { LEAK_MS } else { FAULT_MS });
+            provider["duration_ms"] = json!(match provider["fault"].as_str() {
+                Some(kind::MEMORY_LEAK) => LEAK_MS,
+                Some(
+                    kind::JITTER | kind::BANDWIDTH | kind::SLOW_RESPONSE | kind::CPU_STARVATION,
+                ) => UNEVEN_MS,
+                _ => FAULT_MS,
+            });
         }
     }
     document["extensions"] = json!([{
