@@ -19,6 +19,8 @@
 mod audit;
 mod batch;
 mod component;
+mod coverage;
+mod critical;
 mod described;
 mod diagnosis;
 mod error;
@@ -32,20 +34,25 @@ mod label;
 mod list;
 mod load;
 mod mutation;
+mod node;
+mod operations;
 mod page;
 mod provenance;
 mod query;
 mod read;
 mod scalar;
+mod signals;
 mod similar;
+mod subscription;
 mod timeline;
+mod verdict;
 mod view;
 mod vocabulary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder};
+use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
 use events::Timestamp;
 use events::log::EventLog;
 
@@ -54,6 +61,8 @@ use crate::{Graph, LiveGraph, Projected};
 use audit::AuditEvent;
 pub use audit::WithoutAudit;
 use component::{Call, Component};
+use coverage::CoverageCell;
+use critical::{AffectedComponent, CriticalPoint};
 use diagnosis::Diagnosis;
 use event::{Event, SetAsideEvent};
 use experiment::{Experiment, Fault};
@@ -63,12 +72,15 @@ use incident::Incident;
 use knowledge::{Change, Mitigation, Runbook};
 use label::Label;
 use mutation::Mutation;
+use operations::{Alert, Maintenance};
 use page::Nodes;
 use query::Query;
+use subscription::Subscription;
 use timeline::TimelineEntry;
+use verdict::Feedback;
 
 /// The executable schema.
-pub type FaultlineSchema = Schema<Query, Mutation, EmptySubscription>;
+pub type FaultlineSchema = Schema<Query, Mutation, Subscription>;
 
 /// What answers are made of.
 #[derive(Clone)]
@@ -148,17 +160,25 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription)
+        .override_output_type_description::<Nodes<AffectedComponent>>("A page of components.")
+        .override_output_type_description::<Nodes<Alert>>("A page of alerts.")
         .override_output_type_description::<Nodes<AuditEvent>>("A page of the audit.")
         .override_output_type_description::<Nodes<Call>>("A page of calls.")
         .override_output_type_description::<Nodes<Change>>("A page of changes.")
         .override_output_type_description::<Nodes<Component>>("A page of components.")
+        .override_output_type_description::<Nodes<CoverageCell>>("A page of cells.")
+        .override_output_type_description::<Nodes<CriticalPoint>>("A page of critical points.")
         .override_output_type_description::<Nodes<Diagnosis>>("A page of diagnoses.")
         .override_output_type_description::<Nodes<Event>>("A page of events.")
         .override_output_type_description::<Nodes<Experiment>>("A page of runs of experiments.")
         .override_output_type_description::<Nodes<Fault>>("A page of injected faults.")
+        .override_output_type_description::<Nodes<Feedback>>("A page of feedback.")
         .override_output_type_description::<Nodes<Incident>>("A page of incidents.")
+        .override_output_type_description::<Nodes<Maintenance>>(
+            "A page of windows of planned work.",
+        )
         .override_output_type_description::<Nodes<Label>>("A page of labels.")
         .override_output_type_description::<Nodes<Mitigation>>("A page of mitigations.")
         .override_output_type_description::<Nodes<Runbook>>("A page of runbooks.")

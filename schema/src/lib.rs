@@ -9,11 +9,13 @@
 //!   rebuilds it.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
 //! - [`commands`]: what people may have recorded, checked against all of it.
+//! - [`coverage`]: what was exercised by experiments and what never was.
 //! - [`graphql`]: the API over all of it.
 
 pub mod change;
 pub mod commands;
 mod content_hash;
+pub mod coverage;
 pub mod executor;
 pub mod fold;
 mod graph;

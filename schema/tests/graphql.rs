@@ -12,6 +12,12 @@ mod commands;
 mod history;
 #[path = "graphql/limits.rs"]
 mod limits;
+#[path = "graphql/nodes.rs"]
+mod nodes;
+#[path = "graphql/odd.rs"]
+mod odd;
+#[path = "graphql/overviews.rs"]
+mod overviews;
 #[path = "graphql/questions.rs"]
 mod questions;
 #[path = "graphql/ranking.rs"]
@@ -20,5 +26,9 @@ mod ranking;
 mod steps;
 #[path = "graphql/time_travel.rs"]
 mod time_travel;
+#[path = "graphql/verdicts.rs"]
+mod verdicts;
 #[path = "graphql/view.rs"]
 mod view;
+#[path = "graphql/watching.rs"]
+mod watching;

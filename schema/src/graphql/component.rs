@@ -22,7 +22,7 @@ pub struct Component(pub Arc<rows::Component>);
 #[Object]
 impl Component {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("component", &self.0.id)
     }
 

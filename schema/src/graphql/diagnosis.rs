@@ -13,9 +13,11 @@ use super::error::{ApiError, ApiResult};
 use super::id::global;
 use super::incident::Incident;
 use super::load::Loaders;
+use super::page::{Nodes, Page, cost};
 use super::provenance::{Provenance, ScoreTerm, event_ids};
 use super::scalar::{DateTime, Position};
 use super::similar::SimilarIncident;
+use super::verdict::Feedback;
 use crate::rows;
 
 #[derive(Clone)]
@@ -25,7 +27,7 @@ pub struct Diagnosis(pub Arc<rows::Diagnosis>);
 #[Object]
 impl Diagnosis {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("diagnosis", &self.0.id)
     }
 
@@ -67,6 +69,21 @@ impl Diagnosis {
     /// The suspects, the most suspected first.
     async fn suspects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Suspect>> {
         recorded_suspects(ctx, &self.0).await
+    }
+
+    /// What people think of it, the newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn feedback(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Feedback>> {
+        let page = Page::read(first, after)?;
+        let Some(incident) = &self.0.incident else { return Ok(page.of(&[], Feedback)) };
+        let mut rows = Loaders::of(ctx).feedback_on(incident).await?.to_vec();
+        rows.retain(|row| row.diagnosis == self.0.id);
+        Ok(page.of(&rows, Feedback))
     }
 
     /// The past incidents that it found similar, the most similar first.

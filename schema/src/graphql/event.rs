@@ -18,7 +18,7 @@ pub struct Event(pub RecordedEvent);
 #[Object]
 impl Event {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.event.id.into()
     }
 

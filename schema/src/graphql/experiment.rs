@@ -24,7 +24,7 @@ pub struct Experiment(pub Arc<rows::Experiment>);
 #[Object]
 impl Experiment {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("experiment", &self.0.id)
     }
 
@@ -160,7 +160,7 @@ pub struct Fault(pub Arc<rows::Fault>);
 #[Object]
 impl Fault {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("fault", &self.0.id)
     }
 

@@ -7,10 +7,14 @@ use std::time::Duration;
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{
     Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery, NextPrepareRequest,
-    NextRequest, NextValidation,
+    NextRequest, NextSubscribe, NextValidation,
 };
 use async_graphql::parser::types::ExecutableDocument;
-use async_graphql::{Request, Response, ServerError, ServerResult, ValidationResult, Variables};
+use async_graphql::{
+    Data, Request, Response, ServerError, ServerResult, ValidationResult, Variables,
+};
+
+use futures::stream::{BoxStream, StreamExt};
 
 use super::Base;
 use super::error::ApiError;
@@ -63,16 +67,8 @@ struct Guard;
 impl Extension for Guard {
     async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
         let limit = ctx.data_unchecked::<Base>().limits.timeout;
-        let mut response = match tokio::time::timeout(limit, next.run(ctx)).await {
-            Ok(response) => response,
-            Err(_) => Response::from_errors(vec![coded(
-                ServerError::new(format!("no answer within {} ms", limit.as_millis()), None),
-                "query_timeout",
-            )]),
-        };
-        for error in &mut response.errors {
-            describe(error);
-        }
+        let mut response = in_time(limit, next.run(ctx)).await;
+        response.errors.iter_mut().for_each(describe);
         response
     }
 
@@ -88,7 +84,7 @@ impl Extension for Guard {
             let message = format!("a query takes at most {most} bytes, got {got}");
             return Err(coded(ServerError::new(message, None), "query_too_long"));
         }
-        next.run(ctx, request.data(Views::new(base))).await
+        next.run(ctx, request).await
     }
 
     async fn parse_query(
@@ -113,13 +109,45 @@ impl Extension for Guard {
         })
     }
 
+    /// Around a query or a mutation, and around each item of a subscription: what one of these
+    /// loads is shared by its fields and by nothing later.
     async fn execute(
         &self,
         ctx: &ExtensionContext<'_>,
         operation_name: Option<&str>,
         next: NextExecute<'_>,
     ) -> Response {
-        next.run(ctx, operation_name).await
+        let base = ctx.data_unchecked::<Base>();
+        let mut views = Data::default();
+        views.insert(Views::new(base));
+        let answer = next.run_with_data(ctx, operation_name, views);
+        let mut response = in_time(base.limits.timeout, answer).await;
+        response.errors.iter_mut().for_each(describe);
+        response
+    }
+
+    /// An error that ends a subscription passes nothing else on its way out.
+    fn subscribe<'s>(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        stream: BoxStream<'s, Response>,
+        next: NextSubscribe<'_>,
+    ) -> BoxStream<'s, Response> {
+        let described = next.run(ctx, stream).map(|mut response| {
+            response.errors.iter_mut().for_each(describe);
+            response
+        });
+        described.boxed()
+    }
+}
+
+async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(response) => response,
+        Err(_) => Response::from_errors(vec![coded(
+            ServerError::new(format!("no answer within {} ms", limit.as_millis()), None),
+            "query_timeout",
+        )]),
     }
 }
 
@@ -172,6 +200,10 @@ fn coded(mut error: ServerError, code: &str) -> ServerError {
 /// Writes an [`ApiError`]'s code and field beside its message. Every other error that reaches
 /// this place without a code is an argument that could not be read.
 fn describe(error: &mut ServerError) {
+    // It has passed an inner place of this kind.
+    if error.extensions.as_ref().is_some_and(|known| known.get("code").is_some()) {
+        return;
+    }
     let api = error.source::<ApiError>().cloned();
     let extensions = error.extensions.get_or_insert_default();
     match api {
@@ -187,8 +219,7 @@ fn describe(error: &mut ServerError) {
                 extensions.set("field", field);
             }
         }
-        None if extensions.get("code").is_none() => extensions.set("code", "invalid_input"),
-        None => {}
+        None => extensions.set("code", "invalid_input"),
     }
 }
 

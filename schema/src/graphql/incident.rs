@@ -17,6 +17,7 @@ use super::provenance::{Provenance, event_ids};
 use super::scalar::DateTime;
 use super::similar::{DEFAULT_SIMILAR, SimilarIncident};
 use super::timeline::{TimelineEntry, timeline};
+use super::verdict::{Feedback, Verdict, verdict};
 use super::vocabulary::{Severity, Signal};
 use crate::rows;
 
@@ -43,7 +44,7 @@ pub struct Incident(pub Arc<rows::Incident>);
 #[Object]
 impl Incident {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("incident", &self.0.id)
     }
 
@@ -161,6 +162,23 @@ impl Incident {
         let mut rows = Loaders::of(ctx).labels_on(&self.0.id).await?.to_vec();
         rows.retain(|label| retracted || label.retracted_at.is_none());
         Ok(page.of(&rows, Label))
+    }
+
+    /// What its labels come to: those that count, and those that are overruled and why.
+    async fn verdict(&self, ctx: &Context<'_>) -> ApiResult<Verdict> {
+        verdict(ctx, &self.0.id).await
+    }
+
+    /// What people think of its diagnoses, the newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn feedback(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+    ) -> ApiResult<Nodes<Feedback>> {
+        let page = Page::read(first, after)?;
+        Ok(page.of(&Loaders::of(ctx).feedback_on(&self.0.id).await?, Feedback))
     }
 
     /// The recorded diagnoses, the newest first.

@@ -20,7 +20,7 @@ pub struct Runbook(pub Arc<rows::Runbook>);
 #[Object]
 impl Runbook {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("runbook", &self.0.id)
     }
 
@@ -79,7 +79,7 @@ pub struct Mitigation(pub Arc<rows::Mitigation>);
 #[Object]
 impl Mitigation {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("mitigation", self.0.id)
     }
 
@@ -142,14 +142,21 @@ pub enum ChangeKind {
 #[derive(Clone)]
 pub struct Change {
     pub row: Arc<rows::ChangeRow>,
-    pub lead_ms: u64,
+    /// Where it stands before an incident.
+    pub lead_ms: Option<u64>,
 }
 
-/// A deployment or a change of configuration shortly before an incident.
+impl From<Arc<rows::ChangeRow>> for Change {
+    fn from(row: Arc<rows::ChangeRow>) -> Self {
+        Self { row, lead_ms: None }
+    }
+}
+
+/// A deployment or a change of configuration.
 #[Object]
 impl Change {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("change", self.row.id)
     }
 
@@ -168,9 +175,10 @@ impl Change {
         DateTime(self.row.at)
     }
 
-    /// How long before the incident was opened, in milliseconds.
-    async fn lead_ms(&self) -> f64 {
-        self.lead_ms as f64
+    /// How long before the incident was opened, in milliseconds; null where it does not stand
+    /// before an incident.
+    async fn lead_ms(&self) -> Option<f64> {
+        self.lead_ms.map(|ms| ms as f64)
     }
 
     /// The version that went live, of a deployment.

@@ -41,7 +41,7 @@ pub struct Label(pub Arc<rows::Label>);
 #[Object]
 impl Label {
     /// Its global id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         global("label", &self.0.id)
     }
 

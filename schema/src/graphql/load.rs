@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_graphql::Context;
 use diagnosis::similarity::PastIncident;
 use events::{
-    ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId, RunbookId,
+    AlertId, ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId,
+    MaintenanceId, RunbookId,
 };
 use futures::FutureExt;
 use futures::future::try_join_all;
@@ -19,8 +20,9 @@ use super::diagnosis::Diagnosis;
 use super::error::{ApiError, ApiResult};
 use super::experiment::{Experiment, Fault};
 use super::incident::Incident;
-use super::knowledge::{Change, Runbook};
+use super::knowledge::{Change, Mitigation, Runbook};
 use super::label::Label;
+use super::operations::{Alert, Maintenance};
 use super::read::{Link, Rows, Source, grouped, nodes};
 use super::view::{View, Views};
 use crate::rows;
@@ -73,6 +75,9 @@ loaders! {
         diagnoses: DiagnosisId => Diagnosis in "diagnosis";
         runbooks: RunbookId => Runbook in "runbook";
         changes: EventId => ChangeRow in "change";
+        alerts: AlertId => Alert in "alert";
+        maintenances: MaintenanceId => Maintenance in "maintenance";
+        mitigations: EventId => Mitigation in "mitigation";
     }
     groups {
         calls_of: ComponentName => rows::Calls, by |row| row.from.clone(),
@@ -107,6 +112,8 @@ loaders! {
         timeline_of: IncidentId => rows::TimelineEntry, by |row| row.incident.clone(),
             Source::naming("timeline_entry", "incident");
         effects_of: EventId => rows::Effect, by |row| row.cause, Source::keyed("effect");
+        feedback_of: IncidentId => rows::Feedback, by |row| row.incident.clone(),
+            Source::naming("feedback", "incident");
     }
 }
 
@@ -136,6 +143,12 @@ one! {
     diagnosis(DiagnosisId) -> Diagnosis from diagnoses;
     /// The runbook with this key.
     runbook(RunbookId) -> Runbook from runbooks;
+    /// The alert with this fingerprint.
+    alert(AlertId) -> Alert from alerts;
+    /// The window with this key.
+    maintenance(MaintenanceId) -> Maintenance from maintenances;
+    /// The mitigation that this event tells of.
+    mitigation(EventId) -> Mitigation from mitigations;
 }
 
 macro_rules! many {
@@ -168,6 +181,8 @@ many! {
     suspects_of(DiagnosisId) -> Suspects from suspects;
     /// The events that an event caused.
     effects(EventId) -> Effect from effects_of;
+    /// What people say of the diagnoses of an incident.
+    feedback_on(IncidentId) -> Feedback from feedback_of;
     /// What the diagnoses of an incident found similar.
     resemblances_of(IncidentId) -> Resembles from resembles;
 }
@@ -196,6 +211,11 @@ impl Loaders {
             Some(key) => load(self, key).await,
             None => Ok(None),
         }
+    }
+
+    /// The deployment or change of configuration that this event tells of.
+    pub async fn change(&self, id: &EventId) -> ApiResult<Option<Change>> {
+        Ok(self.changes.load(*id).await?.map(Change::from))
     }
 
     /// Every diagnosed incident of the past.
@@ -242,7 +262,7 @@ impl Loaders {
         let edges = self.preceded.load(incident.clone()).await?.unwrap_or_default();
         let changes = edges.iter().map(|edge| async {
             let row = self.changes.load(edge.from).await?;
-            Ok(row.map(|row| Arc::new(Change { row, lead_ms: edge.lead_ms })))
+            Ok(row.map(|row| Arc::new(Change { row, lead_ms: Some(edge.lead_ms) })))
         });
         Ok(try_join_all(changes).await?.into_iter().flatten().collect())
     }

@@ -15,10 +15,12 @@ pub const MAX_FIRST: i32 = 200;
 /// Length of a list that is not asked for otherwise.
 pub const DEFAULT_FIRST: i32 = 20;
 
-/// The place of a row in a list: its moment, where the list is ordered by one, and its key to
-/// tell rows of the same moment apart. It stays valid whatever is added or changed meanwhile.
+/// The place of a row in a list: its rank and its moment, where the list is ordered by them, and
+/// its key to tell equal rows apart. It stays valid whatever is added or changed meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
+    /// How high it stands; absent in lists that are not ordered by that.
+    pub rank: Option<i64>,
     /// The moment; absent in lists by name, and for what nothing dates.
     pub at: Option<Timestamp>,
     /// The row's key.
@@ -28,18 +30,28 @@ pub struct Cursor {
 impl Cursor {
     /// The place of a row in a list by name.
     pub fn named(key: impl ToString) -> Self {
-        Self { at: None, key: key.to_string() }
+        Self { rank: None, at: None, key: key.to_string() }
     }
 
     /// The place of a row in a list by time.
     pub fn at(at: impl Into<Option<Timestamp>>, key: impl ToString) -> Self {
-        Self { at: at.into(), key: key.to_string() }
+        Self { rank: None, at: at.into(), key: key.to_string() }
+    }
+
+    /// The place of a row in a list by rank.
+    pub fn ranked(rank: i64, at: impl Into<Option<Timestamp>>, key: impl ToString) -> Self {
+        Self { rank: Some(rank), ..Self::at(at, key) }
     }
 
     fn parse(text: &str) -> Option<Self> {
+        if let Some(ranked) = text.strip_prefix('#') {
+            let (rank, rest) = ranked.split_once('~')?;
+            let rest = Self::parse(rest).filter(|rest| rest.rank.is_none())?;
+            return Some(Self { rank: Some(rank.parse().ok()?), ..rest });
+        }
         let (at, key) = text.split_once('~')?;
         let at = if at.is_empty() { None } else { Some(at.parse().ok()?) };
-        Some(Self { at, key: key.to_owned() })
+        Some(Self { rank: None, at, key: key.to_owned() })
     }
 }
 
@@ -51,8 +63,9 @@ impl CursorType for Cursor {
     }
 
     fn encode_cursor(&self) -> String {
+        let rank = self.rank.map(|rank| format!("#{rank}~")).unwrap_or_default();
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
-        format!("{at}~{}", self.key)
+        format!("{rank}{at}~{}", self.key)
     }
 }
 
@@ -86,6 +99,10 @@ listed! {
     Diagnosis, true, |row| Cursor::at(row.at, &row.id);
     Mitigation, true, |row| Cursor::at(row.at, row.id);
     AuditEntry, true, |row| Cursor::at(row.at, row.id);
+    ChangeRow, true, |row| Cursor::at(row.at, row.id);
+    Alert, true, |row| Cursor::at(row.fired_at, &row.id);
+    Maintenance, true, |row| Cursor::at(row.started_at, &row.id);
+    Feedback, true, |row| Cursor::at(row.at, row.id);
 }
 
 /// A page that was asked for.
@@ -186,8 +203,15 @@ pub fn cost(first: Option<i32>, child: usize) -> usize {
 
 /// What a ranking may cost that is computed for the request: it reads the evidence anew.
 pub fn ranking_cost(method: Option<&str>, child: usize) -> usize {
-    const COMPUTED: usize = 1_000;
+    // A few tenths of a second each: ten of them are answered well before the time is up.
+    const COMPUTED: usize = 4_500;
     child + method.map_or(1, |_| COMPUTED)
+}
+
+/// What an answer may cost that is made of whole tables.
+pub fn overview_cost(first: Option<i32>, child: usize) -> usize {
+    const OVERVIEW: usize = 1_000;
+    OVERVIEW + cost(first, child)
 }
 
 /// What a comparison with the whole past may cost.
@@ -206,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_back_whatever_the_key_is() {
-        for cursor in [at(7, "a~b"), Cursor::named("~"), Cursor::at(None, "")] {
+        let ranked = Cursor::ranked(-3, Timestamp::from_second(7).unwrap(), "#1~a");
+        for cursor in [at(7, "a~b"), Cursor::named("~"), Cursor::at(None, ""), ranked] {
             assert_eq!(Cursor::parse(&cursor.encode_cursor()), Some(cursor));
         }
     }

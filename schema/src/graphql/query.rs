@@ -4,6 +4,8 @@ mod answers;
 mod filter;
 mod lists;
 mod lookups;
+mod operations;
+mod order;
 
 use async_graphql::MergedObject;
 
@@ -14,4 +16,4 @@ use super::audit::Audit;
 /// until the graph contains that position, such as the one that a mutation or an append answered;
 /// when that takes too long the error's code is `not_projected_yet`.
 #[derive(MergedObject, Default)]
-pub struct Query(answers::Answers, lists::Lists, lookups::Lookups, Audit);
+pub struct Query(answers::Answers, lists::Lists, lookups::Lookups, operations::Operations, Audit);

@@ -86,6 +86,11 @@ impl Views {
         Self { now, entered: Mutex::default() }
     }
 
+    /// The loaders of what speaks of now.
+    pub fn now(&self) -> &Loaders {
+        &self.now
+    }
+
     /// The loaders of the root field that `ctx` stands below.
     pub fn of(&self, ctx: &Context<'_>) -> Arc<Loaders> {
         let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);

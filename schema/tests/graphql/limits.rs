@@ -125,6 +125,8 @@ async fn a_page_of_incidents_costs_the_same_statements_however_long_it_is() {
             "{{ incidents(first: {first}) {{ nodes {{ key component {{ name }}
                 affects {{ component {{ name }} strength }}
                 labels {{ nodes {{ claim component {{ name }} }} }}
+                verdict {{ rootCause {{ name }} counting {{ by }} overruled {{ label {{ by }} }} }}
+                feedback(first: 2) {{ nodes {{ by diagnosis {{ key }} }} }}
                 diagnoses(first: 2) {{ nodes {{ suspects {{ component {{ name }} }} }} }}
                 mitigations(first: 2) {{ nodes {{ action }} }}
                 timeline(first: 5) {{ nodes {{ summary }} }} }} }} }}"
@@ -133,4 +135,13 @@ async fn a_page_of_incidents_costs_the_same_statements_however_long_it_is() {
     let (short, long) = (base.statements(&page(3)).await, base.statements(&page(62)).await);
     assert!(long <= short + 2, "{short} statements for 3 incidents, {long} for 62");
     assert!(long <= 12, "{long} statements");
+    let overviews = "{ coverage(first: 200) { nodes { component { name } lastRun { key } } }
+        blastRadius(component: \"payments\") { affected(first: 200) { nodes {
+            component { name } observedIn { nodes { key } } } } }
+        criticalPoints { nodes { component { name } } }
+        recovery(component: \"payments\") { incidents actions { action } } }";
+    let many = base.statements(overviews).await;
+    let few = TestBase::of(shop()).await.statements(overviews).await;
+    assert!(many <= few + 2, "{few} statements for 2 incidents, {many} for 62");
+    assert!(many <= 30, "{many} statements");
 }

@@ -54,6 +54,32 @@ const QUESTIONS: &[&str] = &[
         suspects { ...suspect } }",
     "rootCauses@(incident: \"i2\", method: \"max-z@1\") { method abstained
         suspects { ...suspect } }",
+    "node@(id: \"incident:i1\") { id ... on Incident { ...incident verdict { rootCause { name }
+        faultKind isFalsePositive severity counting { key } overruled { label { key } because } }
+        feedback { nodes { by rightRank } } } }",
+    "nodes@(ids: [\"component:cart\", \"label:l1\", \"fault:l1\", \"experiment:r1\"]) { id }",
+    "alert@(id: \"a1\") { ...alert }",
+    "alerts@(first: 2) { nodes { ...alert } pageInfo { hasNextPage } }",
+    "alerts@(orderBy: { field: SEVERITY }, filter: { status: FIRING }) { nodes { key } }",
+    "changes@() { nodes { id kind version component { name } provenance { ...provenance } } }",
+    "maintenance@(filter: { active: true }) { nodes { key components { name } reason } }",
+    "components@(orderBy: { field: LAST_SEEN, direction: DESC }, first: 2) { nodes { name } }",
+    "components@(orderBy: { field: CRITICALITY, direction: DESC }) { nodes { name } }",
+    "incidents@(orderBy: { field: SEVERITY }, first: 2) { nodes { key } pageInfo { endCursor } }",
+    "incidents@(orderBy: { field: STATUS, direction: ASC }) { nodes { key status } }",
+    "experiments@(orderBy: { field: FINISHED_AT }) { nodes { key } }",
+    "goldenSignals@(component: \"cart\", from: \"2026-03-01T09:00:00Z\",
+        to: \"2026-03-01T12:00:00Z\", points: 5) { points { at windows requests p95Ms events }
+        outgoing { callee { name } points { at requests errors } }
+        incoming { caller { name } points { at requests errors } } }",
+    "coverage@(first: 60) { nodes { component { name } faultKind state lastVerdict lastRun { key }
+        lastExercisedAt runs realIncidents lastRealIncidentAt } }",
+    "blastRadius@(component: \"cart\") { affected { nodes { component { name kind } distance path
+        observedIn { nodes { key } } } } entrances { name } entranceShare }",
+    "criticalPoints@() { nodes { component { name } behind membersBehind
+        separates { size members } } }",
+    "recovery@(component: \"cart\") { incidents faults timeToDetect { count p50Ms }
+        timeToResolve { count p90Ms } actions { action count } }",
 ];
 
 /// Fields that speak of no moment.
@@ -64,6 +90,11 @@ const FRAGMENTS: &[(&str, &str)] = &[
     (
         "component",
         "fragment component on Component { name kind owner version firstSeen lastSeen discoveredBy
+            provenance { ...provenance } }",
+    ),
+    (
+        "alert",
+        "fragment alert on Alert { key name status severity component { name } firedAt resolvedAt
             provenance { ...provenance } }",
     ),
     (

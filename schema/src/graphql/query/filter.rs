@@ -7,7 +7,10 @@ use events::{ComponentName, ExperimentId, FaultKind, IncidentId};
 use super::super::error::{ApiError, ApiResult};
 use super::super::id::key;
 use super::super::incident::IncidentStatus;
+use super::super::knowledge::ChangeKind;
 use super::super::list::List;
+use super::super::operations::AlertStatus;
+use super::super::scalar::DateTime;
 use super::super::vocabulary::Severity;
 
 /// Which components.
@@ -135,6 +138,84 @@ impl RunbookFilter {
             "component",
             component,
         ))
+    }
+}
+
+/// Which alerts.
+#[derive(InputObject, Default)]
+pub struct AlertFilter {
+    /// That fire, or no longer fire.
+    pub status: Option<AlertStatus>,
+    /// That speak of this component.
+    pub component: Option<ID>,
+    /// That are this bad.
+    pub severity: Option<Severity>,
+}
+
+impl AlertFilter {
+    /// The alerts for which it holds.
+    pub fn list(self) -> ApiResult<List> {
+        let status = self.status.map(|status| match status {
+            AlertStatus::Firing => "firing",
+            AlertStatus::Resolved => "resolved",
+        });
+        let component = component(self.component.as_ref())?;
+        Ok(List::newest("alert", "fired_at")
+            .filter("status = $status", "status", status)
+            .filter("component = $component", "component", component)
+            .filter("severity = $severity", "severity", self.severity.map(stored_severity)))
+    }
+}
+
+/// Which deployments and changes of configuration.
+#[derive(InputObject, Default)]
+pub struct ChangeFilter {
+    /// Of this component.
+    pub component: Option<ID>,
+    /// Of this kind.
+    pub kind: Option<ChangeKind>,
+    /// From this moment on.
+    pub from: Option<DateTime>,
+    /// Before this moment.
+    pub to: Option<DateTime>,
+}
+
+impl ChangeFilter {
+    /// The changes for which it holds.
+    pub fn list(self) -> ApiResult<List> {
+        let kind = self.kind.map(|kind| match kind {
+            ChangeKind::Deployment => "deployment",
+            ChangeKind::Configuration => "configuration",
+        });
+        let component = component(self.component.as_ref())?;
+        Ok(List::newest("change", "at")
+            .filter("component = $component", "component", component)
+            .filter("kind = $kind", "kind", kind)
+            .filter_time("at >= $from", "from", self.from.map(|at| at.0))
+            .filter_time("at < $to", "to", self.to.map(|at| at.0)))
+    }
+}
+
+/// Which windows of planned work.
+#[derive(InputObject, Default)]
+pub struct MaintenanceFilter {
+    /// That work on this component.
+    pub component: Option<ID>,
+    /// That go on, or have ended.
+    pub active: Option<bool>,
+}
+
+impl MaintenanceFilter {
+    /// The windows for which it holds.
+    pub fn list(self) -> ApiResult<List> {
+        let component = component(self.component.as_ref())?;
+        let windows = List::newest("maintenance", "started_at");
+        let windows = match self.active {
+            Some(true) => windows.when("started_at != NONE AND ended_at = NONE"),
+            Some(false) => windows.when("ended_at != NONE"),
+            None => windows,
+        };
+        Ok(windows.filter("$component IN components", "component", component))
     }
 }
 

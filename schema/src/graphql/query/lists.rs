@@ -16,6 +16,7 @@ use super::super::view::{AsOf, enter};
 use super::filter::{
     ComponentFilter, DiagnosisFilter, FaultFilter, IncidentFilter, LabelFilter, RunbookFilter,
 };
+use super::order::{ComponentOrder, ExperimentOrder, IncidentOrder};
 
 /// The fields of the query type that list nodes.
 #[derive(Default)]
@@ -23,12 +24,13 @@ pub struct Lists;
 
 #[Object]
 impl Lists {
-    /// All components, by name.
+    /// All components.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn components(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only some of them.")] filter: Option<ComponentFilter>,
+        #[graphql(desc = "By name when absent.")] order_by: Option<ComponentOrder>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
@@ -38,15 +40,17 @@ impl Lists {
     ) -> ApiResult<Nodes<Component>> {
         let page = Page::read(first, after)?;
         let list = filter.unwrap_or_default().list();
-        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Component).await
+        let (list, place) = ComponentOrder::apply(order_by, list);
+        list.page_by(&*enter(ctx, as_of, wait_for).await?, &page, place, Component).await
     }
 
-    /// All incidents, the newest first.
+    /// All incidents.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn incidents(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only some of them.")] filter: Option<IncidentFilter>,
+        #[graphql(desc = "The newest first when absent.")] order_by: Option<IncidentOrder>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
@@ -55,15 +59,16 @@ impl Lists {
         >,
     ) -> ApiResult<Nodes<Incident>> {
         let page = Page::read(first, after)?;
-        let list = filter.unwrap_or_default().list()?;
-        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Incident).await
+        let (list, place) = IncidentOrder::apply(order_by, filter.unwrap_or_default().list()?);
+        list.page_by(&*enter(ctx, as_of, wait_for).await?, &page, place, Incident).await
     }
 
-    /// All runs of experiments, the newest first.
+    /// All runs of experiments.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn experiments(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "The newest first when absent.")] order_by: Option<ExperimentOrder>,
         #[graphql(desc = "How many, 1 to 200; 20 when absent.")] first: Option<i32>,
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
@@ -73,7 +78,8 @@ impl Lists {
     ) -> ApiResult<Nodes<Experiment>> {
         let page = Page::read(first, after)?;
         let list = List::newest("experiment", "planned_at");
-        list.page(&*enter(ctx, as_of, wait_for).await?, &page, Experiment).await
+        let (list, place) = ExperimentOrder::apply(order_by, list);
+        list.page_by(&*enter(ctx, as_of, wait_for).await?, &page, place, Experiment).await
     }
 
     /// All injected faults, the newest first.

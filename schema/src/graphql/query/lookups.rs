@@ -2,8 +2,10 @@
 
 use async_graphql::{Context, ID, Object};
 use events::{
-    ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId, RunbookId,
+    AlertId, ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId,
+    RunbookId,
 };
+use futures::future::try_join_all;
 
 use super::super::component::Component;
 use super::super::diagnosis::Diagnosis;
@@ -15,6 +17,9 @@ use super::super::incident::Incident;
 use super::super::knowledge::Runbook;
 use super::super::label::Label;
 use super::super::load::Loaders;
+use super::super::node::{Node, node};
+use super::super::operations::Alert;
+use super::super::page::MAX_FIRST;
 use super::super::scalar::Position;
 use super::super::view::{AsOf, enter};
 
@@ -24,6 +29,55 @@ pub struct Lookups;
 
 #[Object]
 impl Lookups {
+    /// The node with this global id, or null.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its global id, as its field `id` gives it.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Option<Node>> {
+        enter(ctx, as_of, wait_for).await?;
+        node(ctx, "id", &id).await
+    }
+
+    /// The nodes with these global ids, in their order, with null for each that nothing has.
+    #[graphql(complexity = "1 + ids.len() * child_complexity")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, at most 200.")] ids: Vec<ID>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Vec<Option<Node>>> {
+        if ids.len() > MAX_FIRST.unsigned_abs() as usize {
+            let message = format!("expected at most {MAX_FIRST} ids, got {}", ids.len());
+            return Err(ApiError::invalid("ids", message));
+        }
+        enter(ctx, as_of, wait_for).await?;
+        let fields: Vec<String> = (0..ids.len()).map(|index| format!("ids.{index}")).collect();
+        let found = ids.iter().zip(&fields).map(|(id, field)| node(ctx, field, id));
+        try_join_all(found).await
+    }
+
+    /// The alert with this fingerprint, or null.
+    async fn alert(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its fingerprint or global id.")] id: ID,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<Option<Alert>> {
+        enter(ctx, as_of, wait_for).await?;
+        Loaders::of(ctx).alert(&key::<AlertId>("alert", "id", &id)?).await
+    }
+
     /// The component of this name, or null.
     async fn component(
         &self,
