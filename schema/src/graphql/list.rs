@@ -195,7 +195,7 @@ impl List {
 
     /// As [`Self::page`], with the place that a row has in the order of this list.
     pub async fn page_by<R, T>(
-        mut self,
+        self,
         view: &View,
         page: &Page,
         place: impl Fn(&R) -> Cursor,
