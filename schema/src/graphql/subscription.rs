@@ -12,6 +12,7 @@ use events::{EventData, IncidentId, RecordedEvent};
 use futures::stream::{BoxStream, StreamExt};
 
 use super::Base;
+use super::audit::WithoutAudit;
 use super::error::{ApiError, ApiResult};
 use super::event::Event;
 use super::incident::Incident;
@@ -59,7 +60,11 @@ impl Subscription {
         let base = ctx.data_unchecked::<Base>();
         let after = from(base, after)?;
         let types = types.map(known_types).transpose()?;
+        let hides_audit = ctx.data_opt::<WithoutAudit>().is_some();
         let wanted = move |recorded: &RecordedEvent| {
+            if hides_audit && matches!(recorded.event.data, EventData::AuditRecorded(_)) {
+                return false;
+            }
             let of_type =
                 |types: &BTreeSet<String>| types.contains(recorded.event.data.event_type());
             types.as_ref().is_none_or(of_type)
