@@ -1,13 +1,13 @@
 //! Reads of the graph in the shapes that answers need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use surrealdb::types::{Array, Number, RecordId, Value};
+use surrealdb::types::{Array, Number, RecordId, ToSql, Value};
 
 use super::batch::Batch;
 use super::error::{ApiError, ApiResult};
@@ -57,12 +57,27 @@ async fn values(
         .into_iter()
         .fold(view.graph().db.query(statements), |query, binding| query.bind(binding));
     let mut response = query.await?.check()?;
+    let statements = response.num_statements();
     let mut values = Vec::new();
-    for statement in 0..response.num_statements() {
+    let mut seen = HashSet::new();
+    for statement in 0..statements {
         view.count_statement();
-        values.extend(response.take::<Vec<Value>>(statement)?);
+        let found: Vec<Value> = response.take(statement)?;
+        // A batch may commit between two statements, and then a row that the first one gave as it
+        // is stands among the former ones as well.
+        let mut once =
+            |row: &Value| statements == 1 || key_of(row).is_none_or(|key| seen.insert(key));
+        values.extend(found.into_iter().filter(&mut once));
     }
     Ok(values)
+}
+
+/// The key of a row, or of the row of which it is a former version.
+fn key_of(row: &Value) -> Option<String> {
+    match row {
+        Value::Object(row) => row.get("original").or_else(|| row.get("id")).map(ToSql::to_sql),
+        _ => None,
+    }
 }
 
 /// Why rows could not be read.
