@@ -157,6 +157,25 @@ async fn what_is_done_over_a_socket_is_audited() {
         .map(|entry| entry["data"]["actor"].clone())
         .collect();
     assert_eq!(done, ["the label token"]);
+    // Between the two the audit stands in the log, and is not told to those who only label.
+    socket.subscribe("2", "subscription { events(after: 0) { eventType } }").await;
+    let request = server.client.post(server.url("/v1/events")).bearer_auth(&admin);
+    let request = request.header("content-type", "application/json");
+    let last = request.body(discovered("z").to_string()).send().await.expect("an answer");
+    assert_eq!(last.status(), 200);
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|it| it != "io.faultline.component.discovered.v1") {
+        match socket.hear().await {
+            Heard::Said(message) if message["type"] == "next" => {
+                let event = &message["payload"]["data"]["events"];
+                seen.push(event["eventType"].as_str().expect("a type").to_owned());
+            }
+            Heard::Said(message) => assert_eq!(message["id"], "1", "{message}"),
+            closed => panic!("{closed:?}"),
+        }
+    }
+    assert!(!seen.iter().any(|it| it.contains("audit")), "{seen:?}");
+    assert_eq!(seen.len(), 3, "{seen:?}");
 }
 
 #[tokio::test]
