@@ -205,6 +205,32 @@ impl Event {
 }
 
 impl RecordedEvent {
+    /// Reads what [`Self::to_cloud_event`] wrote: an event with the place and the time of
+    /// recording that it had.
+    pub fn from_cloud_event(mut document: Value) -> Result<Self, InvalidEvent> {
+        let Value::Object(attributes) = &mut document else {
+            let wrong = kind_of(&document);
+            return Err(invalid(
+                InvalidEventCode::NotAnObject,
+                "",
+                format!("expected a CloudEvents object, got {wrong}"),
+            ));
+        };
+        let stream = required(attributes, "stream")?;
+        let stream = StreamId::new(stream).map_err(|error| {
+            invalid(InvalidEventCode::InvalidValue, "/stream", error.to_string())
+        })?;
+        let recorded_at = parsed(
+            required(attributes, "recordedtime")?,
+            "/recordedtime",
+            "an RFC 3339 time such as 2026-01-31T12:00:00Z",
+        )?;
+        let revision = number(attributes, "revision")?;
+        let position = number(attributes, "position")?;
+        let event = Event::from_cloud_event(document, recorded_at)?;
+        Ok(Self { event, stream, revision, position, recorded_at })
+    }
+
     /// The CloudEvents JSON object with `recordedtime`, `stream`, `revision` and `position`.
     pub fn to_cloud_event(&self) -> Value {
         let mut document = self.event.to_cloud_event();
@@ -325,6 +351,17 @@ fn optional(
 
 fn required(attributes: &mut Map<String, Value>, name: &str) -> Result<String, InvalidEvent> {
     optional(attributes, name)?.ok_or_else(|| missing(name))
+}
+
+fn number(attributes: &mut Map<String, Value>, name: &str) -> Result<u64, InvalidEvent> {
+    let value = attributes.remove(name).ok_or_else(|| missing(name))?;
+    value.as_u64().ok_or_else(|| {
+        let code = match value {
+            Value::Number(_) => InvalidEventCode::InvalidValue,
+            _ => InvalidEventCode::WrongType,
+        };
+        invalid(code, format!("/{name}"), format!("expected a whole number from 0, got {value}"))
+    })
 }
 
 fn line(text: String, pointer: &str) -> Result<Line, InvalidEvent> {

@@ -12,11 +12,13 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+mod restore;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use embedded::{ChainHash, EmbeddedLog, OpenError, Options, ParseChainError, Verified, Walked};
+pub use restore::{Restore, RestoreError};
 
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};

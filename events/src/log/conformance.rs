@@ -5,6 +5,8 @@
 //! streams and ids of its own and begins at the head it finds.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests: each name says what it holds")]
 
+pub mod restore;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +86,11 @@ fn recorded_ids(events: &[RecordedEvent]) -> Vec<EventId> {
     events.iter().map(|recorded| recorded.event.id).collect()
 }
 
-async fn append(log: &dyn EventLog, stream: &StreamId, events: &[Event]) -> Vec<Appended> {
+async fn append<L: EventLog + ?Sized>(
+    log: &L,
+    stream: &StreamId,
+    events: &[Event],
+) -> Vec<Appended> {
     log.append(stream.clone(), ExpectedRevision::Any, events.to_vec()).await.unwrap()
 }
 

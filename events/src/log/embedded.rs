@@ -20,12 +20,14 @@ mod options;
 mod reader;
 mod record;
 mod recovery;
+mod restore;
 mod scan;
 mod segment;
 mod storage;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 use std::collections::HashSet;
@@ -46,7 +48,8 @@ use self::record::Draft;
 use self::recovery::Recovery;
 use self::segment::Segments;
 use self::storage::{Folder, Storage};
-use self::writer::{Batch, Request, Writer};
+pub use self::verify::{ChainHash, ParseChainError, Verified, Walked};
+use self::writer::{Batch, Request, Work, Writer};
 use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
@@ -156,21 +159,27 @@ impl EmbeddedLog {
         }
         let drafts: Vec<_> = events.iter().map(|event| Draft::new(event, &stream)).collect();
         let got_bytes = drafts.iter().map(Draft::len).sum();
-        if got_bytes > self.max_batch_bytes {
-            return Err(AppendError::TooLarge { max_bytes: self.max_batch_bytes, got_bytes });
+        let (reply, answer) = oneshot::channel();
+        let batch = Batch { stream, expected, drafts };
+        self.queue_work(Work::Append { batch, reply }, got_bytes)?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Gives the writer what it is to do with `bytes` of records.
+    fn queue_work(&self, work: Work, bytes: usize) -> Result<(), AppendError> {
+        if bytes > self.max_batch_bytes {
+            let max_bytes = self.max_batch_bytes;
+            return Err(AppendError::TooLarge { max_bytes, got_bytes: bytes });
         }
-        let share = u32::try_from(got_bytes).unwrap_or(u32::MAX);
+        let share = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.queue_bytes)
             .try_acquire_many_owned(share)
             .map_err(|_| AppendError::Overloaded)?;
-        let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().expect("only dropping the log takes it");
-        let request = Request { batch: Batch { stream, expected, drafts }, reply, permit };
-        queue.try_send(request).map_err(|error| match error {
+        queue.try_send(Request { work, permit }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => stopped(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
     }
 
     /// Runs a read where it may block.

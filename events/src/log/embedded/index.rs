@@ -94,6 +94,12 @@ impl Index {
             .collect()
     }
 
+    /// Loses an entry, as damage would.
+    #[cfg(test)]
+    pub fn forget(&self, id: EventId) -> Result<(), fjall::Error> {
+        self.entries.remove(id_key(id))
+    }
+
     /// An empty set of changes.
     pub fn changes(&self) -> Changes {
         Changes { batch: self.database.batch(), entries: self.entries.clone() }

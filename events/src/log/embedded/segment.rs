@@ -104,6 +104,21 @@ impl Segments {
         Ok(())
     }
 
+    /// Every segment, in order.
+    pub fn all(&self) -> Vec<Arc<Segment>> {
+        self.list.read().expect("no reader panics with the lock").clone()
+    }
+
+    /// A segment's file.
+    pub fn file(&self, name: &str) -> io::Result<Arc<dyn StoredFile>> {
+        self.storage.open(name)
+    }
+
+    /// The offsets of all records of a full segment, as they are on disk.
+    pub fn offsets(&self, segment: &Segment) -> io::Result<Vec<u32>> {
+        read_offsets(&self.offsets_folder, segment.header.base, 0, usize::MAX)
+    }
+
     /// The segment that holds `position`.
     pub fn holding(&self, position: u64) -> Option<Arc<Segment>> {
         let list = self.list.read().expect("no reader panics with the lock");

@@ -5,6 +5,7 @@ mod damage;
 mod failing_disk;
 mod model;
 mod torn_tail;
+mod verify;
 
 use std::path::Path;
 
@@ -14,7 +15,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::catalogue::topology::ComponentDiscovered;
 use crate::id::ComponentName;
+use crate::log::Restore;
 use crate::log::conformance::Backend;
+use crate::log::conformance::restore::RestoringBackend;
 use crate::value::Line;
 
 /// Segments so small that a handful of events fills one.
@@ -29,6 +32,14 @@ impl Backend for InFolder {
 }
 
 crate::conformance!(InFolder(tempfile::tempdir().unwrap()));
+
+impl RestoringBackend for InFolder {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Restore>> {
+        Box::pin(async { Arc::new(open(self.0.path()).unwrap()) as Arc<dyn Restore> })
+    }
+}
+
+crate::restore_conformance!(InFolder(tempfile::tempdir().unwrap()));
 
 fn options() -> Options {
     Options { segment_bytes: SEGMENT_BYTES, ..Options::default() }

@@ -1,6 +1,6 @@
 //! The one thread that writes.
 //!
-//! It takes what is queued without waiting, decides every request against the index and the
+//! It takes what is queued without waiting (a restored batch by itself), decides every request against the index and the
 //! requests before it, writes all new records as one frame, syncs, updates the index, moves the
 //! head and answers. So a request waits for one sync at most twice, however many there are.
 
@@ -16,7 +16,7 @@ use super::index::{Applied, Index};
 use super::record::Draft;
 use super::segment::Segments;
 use crate::id::{EventId, StreamId};
-use crate::log::{AppendError, Appended, ExpectedRevision};
+use crate::log::{AppendError, Appended, ExpectedRevision, RestoreError};
 
 /// Most requests in one group.
 const MAX_GROUP_REQUESTS: usize = 1024;
@@ -35,13 +35,42 @@ pub struct Batch {
     pub drafts: Vec<Draft>,
 }
 
-/// An append that waits.
+/// An encoded event of another log's history.
+pub struct Historic {
+    /// The event.
+    pub draft: Draft,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Where it was, and is to be.
+    pub at: Appended,
+    /// When it was recorded there.
+    pub recorded_at: Timestamp,
+}
+
+/// What waits. Nobody may be listening for the answer any more; what was written stands all the
+/// same.
+pub enum Work {
+    /// New events.
+    Append {
+        /// What.
+        batch: Batch,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Events that another log recorded.
+    Restore {
+        /// What.
+        events: Vec<Historic>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), RestoreError>>,
+    },
+}
+
+/// Work with its share of the queue's bytes.
 pub struct Request {
     /// What.
-    pub batch: Batch,
-    /// Where the answer goes. Nobody may be listening any more; the append stands all the same.
-    pub reply: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
-    /// The request's share of the queue's bytes.
+    pub work: Work,
+    /// The share.
     pub permit: OwnedSemaphorePermit,
 }
 
@@ -78,7 +107,8 @@ fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
     move |source| Failure::Io { what, source }
 }
 
-type Answer = Result<Vec<Appended>, AppendError>;
+/// The answer to an append.
+pub type Answer = Result<Vec<Appended>, AppendError>;
 
 /// What the thread keeps from group to group to do less; nothing depends on it.
 #[derive(Default)]
@@ -89,11 +119,22 @@ struct Kept {
     buffer: Vec<u8>,
 }
 
+impl Kept {
+    fn add(&mut self, revisions: HashMap<StreamId, u64>) {
+        if self.revisions.len() + revisions.len() > MAX_CACHED_STREAMS {
+            self.revisions.clear();
+        }
+        self.revisions.extend(revisions);
+    }
+}
+
 /// A record with its place.
 struct Placed {
     draft: Draft,
     stream: StreamId,
     at: Appended,
+    /// When another log recorded it; `None` is now.
+    recorded_at: Option<Timestamp>,
 }
 
 /// Where an id is.
@@ -118,44 +159,81 @@ impl Writer {
     pub fn run(mut self) {
         let mut kept = Kept::default();
         let mut poison: Option<String> = None;
-        while let Some(first) = self.queue.blocking_recv() {
-            let (batches, replies) = self.take_group(first);
-            if let Some(reason) = &poison {
-                refuse(replies, reason);
-                continue;
-            }
-            match self.write(batches, &mut kept) {
-                Ok(answers) => {
-                    for (reply, answer) in replies.into_iter().zip(answers) {
-                        let _ = reply.send(answer);
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| self.queue.blocking_recv()) {
+            match first.work {
+                Work::Append { batch, reply } => {
+                    let bytes = first.permit.num_permits();
+                    drop(first.permit);
+                    let (batches, replies);
+                    (batches, replies, next) = self.take_group(batch, reply, bytes);
+                    let written = self
+                        .unless_poisoned(&mut poison, |writer| writer.write(batches, &mut kept));
+                    match written {
+                        Ok(answers) => {
+                            for (reply, answer) in replies.into_iter().zip(answers) {
+                                let _ = reply.send(answer);
+                            }
+                        }
+                        Err(reason) => refuse(replies, &reason),
                     }
                 }
-                Err(failure) => {
-                    let reason = format!(
-                        "{failure}; whether the last events are durable is unknown: check the \
-                         disk and open the log again, which finds out"
-                    );
-                    tracing::error!(log.head = *self.head.borrow(), "{reason}");
-                    refuse(replies, &reason);
-                    poison = Some(reason);
+                Work::Restore { events, reply } => {
+                    drop(first.permit);
+                    let written = self
+                        .unless_poisoned(&mut poison, |writer| writer.restore(events, &mut kept));
+                    let answer = written.unwrap_or_else(|reason| {
+                        Err(RestoreError::Append(AppendError::Poisoned(reason)))
+                    });
+                    let _ = reply.send(answer);
                 }
             }
         }
     }
 
-    /// `first` and what else is queued already, up to the limits of a group. Their share of the
-    /// queue is free again once they are taken.
-    fn take_group(&mut self, first: Request) -> (Vec<Batch>, Vec<oneshot::Sender<Answer>>) {
-        let (mut batches, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut next = Some(first);
-        while let Some(request) = next {
-            bytes += request.permit.num_permits();
-            batches.push(request.batch);
-            replies.push(request.reply);
-            let full = batches.len() >= MAX_GROUP_REQUESTS || bytes >= MAX_GROUP_BYTES;
-            next = if full { None } else { self.queue.try_recv().ok() };
+    /// Writes, unless a write failed before; a failure now is the last.
+    fn unless_poisoned<T>(
+        &mut self,
+        poison: &mut Option<String>,
+        write: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, String> {
+        if let Some(reason) = poison {
+            return Err(reason.clone());
         }
-        (batches, replies)
+        write(self).map_err(|failure| {
+            let reason = format!(
+                "{failure}; whether the last events are durable is unknown: check the disk and \
+                 open the log again, which finds out"
+            );
+            tracing::error!(log.head = *self.head.borrow(), "{reason}");
+            poison.insert(reason).clone()
+        })
+    }
+
+    /// The first append of `bytes` and what else is queued already, up to the limits of a group,
+    /// and the request behind the group if it was taken already. Their share of the queue is free
+    /// again once they are taken.
+    fn take_group(
+        &mut self,
+        first: Batch,
+        reply: oneshot::Sender<Answer>,
+        mut bytes: usize,
+    ) -> (Vec<Batch>, Vec<oneshot::Sender<Answer>>, Option<Request>) {
+        let (mut batches, mut replies) = (vec![first], vec![reply]);
+        while batches.len() < MAX_GROUP_REQUESTS && bytes < MAX_GROUP_BYTES {
+            let Ok(Request { work, permit }) = self.queue.try_recv() else { break };
+            match work {
+                Work::Append { batch, reply } => {
+                    bytes += permit.num_permits();
+                    batches.push(batch);
+                    replies.push(reply);
+                }
+                Work::Restore { .. } => {
+                    return (batches, replies, Some(Request { work, permit }));
+                }
+            }
+        }
+        (batches, replies, None)
     }
 
     /// Answers in the order of the batches; whatever they say is durable.
@@ -169,11 +247,71 @@ impl Writer {
             return Ok(answers);
         }
         self.store(&mut group, &mut kept.buffer)?;
-        if kept.revisions.len() + group.revisions.len() > MAX_CACHED_STREAMS {
-            kept.revisions.clear();
-        }
-        kept.revisions.extend(group.revisions);
+        kept.add(group.revisions);
         Ok(answers)
+    }
+
+    /// Writes a piece of another log's history, whole or not at all.
+    fn restore(
+        &mut self,
+        events: Vec<Historic>,
+        kept: &mut Kept,
+    ) -> Result<Result<(), RestoreError>, Failure> {
+        let mut group = Group::default();
+        let mut latest = self.recorded_at;
+        for event in events {
+            if let Err(refusal) = self.check_continues(&group, kept, &event, latest)? {
+                return Ok(Err(refusal));
+            }
+            latest = event.recorded_at;
+            group.add_historic(event);
+        }
+        if !group.placed.is_empty() {
+            self.store(&mut group, &mut kept.buffer)?;
+            kept.add(group.revisions);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether `event` is what follows on the log and the group.
+    fn check_continues(
+        &self,
+        group: &Group,
+        kept: &Kept,
+        event: &Historic,
+        latest: Timestamp,
+    ) -> Result<Result<(), RestoreError>, Failure> {
+        let Appended { id, revision, position } = event.at;
+        let expected = *self.head.borrow() + group.placed.len() as u64 + 1;
+        if position != expected {
+            return Ok(Err(RestoreError::Position { expected, got: position }));
+        }
+        if group.ids.contains_key(&id) || self.index.find(id)?.is_some() {
+            return Ok(Err(RestoreError::KnownId { position, id }));
+        }
+        let last = self.last_revision(group, kept, &event.stream)?;
+        let expected = last.map_or(0, |last| last + 1);
+        if revision != expected {
+            let stream = event.stream.to_string();
+            return Ok(Err(RestoreError::Revision { position, stream, expected, got: revision }));
+        }
+        if event.recorded_at < latest {
+            let got = event.recorded_at;
+            return Ok(Err(RestoreError::RecordedAt { position, latest, got }));
+        }
+        Ok(Ok(()))
+    }
+
+    fn last_revision(
+        &self,
+        group: &Group,
+        kept: &Kept,
+        stream: &StreamId,
+    ) -> Result<Option<u64>, Failure> {
+        Ok(match group.revisions.get(stream).or_else(|| kept.revisions.get(stream)) {
+            Some(revision) => Some(*revision),
+            None => self.index.last_revision(stream.as_str())?,
+        })
     }
 
     /// Decides one request as if those before it in the group were durable: no answer leaves
@@ -201,10 +339,7 @@ impl Writer {
         if let Some(id) = known {
             return Ok(Err(AppendError::PartlyKnown { id }));
         }
-        let actual = match group.revisions.get(&stream).or_else(|| kept.revisions.get(&stream)) {
-            Some(revision) => Some(*revision),
-            None => self.index.last_revision(stream.as_str())?,
-        };
+        let actual = self.last_revision(group, kept, &stream)?;
         let holds = match expected {
             ExpectedRevision::Any => true,
             ExpectedRevision::NoStream => actual.is_none(),
@@ -237,7 +372,7 @@ impl Writer {
 
     /// One write, one sync, one index batch; then the group is history.
     fn store(&mut self, group: &mut Group, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        self.recorded_at = self.recorded_at.max((self.clock)());
+        let now = self.recorded_at.max((self.clock)());
         let first = *self.head.borrow() + 1;
         if !self.active.has_room(FRAME_BYTES + group.bytes) {
             self.active
@@ -246,8 +381,10 @@ impl Writer {
         }
         let salt = self.active.salt();
         let mut frame = FrameBuilder::new(std::mem::take(buffer));
-        for Placed { draft, at, .. } in &mut group.placed {
-            frame.push(draft.place(salt, at.position, at.revision, self.recorded_at));
+        let mut latest = now;
+        for Placed { draft, at, recorded_at, .. } in &mut group.placed {
+            latest = recorded_at.unwrap_or(now);
+            frame.push(draft.place(salt, at.position, at.revision, latest));
         }
         let (bytes, offsets, chain) = frame.finish(salt, first, &self.chain);
         let written = self.active.append(&bytes, &offsets);
@@ -260,6 +397,7 @@ impl Writer {
         let position = first + group.placed.len() as u64 - 1;
         changes.commit(Applied { position, chain })?;
         self.chain = chain;
+        self.recorded_at = latest;
         self.head.send_replace(position);
         Ok(())
     }
@@ -281,12 +419,22 @@ impl Group {
             let at = Appended { id: draft.id, revision, position };
             self.bytes += draft.len();
             self.ids.insert(draft.id, self.placed.len());
-            self.placed.push(Placed { draft, stream: stream.clone(), at });
+            let stream = stream.clone();
+            self.placed.push(Placed { draft, stream, at, recorded_at: None });
             places.push(at);
             revision += 1;
         }
         self.revisions.insert(stream, revision - 1);
         places
+    }
+
+    /// Gives an event the place that it had.
+    fn add_historic(&mut self, event: Historic) {
+        let Historic { draft, stream, at, recorded_at } = event;
+        self.bytes += draft.len();
+        self.ids.insert(at.id, self.placed.len());
+        self.revisions.insert(stream.clone(), at.revision);
+        self.placed.push(Placed { draft, stream, at, recorded_at: Some(recorded_at) });
     }
 }
 
