@@ -19,7 +19,7 @@ use events::catalogue::diagnosis::{AnomalyDetected, AnomalyPart};
 use events::catalogue::telemetry::Window;
 use events::value::{Line, NonNegative};
 use events::{ComponentName, EventData, EventId, MaintenanceId, RecordedEvent};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use grouping::{Decided, Decision, Grouping, GroupingSettings, OPENED_BY};
 pub use topology::Topology;
@@ -41,11 +41,24 @@ pub struct Settings {
     pub in_a_row: usize,
     /// Windows after which what stays unusual is the new usual.
     pub relearn_after: usize,
+    /// A time without telemetry after which what was usual says nothing of now: it is learned
+    /// anew.
+    pub forget_after: SignedDuration,
+    /// Windows that a report may be late and still be judged and learned from. What is older is
+    /// history that someone loads, not what is going on.
+    pub most_late: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { least_windows: 6, most_windows: 30, in_a_row: 2, relearn_after: 150 }
+        Self {
+            least_windows: 6,
+            most_windows: 30,
+            in_a_row: 2,
+            relearn_after: 150,
+            forget_after: SignedDuration::from_hours(1),
+            most_late: 30,
+        }
     }
 }
 
@@ -96,7 +109,8 @@ pub struct Detector {
     topology: Topology,
     histories: BTreeMap<Subject, History>,
     maintenance: BTreeMap<MaintenanceId, BTreeSet<ComponentName>>,
-    calm: BTreeMap<ComponentName, usize>,
+    /// End of the latest window that was judged.
+    latest_end: Option<Timestamp>,
 }
 
 impl Detector {
@@ -128,12 +142,10 @@ impl Detector {
         closed.into_iter().flat_map(|slot| self.judge(&slot)).collect()
     }
 
-    /// How many windows in a row nothing of the component was unusual.
-    pub fn calm_windows(&self, component: &ComponentName) -> usize {
-        self.calm.get(component).copied().unwrap_or(0)
-    }
-
     fn judge(&mut self, slot: &Slot) -> Vec<Anomaly> {
+        if !self.is_of_now(slot) {
+            return Vec::new();
+        }
         let context = judge::Context::of(slot, &self.histories, &self.topology);
         let mut findings = context.findings(&self.settings);
         let silenced: BTreeSet<&ComponentName> = self.maintenance.values().flatten().collect();
@@ -141,13 +153,27 @@ impl Detector {
         let skip = |subject: &Subject| silenced.contains(subject.component());
         history::learn(&mut self.histories, slot, &findings, &self.settings, skip);
 
-        let triggering = findings.iter().filter(|finding| finding.triggers);
-        let unusual: BTreeSet<_> = triggering.map(|f| f.subject.component()).collect();
-        for component in slot.components() {
-            let calm = self.calm.entry(component.clone()).or_default();
-            *calm = if unusual.contains(component) { 0 } else { *calm + 1 };
-        }
         let in_a_row = self.settings.in_a_row;
         picture::anomalies(slot, &findings, &self.histories, &self.topology, in_a_row)
+    }
+
+    /// Whether the window is not much older than the latest; after a long silence the past is
+    /// forgotten.
+    fn is_of_now(&mut self, slot: &Slot) -> bool {
+        let (start, end) = (slot.window.start, slot.window.end());
+        let Some(latest) = self.latest_end else {
+            self.latest_end = Some(end);
+            return true;
+        };
+        let patience = slot.window.duration_ms.saturating_mul(u64::from(self.settings.most_late));
+        let patience = SignedDuration::from_millis(i64::try_from(patience).unwrap_or(i64::MAX));
+        if latest.duration_since(end) > patience {
+            return false;
+        }
+        if start.duration_since(latest) > self.settings.forget_after {
+            self.histories.clear();
+        }
+        self.latest_end = Some(latest.max(end));
+        true
     }
 }

@@ -38,12 +38,11 @@ impl Slot {
     pub fn seconds(&self) -> f64 {
         self.window.duration_ms.max(1) as f64 / 1_000.0
     }
-
-    /// Everything that the window tells something of.
-    pub fn components(&self) -> BTreeSet<&ComponentName> {
-        self.snapshots.keys().chain(self.edges.keys().map(|(_, callee)| callee)).collect()
-    }
 }
+
+/// Most windows that wait for further reports: of reporters whose windows do not begin together
+/// there may be several, and what reaches far ahead would wait for ever.
+const MOST_OPEN: usize = 64;
 
 /// Windows that are not complete yet.
 #[derive(Debug, Default)]
@@ -86,11 +85,13 @@ impl Assembly {
     fn close_before(&mut self, window: &Window) -> Vec<Slot> {
         let latest = self.latest_start.map_or(window.start, |start| start.max(window.start));
         self.latest_start = Some(latest);
+        let surplus = self.open.len().saturating_sub(MOST_OPEN);
         let over: Vec<(Timestamp, u64)> = self
             .open
             .iter()
-            .filter(|(_, slot)| slot.window.end() <= latest)
-            .map(|(key, _)| *key)
+            .enumerate()
+            .filter(|(index, (_, slot))| *index < surplus || slot.window.end() <= latest)
+            .map(|(_, (key, _))| *key)
             .collect();
         over.into_iter().filter_map(|key| self.close(key)).collect()
     }
@@ -156,6 +157,17 @@ mod tests {
         }
         assert!(tell(&mut assembly, "a", 20).is_empty());
         assert_eq!(tell(&mut assembly, "a", 30), [1, 1], "b is no longer expected");
+    }
+
+    #[test]
+    fn windows_that_never_end_do_not_pile_up() {
+        let mut assembly = Assembly::default();
+        for second in 0..1_000 {
+            let (event, mut data) = report("a", second);
+            data.window.duration_ms = 1_000_000_000;
+            assembly.snapshot(event, &data);
+        }
+        assert!(assembly.open.len() <= MOST_OPEN + 1);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Trouble spreads along calls, so anomalies that are near in the call graph while an incident is
 //! open belong to it. An incident is over when none of its components was unusual for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use events::catalogue::incident::{IncidentOpened, IncidentResolved, Signal, SymptomAttached};
+use events::catalogue::incident::{
+    IncidentMitigated, IncidentOpened, IncidentResolved, Signal, SymptomAttached,
+};
 use events::value::{Line, Text};
 use events::{ComponentName, EventData, EventId, IncidentId, RecordedEvent};
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +18,8 @@ use super::{Anomaly, Topology, telling};
 pub const OPENED_BY: &str = "/faultline/detector";
 /// A symptom is told again when it has grown by this factor.
 const WORSE: f64 = 3.0;
+/// Incidents that are over and are remembered in case they are reopened.
+const MOST_CLOSED: usize = 1_000;
 
 /// What is near enough in the graph and in time.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,11 +28,14 @@ pub struct GroupingSettings {
     pub hops: usize,
     /// Windows without an anomaly after which an incident is over.
     pub calm_windows: u64,
+    /// Windows without an anomaly after which an incident that something was done against is
+    /// mitigated: users no longer notice it, and whether it is over is not known yet.
+    pub mitigated_windows: u64,
 }
 
 impl Default for GroupingSettings {
     fn default() -> Self {
-        Self { hops: 2, calm_windows: 5 }
+        Self { hops: 2, calm_windows: 5, mitigated_windows: 2 }
     }
 }
 
@@ -51,6 +58,7 @@ impl Decided {
         match self.decision {
             Decision::Open { opened, .. } => opened.into(),
             Decision::Attach(attached) => attached.into(),
+            Decision::Mitigate(mitigated) => mitigated.into(),
             Decision::Resolve(resolved) => resolved.into(),
         }
     }
@@ -68,6 +76,8 @@ pub enum Decision {
     },
     /// Another symptom of an open incident.
     Attach(SymptomAttached),
+    /// What was done against the incident has helped.
+    Mitigate(IncidentMitigated),
     /// The incident is over.
     Resolve(IncidentResolved),
 }
@@ -78,6 +88,9 @@ struct Open {
     last_unusual: Timestamp,
     window_ms: u64,
     ours: bool,
+    /// When something was last done against it, until that is told to have helped.
+    acted_at: Option<Timestamp>,
+    mitigated: bool,
 }
 
 impl Open {
@@ -93,6 +106,7 @@ pub struct Grouping {
     topology: Topology,
     open: BTreeMap<IncidentId, Open>,
     closed: BTreeMap<IncidentId, Open>,
+    closed_by_age: VecDeque<IncidentId>,
     latest_start: Option<Timestamp>,
 }
 
@@ -117,6 +131,7 @@ impl Grouping {
         for cluster in self.clusters(strangers) {
             decided.extend(self.open(&cluster));
         }
+        decided.extend(self.mitigate_calm(recorded.event.id));
         decided.extend(self.resolve_calm(recorded.event.id));
         decided
     }
@@ -129,13 +144,31 @@ impl Grouping {
             EventData::TraceEdgesRecorded(data) => self.advance(data.window.start),
             EventData::IncidentOpened(data) if !self.knows(&data.incident) => {
                 let symptoms = BTreeMap::from([((data.component.clone(), None), 0.0)]);
-                let open = Open { symptoms, last_unusual: at, window_ms: 0, ours: false };
+                let open = Open {
+                    symptoms,
+                    last_unusual: at,
+                    window_ms: 0,
+                    ours: false,
+                    acted_at: None,
+                    mitigated: false,
+                };
                 self.open.insert(data.incident.clone(), open);
+            }
+            EventData::MitigationApplied(data) => {
+                if let Some(open) = self.open.get_mut(&data.incident) {
+                    open.acted_at = open.acted_at.max(Some(at));
+                }
+            }
+            EventData::IncidentMitigated(data) => {
+                if let Some(open) = self.open.get_mut(&data.incident) {
+                    open.mitigated = true;
+                }
             }
             EventData::IncidentResolved(data) => self.close(&data.incident),
             EventData::IncidentReopened(data) => {
                 if let Some(mut open) = self.closed.remove(&data.incident) {
                     open.ours = false;
+                    (open.acted_at, open.mitigated) = (None, false);
                     open.last_unusual = self.latest_start.map_or(at, |latest| latest.max(at));
                     self.open.insert(data.incident.clone(), open);
                 }
@@ -158,11 +191,47 @@ impl Grouping {
     fn close(&mut self, incident: &IncidentId) {
         if let Some(open) = self.open.remove(incident) {
             self.closed.insert(incident.clone(), open);
+            self.closed_by_age.push_back(incident.clone());
+            // One that was reopened and closed again stands in the queue twice and may be
+            // forgotten early: then nothing joins it when it is reopened once more.
+            if self.closed_by_age.len() > MOST_CLOSED
+                && let Some(oldest) = self.closed_by_age.pop_front()
+            {
+                self.closed.remove(&oldest);
+            }
         }
     }
 
     fn advance(&mut self, start: Timestamp) {
         self.latest_start = Some(self.latest_start.map_or(start, |latest| latest.max(start)));
+    }
+
+    /// Something was done against the incident, and since then none of its components was unusual
+    /// for [`GroupingSettings::mitigated_windows`].
+    fn mitigate_calm(&mut self, cause: EventId) -> Vec<Decided> {
+        let Some(now) = self.latest_start else { return Vec::new() };
+        let windows = self.settings.mitigated_windows;
+        let mut decided = Vec::new();
+        for (incident, open) in &mut self.open {
+            let Some(acted_at) = open.acted_at.filter(|_| open.ours && !open.mitigated) else {
+                continue;
+            };
+            let calm_since = open.last_unusual.max(acted_at);
+            if now.duration_since(calm_since) < patience(open.window_ms, windows) {
+                continue;
+            }
+            open.mitigated = true;
+            decided.push(Decided {
+                id: cause.derived(&format!("mitigates {incident}")),
+                cause,
+                at: now,
+                decision: Decision::Mitigate(IncidentMitigated {
+                    incident: incident.clone(),
+                    by: Line::clipped(OPENED_BY),
+                }),
+            });
+        }
+        decided
     }
 
     fn resolve_calm(&mut self, cause: EventId) -> Vec<Decided> {
@@ -193,8 +262,7 @@ impl Grouping {
 
     // How long an incident stays open without anything unusual.
     fn patience(&self, window_ms: u64) -> SignedDuration {
-        let wait = window_ms.saturating_mul(self.settings.calm_windows);
-        SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
+        patience(window_ms, self.settings.calm_windows)
     }
 
     // The open incident with a component nearest to this one; among equals the lesser id. What
@@ -269,6 +337,8 @@ impl Grouping {
                 last_unusual: noticed.window.end(),
                 window_ms: noticed.window.duration_ms,
                 ours: true,
+                acted_at: None,
+                mitigated: false,
             },
         );
         let decision = Decision::Open { opened, began_at };
@@ -310,6 +380,11 @@ impl Grouping {
         }
         decided
     }
+}
+
+fn patience(window_ms: u64, windows: u64) -> SignedDuration {
+    let wait = window_ms.saturating_mul(windows);
+    SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

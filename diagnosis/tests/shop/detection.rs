@@ -5,7 +5,7 @@ use diagnosis::detect::{
 };
 use events::catalogue::change::MaintenanceStarted;
 use events::value::Line;
-use events::{ComponentName, Event, MaintenanceId, RecordedEvent};
+use events::{ComponentName, Event, EventData, MaintenanceId, RecordedEvent};
 
 use super::fault::Fault;
 use super::recording::Run;
@@ -113,4 +113,42 @@ fn maintenance_silences_the_components_it_names() {
     log.insert(0, RecordedEvent { stream: event.data.stream(), event, ..first });
     let (anomalies, _) = watch(&log);
     assert!(anomalies.is_empty(), "{anomalies:#?}");
+}
+
+/// The same recording, some hours later.
+fn later(mut log: Vec<RecordedEvent>, hours: i64) -> Vec<RecordedEvent> {
+    for (recorded, number) in log.iter_mut().zip(1u128..) {
+        let by = jiff::SignedDuration::from_hours(hours);
+        recorded.event.id = recorded.event.id.derived(&format!("{hours} hours later, {number}"));
+        recorded.event.time += by;
+        match &mut recorded.event.data {
+            EventData::MetricSnapshotRecorded(data) => data.window.start += by,
+            EventData::TraceEdgesRecorded(data) => data.window.start += by,
+            _ => {}
+        }
+    }
+    log
+}
+
+#[test]
+fn a_recording_of_days_ago_raises_no_alarm_now() {
+    let busy = Build { requests_per_s: 60.0, ..Build::default() };
+    let idle = Build { requests_per_s: 10.0, ..Build::default() };
+    let old = Run::calm(busy, 60, 1).record();
+    let now = later(Run::calm(idle, 60, 2).record(), 72);
+    let (anomalies, _) = watch(&[old.clone(), now.clone()].concat());
+    assert!(anomalies.is_empty(), "{:#?}", anomalies.first());
+    let more = later(Run::calm(idle, 60, 3).record(), 73);
+    let (anomalies, _) = watch(&[now, old, more].concat());
+    assert!(anomalies.is_empty(), "loaded in between: {:#?}", anomalies.first());
+}
+
+#[test]
+fn a_fault_is_noticed_as_ever_behind_a_recording_of_days_ago() {
+    let old = Run::calm(Build::default(), 60, 1).record();
+    let run = Run::of(Fault::new("latency", "payments"), 5, 3);
+    let alone = watch(&run.record()).1.len();
+    let (_, decided) = watch(&[old, later(run.record(), 72)].concat());
+    assert_eq!(opened(&decided).len(), 1);
+    assert_eq!(decided.len(), alone);
 }

@@ -1,5 +1,5 @@
 use events::catalogue::diagnosis::AnomalyPart;
-use events::catalogue::incident::{IncidentMerged, IncidentReopened, Severity};
+use events::catalogue::incident::{IncidentMerged, IncidentReopened, MitigationApplied, Severity};
 use events::catalogue::telemetry::{CallStatistics, TraceEdgesRecorded, Window};
 use events::value::{Finite, NonNegative};
 use events::{Event, StreamId};
@@ -221,4 +221,59 @@ fn merged_and_reopened_incidents_are_followed() {
     scene.told(IncidentReopened { incident: ids[0].clone(), by, reason });
     let decided = scene.window(&[anomaly("cart", 10, Signal::Latency, 9.0)]);
     assert!(decided.iter().all(joins) && decided.len() == 1, "{decided:#?}");
+}
+
+fn mitigated(decided: &[Decided]) -> Vec<&IncidentId> {
+    let mitigated = decided.iter().filter_map(|decided| match &decided.decision {
+        Decision::Mitigate(mitigated) => Some(&mitigated.incident),
+        _ => None,
+    });
+    mitigated.collect()
+}
+
+#[test]
+fn what_was_acted_against_and_is_calm_is_mitigated_once_before_it_is_over() {
+    let mut scene = Scene::new();
+    let decided = scene.window(&[anomaly("cart", 0, Signal::Latency, 90.0)]);
+    let incident = opened(&decided)[0].incident.clone();
+    let mut untouched = Scene::new();
+    untouched.window(&[anomaly("cart", 0, Signal::Latency, 90.0)]);
+    scene.window(&[anomaly("cart", 1, Signal::Latency, 95.0)]);
+    untouched.window(&[anomaly("cart", 1, Signal::Latency, 95.0)]);
+    scene.told(MitigationApplied {
+        incident: incident.clone(),
+        action: Line::new("removed the delay").unwrap(),
+        component: None,
+        runbook: None,
+        by: Line::new("ada").unwrap(),
+    });
+    let mut steps = Vec::new();
+    for window in 2..9 {
+        let decided = scene.window(&[]);
+        steps.extend(mitigated(&decided).iter().map(|_| (window, "mitigated")));
+        steps.extend(resolved(&decided).iter().map(|_| (window, "resolved")));
+        assert!(mitigated(&untouched.window(&[])).is_empty(), "nothing was done against it");
+    }
+    assert_eq!(steps, [(4, "mitigated"), (7, "resolved")]);
+}
+
+#[test]
+fn a_symptom_after_the_action_puts_the_mitigation_off() {
+    let mut scene = Scene::new();
+    let decided = scene.window(&[anomaly("cart", 0, Signal::Latency, 90.0)]);
+    let incident = opened(&decided)[0].incident.clone();
+    scene.told(MitigationApplied {
+        incident,
+        action: Line::new("restarted cart").unwrap(),
+        component: None,
+        runbook: None,
+        by: Line::new("ada").unwrap(),
+    });
+    let mut at = Vec::new();
+    for window in 1..7 {
+        let found = (window == 2).then(|| anomaly("cart", 2, Signal::Latency, 90.0));
+        let decided = scene.window(found.as_slice());
+        at.extend(mitigated(&decided).iter().map(|_| window));
+    }
+    assert_eq!(at, [5]);
 }
