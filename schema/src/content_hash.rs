@@ -26,6 +26,13 @@ impl std::fmt::Debug for ContentHash {
     }
 }
 
+/// Every table that counts.
+pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
+    let names = Table::ALL.iter().map(|table| table.name());
+    let former = Table::ALL.iter().filter_map(|table| table.former());
+    names.chain(former).chain(["set_aside", "checkpoint"])
+}
+
 impl Graph {
     /// Digest of every row of every table and of what it was, the checkpoint and what was set aside included.
     ///
@@ -33,9 +40,7 @@ impl Graph {
     /// store's own order does not count and memory is a digest a row.
     pub async fn content_hash(&self) -> Result<ContentHash, surrealdb::Error> {
         let mut whole = blake3::Hasher::new();
-        let names = Table::ALL.iter().map(|table| table.name());
-        let former = Table::ALL.iter().filter_map(|table| table.former());
-        for name in names.chain(former).chain(["set_aside", "checkpoint"]) {
+        for name in tables() {
             whole.update(name.as_bytes());
             for (id, digest) in self.digests(name).await? {
                 whole.update(id.as_bytes());
@@ -45,7 +50,8 @@ impl Graph {
         Ok(ContentHash(*whole.finalize().as_bytes()))
     }
 
-    async fn digests(
+    /// Digest of every row of `table` by its id.
+    pub(crate) async fn digests(
         &self,
         table: &str,
     ) -> Result<BTreeMap<String, blake3::Hash>, surrealdb::Error> {

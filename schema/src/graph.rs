@@ -10,12 +10,12 @@ use surrealdb::Surreal;
 use surrealdb::engine::any::{self, Any};
 use surrealdb::opt::auth::Root;
 use surrealdb::types::{Object, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::migration::{self, MigrateError};
 use crate::projection::PROJECTION_VERSION;
 
-const NAMESPACE: &str = "faultline";
+pub(crate) const NAMESPACE: &str = "faultline";
 const DATABASE: &str = "faultline";
 
 /// The last event that the graph contains.
@@ -88,6 +88,8 @@ pub struct Graph {
     pub(crate) db: Surreal<Any>,
     /// Held while a batch is written: the graph has one writer.
     pub(crate) checkpoint: Mutex<Checkpoint>,
+    /// Closes with the graph.
+    pub(crate) alive: watch::Sender<()>,
 }
 
 impl Graph {
@@ -97,13 +99,20 @@ impl Graph {
         Self::over(connect(url).await?, url).await
     }
 
-    async fn over(db: Surreal<Any>, url: &str) -> Result<Self, OpenError> {
+    pub(crate) async fn over(db: Surreal<Any>, url: &str) -> Result<Self, OpenError> {
         let url = without_credentials(url);
         migration::migrate(&db)
             .await
             .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
         let checkpoint = read_checkpoint(&db, &url).await?;
-        Ok(Self { db, checkpoint: Mutex::new(checkpoint) })
+        let alive = watch::Sender::new(());
+        Ok(Self { db, checkpoint: Mutex::new(checkpoint), alive })
+    }
+
+    /// Returns once nobody holds this graph any more.
+    pub(crate) fn gone(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut alive = self.alive.subscribe();
+        async move { while alive.changed().await.is_ok() {} }
     }
 
     /// The checkpoint as the store has it.
@@ -141,18 +150,6 @@ pub(crate) async fn connect(url: &str) -> Result<Surreal<Any>, OpenError> {
         .map_err(failed)?;
     db.use_ns(NAMESPACE).use_db(DATABASE).await.map_err(failed)?;
     Ok(db)
-}
-
-/// Removes everything that the graph at `url` is and opens it empty: it is made again from the
-/// log.
-pub(crate) async fn open_emptied(url: &str) -> Result<Graph, OpenError> {
-    let shown = without_credentials(url);
-    let db = connect(url).await?;
-    db.query(format!("REMOVE DATABASE {DATABASE}; DEFINE DATABASE {DATABASE}"))
-        .await
-        .and_then(|response| response.check())
-        .map_err(|source| OpenError::Store { url: shown, source: Box::new(source) })?;
-    Graph::over(db, url).await
 }
 
 /// Waits until no store of this process holds the folder any more: the engine closes in the

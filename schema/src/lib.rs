@@ -7,6 +7,7 @@
 //! - [`executor`]: batches of events, applied to the store in one transaction with the checkpoint.
 //! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
 //!   rebuilds it.
+//! - [`rebuild`]: the next generation of a graph, made beside the one in use.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
 //! - [`commands`]: what people may have recorded, checked against all of it.
 //! - [`coverage`]: what was exercised by experiments and what never was.
@@ -16,8 +17,10 @@ pub mod change;
 pub mod commands;
 mod content_hash;
 pub mod coverage;
+mod difference;
 pub mod executor;
 pub mod fold;
+mod generation;
 mod graph;
 pub mod graphql;
 mod live;
@@ -25,14 +28,17 @@ mod migration;
 pub mod project_log;
 pub mod projection;
 pub mod reads;
+pub mod rebuild;
 pub mod recovery;
 pub mod rows;
 pub mod table;
 mod value;
 
 pub use content_hash::ContentHash;
+pub use difference::Difference;
+pub use generation::GenerationError;
 pub use graph::{Checkpoint, Graph, OpenError};
 pub use live::LiveGraph;
 pub use migration::MigrateError;
-pub use project_log::{Projected, Projector};
+pub use project_log::{Projected, Projector, Successor};
 pub use recovery::open_or_rebuild;

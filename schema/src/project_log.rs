@@ -1,5 +1,5 @@
 //! Keeps the graph behind the log: first what it lacks, in large batches, then what is appended,
-//! as it comes.
+//! as it comes. A graph that a rebuild made beside it takes its place between two batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,14 @@ use std::time::Duration;
 use events::RecordedEvent;
 use events::log::{EventLog, ReadError};
 use futures::StreamExt;
-use tokio::sync::watch;
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::executor::{Applied, ApplyError};
+use crate::generation::GenerationError;
+use crate::graph::Graph;
 use crate::live::LiveGraph;
+use crate::rebuild::{RebuildError, Swapped};
 
 /// Events read from the log and applied at once while catching up.
 const CATCH_UP_BATCH: usize = 1_000;
@@ -30,6 +34,20 @@ pub enum ProjectLogError {
     #[error("the projection could not write the graph")]
     Apply(#[from] ApplyError),
 }
+
+/// A graph that is to take the place of the one in use.
+struct Offer {
+    next: Arc<Graph>,
+    /// Whether the two are to be held against each other first.
+    compare: bool,
+    /// Makes the next one the one that is opened from now on.
+    point: BoxFuture<'static, Result<(), GenerationError>>,
+    answer: oneshot::Sender<Result<Swapped, RebuildError>>,
+}
+
+/// Where a rebuilt graph is handed over to the projector.
+#[derive(Clone, Debug)]
+pub struct Successor(mpsc::Sender<Offer>);
 
 /// Why a wait for a position ended without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,12 +97,35 @@ impl Projected {
     }
 }
 
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Offer").field("compare", &self.compare).finish_non_exhaustive()
+    }
+}
+
+impl Successor {
+    /// Offers `next` and waits until it is in use.
+    pub(crate) async fn offer(
+        &self,
+        next: Arc<Graph>,
+        compare: bool,
+        point: BoxFuture<'static, Result<(), GenerationError>>,
+    ) -> Result<Swapped, RebuildError> {
+        let (answer, swapped) = oneshot::channel();
+        let offer = Offer { next, compare, point, answer };
+        self.0.send(offer).await.map_err(|_| RebuildError::Ended)?;
+        swapped.await.map_err(|_| RebuildError::Ended)?
+    }
+}
+
 /// The one writer of the graph in use.
 #[derive(Debug)]
 pub struct Projector<L: ?Sized> {
     graph: LiveGraph,
     log: Arc<L>,
     position: watch::Sender<u64>,
+    offers: Mutex<mpsc::Receiver<Offer>>,
+    successor: Successor,
 }
 
 impl<L: EventLog + ?Sized> Projector<L> {
@@ -92,12 +133,18 @@ impl<L: EventLog + ?Sized> Projector<L> {
     pub async fn new(graph: impl Into<LiveGraph>, log: Arc<L>) -> Self {
         let graph = graph.into();
         let position = watch::Sender::new(graph.current().checkpoint().await.position);
-        Self { graph, log, position }
+        let (offer, offers) = mpsc::channel(1);
+        Self { graph, log, position, offers: Mutex::new(offers), successor: Successor(offer) }
     }
 
     /// The position that is published after every batch.
     pub fn projected(&self) -> Projected {
         Projected(self.position.subscribe())
+    }
+
+    /// Where a rebuilt graph is handed over.
+    pub fn successor(&self) -> Successor {
+        self.successor.clone()
     }
 
     /// Applies what the log has now and answers the position that the graph reached.
@@ -115,14 +162,91 @@ impl<L: EventLog + ?Sized> Projector<L> {
     /// Catches up, then follows the log until it closes. To drop the future stops the projection
     /// between two transactions.
     pub async fn run(self) -> Result<(), ProjectLogError> {
-        let after = self.catch_up().await?;
+        let mut offers = self.offers.lock().await;
+        let after = loop {
+            let after = *self.position.borrow();
+            let events = self.log.read_all(after, CATCH_UP_BATCH).await?;
+            if events.is_empty() {
+                break after;
+            }
+            self.apply_or_succeed(&events, &mut offers).await?;
+        };
         tracing::info!(graph.position = after, "graph has caught up with the log");
         let mut batches = self.log.subscribe(after).ready_chunks(LIVE_BATCH);
-        while let Some(batch) = batches.next().await {
-            let events = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.apply(&events).await?;
+        loop {
+            tokio::select! {
+                batch = batches.next() => {
+                    let Some(batch) = batch else { return Ok(()) };
+                    let events = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    self.apply_or_succeed(&events, &mut offers).await?;
+                }
+                Some(offer) = offers.recv() => self.succeed(offer).await,
+            }
         }
-        Ok(())
+    }
+
+    /// Applies events; a store that fails again and again gives way to a rebuilt one meanwhile.
+    async fn apply_or_succeed(
+        &self,
+        events: &[RecordedEvent],
+        offers: &mut mpsc::Receiver<Offer>,
+    ) -> Result<(), ApplyError> {
+        loop {
+            tokio::select! {
+                applied = self.apply(events) => return applied,
+                Some(offer) = offers.recv() => self.succeed(offer).await,
+            }
+        }
+    }
+
+    /// Puts a rebuilt graph in place of the one in use, unless it cannot be brought as far.
+    async fn succeed(&self, Offer { next, compare, point, answer }: Offer) {
+        let swapped = self.swap(next, compare, point).await;
+        // Whoever asked may have gone; the graph is swapped all the same.
+        let _ = answer.send(swapped);
+    }
+
+    async fn swap(
+        &self,
+        next: Arc<Graph>,
+        compare: bool,
+        point: BoxFuture<'static, Result<(), GenerationError>>,
+    ) -> Result<Swapped, RebuildError> {
+        let published = *self.position.borrow();
+        let position = published.max(next.checkpoint().await.position);
+        self.bring(&next, position).await?;
+        let difference = match compare {
+            true => {
+                let live = self.graph.current();
+                self.bring(&live, position).await?;
+                live.first_difference(&next).await.map_err(Box::new)?
+            }
+            false => None,
+        };
+        if let Some(difference) = &difference {
+            tracing::error!(
+                graph.position = position,
+                "the graph in use was not the fold of the log: {difference}; the rebuilt one is"
+            );
+        }
+        point.await?;
+        let before = self.graph.replace(next);
+        self.position.send_replace(position);
+        tracing::info!(graph.position = position, "the rebuilt graph is in use");
+        Ok(Swapped { position, difference, before })
+    }
+
+    /// Applies what `graph` lacks up to `position`, which it does not pass.
+    async fn bring(&self, graph: &Graph, position: u64) -> Result<(), RebuildError> {
+        loop {
+            let at = graph.checkpoint().await.position;
+            let lacks = usize::try_from(position.saturating_sub(at)).unwrap_or(usize::MAX);
+            let events = self.log.read_all(at, lacks.min(CATCH_UP_BATCH)).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            graph.apply(&events).await?;
+        }
     }
 
     async fn apply(&self, events: &[RecordedEvent]) -> Result<(), ApplyError> {
@@ -150,7 +274,9 @@ impl<L: EventLog + ?Sized> Projector<L> {
 
     fn publish(&self, events: &[RecordedEvent], applied: Applied) {
         if let Some(last) = events.last() {
-            self.position.send_replace(last.position);
+            // A rebuilt graph may have been further.
+            self.position
+                .send_if_modified(|at| std::mem::replace(at, last.position.max(*at)) < *at);
         }
         tracing::debug!(
             graph.applied = applied.applied,

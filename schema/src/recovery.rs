@@ -1,14 +1,11 @@
 //! A graph that cannot be used is not an outage: it is set aside and made again from the log.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use events::log::{EventLog, ReadError};
 
+use crate::generation::{CLOSE_TIMEOUT, GenerationError, Generations};
 use crate::graph::{self, Checkpoint, Graph, OpenError, without_credentials};
-
-/// How long a store that was just closed may hold its lock.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no graph.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +13,9 @@ pub enum RecoverError {
     /// The store does not open, and there is nothing that could be set aside.
     #[error("the graph store cannot be used")]
     Open(#[from] OpenError),
+    /// Which generation is in use is not known, or the others could not be removed.
+    #[error("the generations of the graph store cannot be told or changed")]
+    Generation(#[from] GenerationError),
     /// The log could not be compared with the graph.
     #[error("the graph could not be compared with the log")]
     Log(#[from] ReadError),
@@ -40,58 +40,76 @@ pub enum RecoverError {
 
 /// Opens the graph at `url` as a projection of `log`.
 ///
-/// A store on disk that does not open is renamed to `PATH.set-aside-N` and an empty one opened in
+/// A store on disk that does not open is renamed to `….set-aside-N` and an empty one opened in
 /// its place. A store that opens and holds something else than a beginning of this log, or was
-/// made by other projections, is emptied. The projector fills it again.
+/// made by other projections, is given up for an empty one. The projector fills it again. What a
+/// rebuild left behind that did not end is removed.
 pub async fn open_or_rebuild<L: EventLog + ?Sized>(
     url: &str,
     log: &L,
 ) -> Result<Graph, RecoverError> {
-    if let Some(folder) = path_of(url)
+    let generations = Generations::of(url).await?;
+    let current = generations.current().await?;
+    if let Some(folder) = generations.folder(current)
         && !graph::released(&folder, CLOSE_TIMEOUT).await
     {
         return Err(RecoverError::InUse { folder });
     }
-    let error = match Graph::open(url).await {
+    let graph = match generations.open(current).await {
         Ok(graph) => match foreign_to(&graph, log).await? {
-            None => return Ok(graph),
+            None => {
+                if current > 0 {
+                    generations.point_to(current).await?;
+                }
+                graph
+            }
             Some(why) => {
                 tracing::warn!(
                     graph.url = without_credentials(url),
                     "the graph is not of this log ({why}); it is rebuilt"
                 );
                 drop(graph);
-                return emptied(url).await;
+                emptied(&generations, current).await?
             }
         },
-        Err(error) => error,
+        Err(error) if error.is_of_another_version() => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                graph.url = without_credentials(url),
+                "the graph was made by another version; it is rebuilt"
+            );
+            emptied(&generations, current).await?
+        }
+        Err(error) => without_damaged(&generations, current, error).await?,
     };
-    if error.is_of_another_version() {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            graph.url = without_credentials(url),
-            "the graph was made by another version; it is rebuilt"
-        );
-        return emptied(url).await;
-    }
-    let Some(path) = path_of(url).filter(|path| path.exists()) else {
+    generations.sweep(generations.current().await?).await?;
+    Ok(graph)
+}
+
+/// A next generation without anything in it, in place of one that is of no use.
+async fn emptied(generations: &Generations, current: u64) -> Result<Graph, RecoverError> {
+    let graph = generations.begin(current + 1).await?;
+    generations.point_to(current + 1).await?;
+    Ok(graph)
+}
+
+/// A next generation in place of a store that does not open, which is kept under another name.
+async fn without_damaged(
+    generations: &Generations,
+    current: u64,
+    error: OpenError,
+) -> Result<Graph, RecoverError> {
+    let Some(path) = generations.folder(current).filter(|path| path.exists()) else {
         return Err(error.into());
     };
     let aside = set_aside(&path)?;
     tracing::warn!(
         error = &error as &dyn std::error::Error,
-        graph.url = url,
+        graph.store = %path.display(),
         graph.set_aside = %aside.display(),
         "the graph store does not open; it was set aside and is rebuilt from the log"
     );
-    Ok(Graph::open(url).await?)
-}
-
-async fn emptied(url: &str) -> Result<Graph, RecoverError> {
-    if let Some(path) = path_of(url) {
-        graph::released(&path, CLOSE_TIMEOUT).await;
-    }
-    Ok(graph::open_emptied(url).await?)
+    emptied(generations, current).await
 }
 
 /// Why the graph is not a projection of a beginning of `log`, if it is not.
@@ -111,12 +129,6 @@ async fn foreign_to<L: EventLog + ?Sized>(
         Some(found) if found.position == position && found.event.id == event => None,
         _ => Some(format!("event {event} is not at position {position} of the log")),
     })
-}
-
-fn path_of(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("surrealkv://")?;
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 /// Renames the store; nothing has it open.

@@ -36,7 +36,8 @@ async fn owners(graph: &Graph) -> Vec<String> {
 
 /// Another writer of the same store, at the checkpoint that the first one has now.
 async fn another_writer(graph: &Graph) -> Graph {
-    Graph { db: graph.db.clone(), checkpoint: Mutex::new(graph.checkpoint().await) }
+    let checkpoint = Mutex::new(graph.checkpoint().await);
+    Graph { db: graph.db.clone(), checkpoint, alive: tokio::sync::watch::Sender::new(()) }
 }
 
 #[tokio::test]
@@ -105,7 +106,8 @@ async fn a_graph_of_other_projections_or_definitions_is_refused() {
         ("UPDATE checkpoint:graph SET projection = 9999", "projection"),
         ("UPDATE migration:1 SET digest = 'other'", "migration"),
     ] {
-        let graph = crate::graph::open_emptied(&url).await.unwrap();
+        let _ = std::fs::remove_dir_all(&path);
+        let graph = Graph::open(&url).await.unwrap();
         graph.apply(&[described(1, "a", "ada")]).await.unwrap();
         run(&graph, statement).await;
         drop(graph);

@@ -6,6 +6,7 @@ mod follow;
 mod history;
 mod incremental;
 mod past;
+mod rebuild;
 mod recovery;
 mod rows;
 mod speed;

@@ -24,6 +24,15 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Waits until the store is closed, which it is behind the last handle.
+async fn closed(store: &Path) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::fs::File::open(store.join("LOCK")).is_ok_and(|lock| lock.try_lock().is_err()) {
+        assert!(std::time::Instant::now() < deadline, "the store stays open");
+        tokio::task::yield_now().await;
+    }
+}
+
 fn fill_with_garbage(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -43,15 +52,10 @@ async fn a_store_that_does_not_open_is_set_aside_and_rebuilt() {
     let log = log_of(&everything(), &folder.path().join("log")).await;
     let sound = projected(&url, &log).await;
 
-    // The store closes behind the last handle; garbage before that would be overwritten.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while std::fs::File::open(store.join("LOCK")).is_ok_and(|lock| lock.try_lock().is_err()) {
-        assert!(std::time::Instant::now() < deadline, "the store stays open");
-        tokio::task::yield_now().await;
-    }
-    fill_with_garbage(&store);
+    closed(&store.join("1")).await;
+    fill_with_garbage(&store.join("1"));
     assert_eq!(projected(&url, &log).await, sound);
-    assert_eq!(names(folder.path()), ["graph", "graph.set-aside-1", "log"]);
+    assert_eq!(names(&store), ["1.set-aside-1", "2", "current"]);
 }
 
 #[tokio::test]
