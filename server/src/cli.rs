@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::demo;
+use crate::operations::{export, import, rebuild, seed, verify};
 
 /// Faultline: an event-sourced incident knowledge base
 #[derive(Debug, Parser)]
@@ -25,6 +26,16 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Make, list and take back tokens
     Token(token::TokenArgs),
+    /// Make the graph again from the log, beside the one in use
+    Rebuild(rebuild::RebuildArgs),
+    /// Check that the log is what was acknowledged, and the graph what the log says
+    Verify(verify::VerifyArgs),
+    /// Write the log as NDJSON, a CloudEvent a line
+    Export(export::ExportArgs),
+    /// Make a log of what `export` wrote
+    Import(import::ImportArgs),
+    /// Load recorded incidents into a base
+    Seed(seed::SeedArgs),
     /// Print the JSON Schema of every event type
     Schemas,
     /// Print the GraphQL schema

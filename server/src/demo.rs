@@ -23,6 +23,7 @@ use tracing::Level;
 
 use crate::RunningServer;
 use crate::config::Config;
+use crate::operations::{open_log, seed};
 use plan::{FaultChoice, Phase};
 use report::{Outcome, Report};
 use shop::{Experiment, Shop};
@@ -64,6 +65,12 @@ pub struct DemoArgs {
     /// Length of a telemetry window, in milliseconds
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
     window_ms: u64,
+    /// Folder of recorded incidents to begin with [default: seed-data, here or above the program]
+    #[arg(long, value_name = "DIR", conflicts_with = "empty")]
+    seed_data: Option<PathBuf>,
+    /// Begin without any recorded incidents
+    #[arg(long)]
+    empty: bool,
     /// How long each fault acts, in milliseconds
     #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u64).range(5_000..=600_000))]
     fault_ms: u64,
@@ -93,7 +100,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = new_folder(args.data.as_deref(), seed)?;
     report.say(format!("Faultline demo, seed {seed}, data in {}", folder.display()));
 
-    let server = start_server(&args, &folder).await?;
+    let config = config(&args, &folder);
+    load_seed_data(&args, &config, &report).await?;
+    let server = start_server(config, &folder).await?;
     let url = server.url();
     let watch = Watch::new(&url)?;
     let demo = Demo { args, seed, folder, runner, url, report, watch };
@@ -274,10 +283,33 @@ struct Told {
     detected: bool,
 }
 
-async fn start_server(args: &DemoArgs, folder: &Path) -> anyhow::Result<RunningServer> {
+fn config(args: &DemoArgs, folder: &Path) -> Config {
     let mut config = Config::default();
     config.http.listen = args.listen;
     config.storage.data = folder.to_path_buf();
+    config
+}
+
+/// Recorded incidents, so that there is a past to compare with; says what it found.
+async fn load_seed_data(args: &DemoArgs, config: &Config, report: &Report) -> anyhow::Result<()> {
+    let folder = match &args.seed_data {
+        _ if args.empty => None,
+        Some(folder) => Some(folder.clone()),
+        None => seed::find(),
+    };
+    let Some(folder) = folder else {
+        report.fact("past", "none: the base begins empty");
+        return Ok(());
+    };
+    let files = seed::files_of(&folder)?;
+    let log = open_log(config, false).await?;
+    let seeded = seed::seed(&log, &config.storage.data, &files).await?;
+    let from = folder.canonicalize().unwrap_or(folder);
+    report.fact("past", format!("{} recorded events from {}", seeded.new, from.display()));
+    Ok(())
+}
+
+async fn start_server(config: Config, folder: &Path) -> anyhow::Result<RunningServer> {
     let path = folder.join("server.log");
     let log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
     tracing_subscriber::fmt().with_writer(log).with_ansi(false).with_max_level(Level::INFO).init();

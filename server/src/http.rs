@@ -1,5 +1,6 @@
 //! The server's face: routes, and what all of them share.
 
+mod admin;
 pub(crate) mod error;
 mod events;
 mod explorer;
@@ -42,6 +43,7 @@ use crate::metrics::Metrics;
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::Reacted;
+use crate::rebuilding::Rebuilds;
 use error::ApiError;
 pub(crate) use guard::Peer;
 
@@ -58,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reacted: Reacted,
+    pub(crate) rebuilds: Rebuilds,
     pub(crate) clock: Clock,
     pub(crate) tokens: Arc<Tokens>,
     /// Whether requests without a token are refused.
@@ -110,6 +113,8 @@ fn routes() -> Routes {
         .get("/v1/schemas", schemas::list)
         .get("/v1/schemas/{type}", schemas::one)
         .get("/v1/set-aside", health::set_aside)
+        .get("/v1/admin/rebuild", admin::rebuild_state)
+        .post("/v1/admin/rebuild", admin::rebuild)
         .post("/v1/incidents/{id}/labels", labels::assign)
         .post("/v1/incidents/{id}/labels/{label}/retract", labels::retract)
         .post("/v1/labels", labels::assign_all)

@@ -6,6 +6,7 @@
 //! - [`ingest`]: from CloudEvents to the log.
 //! - `reactors`: what the server decides by itself.
 //! - [`demo`]: `faultline demo`.
+//! - [`operations`]: rebuild, verify, export, import, seed.
 //!
 //! This crate alone reads the environment, binds ports and handles signals.
 
@@ -17,9 +18,11 @@ mod http;
 pub mod ingest;
 pub mod metrics;
 mod observed;
+pub mod operations;
 pub mod projection;
 mod rate;
 mod reactors;
+mod rebuilding;
 mod run;
 mod serve;
 pub mod telemetry;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use events::Timestamp;
 use server::cli::{Cli, Command, ServeArgs, token};
+use server::operations::{export, import, rebuild, seed, verify};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +16,11 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve(&args)?,
         Command::Demo(args) => return runtime()?.block_on(demo::run(args)),
         Command::Token(args) => print(&token::run(args, Timestamp::now())?)?,
+        Command::Rebuild(args) => runtime()?.block_on(rebuild::run(&args))?,
+        Command::Verify(args) => return runtime()?.block_on(verify::run(&args)),
+        Command::Export(args) => runtime()?.block_on(export::run(&args))?,
+        Command::Import(args) => runtime()?.block_on(import::run(&args))?,
+        Command::Seed(args) => runtime()?.block_on(seed::run(&args))?,
         Command::Schemas => print(&server::schemas()?)?,
         Command::Sdl => print(&server::sdl())?,
     }

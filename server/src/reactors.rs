@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diagnosis::detect::{Anomaly, Decided, Detector, Grouping, GroupingSettings, Settings};
+use events::catalogue::diagnosis::DiagnosisProposed;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
 use events::value::Line;
 use events::{Event, EventData, EventId, IncidentId, RecordedEvent};
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use attempts::Attempts;
 use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Checkpoint as ReactorCheckpoint;
 pub(crate) use diagnose::Diagnostician;
 use reaction::{of_incident, source};
 use remedies::Remedies;
@@ -101,9 +103,8 @@ impl Reactors {
         metrics: Arc<Metrics>,
         diagnostician: Diagnostician,
     ) -> Self {
-        let file = config.storage.data.join("reactors.json");
         Self {
-            checkpoint: Checkpoint::read(file, log.head()),
+            checkpoint: Checkpoint::read(&config.storage.data, log.head()),
             log,
             metrics,
             detector: Detector::new(Settings::default()),
@@ -144,7 +145,7 @@ impl Reactors {
 
     /// Below the checkpoint the folds advance and nothing is appended: it is in the log.
     async fn handle(&mut self, recorded: &RecordedEvent) -> Result<(), ReactorError> {
-        let decides = recorded.position > self.checkpoint.position();
+        let decides = self.checkpoint.decides(recorded.position);
         self.count(recorded);
         self.remedies.observe(recorded);
         let anomalies = self.detector.observe(recorded);
@@ -172,6 +173,9 @@ impl Reactors {
     ) -> Result<(), ReactorError> {
         let known = self.log.find(attempt.event_id()).await?;
         if let Some(EventData::DiagnosisProposed(proposal)) = known.map(|known| known.event.data) {
+            if decides {
+                self.suggest_again(attempt, &proposal).await?;
+            }
             self.attempts.settle(&attempt.incident, Some(&proposal));
             return Ok(());
         }
@@ -199,6 +203,19 @@ impl Reactors {
         self.append(follows).await?;
         self.attempts.settle(&attempt.incident, Some(&proposal));
         Ok(())
+    }
+
+    /// A crash may have come between a diagnosis and what it suggests. The suggestions have ids of
+    /// their own, so that those that are there stay one.
+    async fn suggest_again(
+        &self,
+        attempt: &attempts::Attempt,
+        proposal: &DiagnosisProposed,
+    ) -> Result<(), ReactorError> {
+        // Nothing to learn from a graph that could not be asked; that was logged.
+        let Ok(past) = self.diagnostician.past(attempt).await else { return Ok(()) };
+        let id = attempt.event_id();
+        self.append(self.remedies.suggest(attempt.opened, id, attempt.at, proposal, &past)).await
     }
 
     /// Appends each event on its own: after a crash some may be in the log and others not.
@@ -267,6 +284,7 @@ fn incident_event(decided: Decided) -> Event {
     let incident = match &data {
         EventData::IncidentOpened(data) => Some(data.incident.clone()),
         EventData::SymptomAttached(data) => Some(data.incident.clone()),
+        EventData::IncidentMitigated(data) => Some(data.incident.clone()),
         EventData::IncidentResolved(data) => Some(data.incident.clone()),
         _ => None,
     };

@@ -27,6 +27,7 @@ use crate::rate::Rate;
 use crate::reactors::{Diagnostician, Reacted, Reactors};
 use crate::serve::{self, Tls, TlsError};
 use crate::upkeep;
+use crate::rebuilding::Rebuilds;
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
@@ -163,9 +164,12 @@ pub async fn run_on(
     let graph = LiveGraph::from(Arc::new(graph));
     let mut tasks = Tasks::new();
     let projector = Projector::new(graph.clone(), log.clone()).await;
-    let projected = projector.projected();
+    let (projected, successor) = (projector.projected(), projector.successor());
     let progress = Progress::new(projected.watch());
     tasks.spawn("the projection", async move { ended(projector.run().await) });
+    let url = config.storage.graph_url();
+    let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, clock);
+    tasks.spawn("the rebuilds", rebuilding);
     let mut reacted = Reacted::default();
     if config.reactors.enabled {
         let max_similar = config.reactors.max_similar;
@@ -186,6 +190,7 @@ pub async fn run_on(
         progress: progress.clone(),
         metrics,
         reacted: reacted.clone(),
+        rebuilds,
         clock,
         tokens: Arc::new(tokens),
         auth_required: config.auth.required_on(address),

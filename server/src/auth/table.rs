@@ -36,6 +36,8 @@ pub(crate) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/v1/schemas", Needs(Scope::Read)),
     ("GET", "/v1/schemas/{type}", Needs(Scope::Read)),
     ("GET", "/v1/set-aside", Needs(Scope::Read)),
+    ("GET", "/v1/admin/rebuild", Needs(Scope::Admin)),
+    ("POST", "/v1/admin/rebuild", Needs(Scope::Admin)),
     ("POST", "/v1/incidents/{id}/labels", Needs(Scope::Label)),
     ("POST", "/v1/incidents/{id}/labels/{label}/retract", Needs(Scope::Label)),
     ("POST", "/v1/labels", Needs(Scope::Label)),

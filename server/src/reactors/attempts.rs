@@ -1,5 +1,6 @@
 //! When an incident is diagnosed: as soon as it opens, and again after every further window
-//! until the answer has settled.
+//! until the answer has settled. One that settled without any suspect is asked again when another
+//! symptom is told.
 
 use std::collections::BTreeMap;
 
@@ -53,12 +54,19 @@ pub(super) struct Attempts {
     max: u32,
     rounds: Rounds,
     watched: BTreeMap<IncidentId, Watched>,
+    /// Open, and left alone without an answer.
+    unanswered: BTreeMap<IncidentId, Watched>,
 }
 
 impl Attempts {
     /// At most `max` proposals an incident.
     pub(super) fn new(max: u32) -> Self {
-        Self { max, rounds: Rounds::default(), watched: BTreeMap::new() }
+        Self {
+            max,
+            rounds: Rounds::default(),
+            watched: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+        }
     }
 
     /// Takes the next event of the log. Every attempt is to be answered by [`Self::settle`].
@@ -76,12 +84,14 @@ impl Attempts {
                     at: event.time,
                 }];
             }
-            EventData::IncidentResolved(data) => {
-                self.watched.remove(&data.incident);
+            EventData::SymptomAttached(data) => {
+                if let Some(watched) = self.unanswered.remove(&data.incident) {
+                    let again = Watched { same: 0, ..watched };
+                    self.watched.insert(data.incident.clone(), again);
+                }
             }
-            EventData::IncidentMerged(data) => {
-                self.watched.remove(&data.incident);
-            }
+            EventData::IncidentResolved(data) => self.forget(&data.incident),
+            EventData::IncidentMerged(data) => self.forget(&data.incident),
             _ => {}
         }
         let Some(complete) = self.rounds.observe(recorded) else {
@@ -97,6 +107,11 @@ impl Attempts {
                 at: complete.end,
             })
             .collect()
+    }
+
+    fn forget(&mut self, incident: &IncidentId) {
+        self.watched.remove(incident);
+        self.unanswered.remove(incident);
     }
 
     /// Whether `proposal` says something that the incident's last one did not.
@@ -118,8 +133,15 @@ impl Attempts {
             }
             None => watched.same += 1,
         }
-        if watched.proposed >= self.max || watched.same >= SETTLED_AFTER {
-            self.watched.remove(incident);
+        let given_up = watched.proposed >= self.max;
+        if !given_up && watched.same < SETTLED_AFTER {
+            return;
+        }
+        if let Some(watched) = self.watched.remove(incident)
+            && !given_up
+            && watched.last.as_ref().is_none_or(|answer| answer.suspects.is_empty())
+        {
+            self.unanswered.insert(incident.clone(), watched);
         }
     }
 }
@@ -225,6 +247,37 @@ mod tests {
             attempts.settle(&incident(), Some(&proposal(suspect)));
             let due = attempts.observe(&window(position)).len();
             assert_eq!(due, usize::from(position < 5));
+        }
+    }
+
+    #[test]
+    fn a_new_symptom_asks_again_about_an_incident_without_an_answer() {
+        use events::catalogue::incident::{Signal, SymptomAttached};
+        let symptom = |position| {
+            let data = SymptomAttached {
+                incident: incident(),
+                component: ComponentName::new("cart").unwrap(),
+                signal: Signal::Latency,
+                strength: Finite::new(9.0).unwrap(),
+                observed: None,
+                baseline: None,
+                evidence: vec![],
+            };
+            recorded(position, data)
+        };
+        let abstained = DiagnosisProposed { suspects: vec![], ..proposal("a") };
+        for (answer, asked_again) in [(abstained, 1), (proposal("a"), 0)] {
+            let mut attempts = Attempts::new(8);
+            attempts.observe(&window(1));
+            attempts.observe(&opened(2));
+            attempts.settle(&incident(), Some(&answer));
+            for position in 3..6 {
+                attempts.observe(&window(position));
+                attempts.settle(&incident(), None);
+            }
+            assert!(attempts.observe(&window(6)).is_empty(), "it has settled");
+            attempts.observe(&symptom(7));
+            assert_eq!(attempts.observe(&window(8)).len(), asked_again);
         }
     }
 

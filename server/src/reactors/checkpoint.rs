@@ -1,45 +1,78 @@
-//! Up to where the reactors have decided, so that a restart does not diagnose everything anew.
+//! Up to where the reactors have decided, so that a restart does not diagnose everything anew,
+//! and what they leave alone behind that: imported events bring their own decisions.
 //!
 //! It may be lost or be too low: whatever is decided again has the same ids.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 /// How many events may be decided again after a crash.
 const WRITE_EVERY: u64 = 200;
 
-#[derive(Debug, Serialize, Deserialize)]
+/// Its name in the data folder.
+const FILE: &str = "reactors.json";
+
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Stored {
     position: u64,
+    /// First and last position of what was imported, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    imported: Vec<(u64, u64)>,
 }
 
 /// The position, in memory and in its file.
 #[derive(Debug)]
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     file: PathBuf,
     position: u64,
+    imported: Vec<(u64, u64)>,
     written: u64,
 }
 
 impl Checkpoint {
-    /// Reads the file; one that is missing, unreadable or ahead of the log counts as 0.
-    pub(super) fn read(file: PathBuf, head: u64) -> Self {
+    /// Reads the file in `data`; one that is missing, unreadable or ahead of the log counts as 0.
+    pub(crate) fn read(data: &Path, head: u64) -> Self {
+        let file = data.join(FILE);
         let stored = std::fs::read(&file)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok())
-            .map_or(0, |stored| stored.position);
-        let position = if stored > head { 0 } else { stored };
-        Self { file, position, written: position }
+            .filter(|stored| stored.position <= head)
+            .unwrap_or_default();
+        let Stored { position, imported } = stored;
+        Self { file, position, imported, written: position }
     }
 
-    pub(super) fn position(&self) -> u64 {
-        self.position
+    /// Whether the event at `position` is to be decided about.
+    pub(super) fn decides(&self, position: u64) -> bool {
+        let inside = |(first, last): &(u64, u64)| (*first..=*last).contains(&position);
+        position > self.position && !self.imported.iter().any(inside)
+    }
+
+    /// Nothing from `first` to `last` is to be decided about; written at once.
+    pub(crate) fn pass_over(&mut self, first: u64, last: u64) {
+        match self.imported.last_mut() {
+            Some((_, end)) if *end + 1 >= first => *end = (*end).max(last),
+            _ => self.imported.push((first, last)),
+        }
+        self.write();
+    }
+
+    /// Less was imported than [`Self::pass_over`] said: the last of it stands at `last`.
+    pub(crate) fn pass_over_only_to(&mut self, last: u64) {
+        if let Some((first, end)) = self.imported.last_mut() {
+            *end = (*end).min(last);
+            if *end < *first {
+                self.imported.pop();
+            }
+        }
+        self.write();
     }
 
     /// Everything up to `position` is decided and appended.
     pub(super) fn advance(&mut self, position: u64) {
-        self.position = position;
+        self.position = self.position.max(position);
+        self.imported.retain(|(_, last)| *last > self.position);
         if position >= self.written + WRITE_EVERY {
             self.write();
         }
@@ -48,7 +81,7 @@ impl Checkpoint {
     /// Writes the file; a failure costs time after the next start, nothing else.
     pub(super) fn write(&mut self) {
         let next = self.file.with_extension("next");
-        let stored = Stored { position: self.position };
+        let stored = Stored { position: self.position, imported: self.imported.clone() };
         let written = serde_json::to_vec(&stored)
             .map_err(std::io::Error::other)
             .and_then(|bytes| std::fs::write(&next, bytes))
@@ -78,14 +111,29 @@ mod tests {
     #[test]
     fn a_checkpoint_survives_and_never_runs_ahead_of_the_log() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("reactors.json");
-        let mut checkpoint = Checkpoint::read(file.clone(), 500);
-        assert_eq!(checkpoint.position(), 0);
+        let mut checkpoint = Checkpoint::read(folder.path(), 500);
+        assert!(checkpoint.decides(1));
         checkpoint.advance(300);
         drop(checkpoint);
-        assert_eq!(Checkpoint::read(file.clone(), 300).position(), 300);
-        assert_eq!(Checkpoint::read(file.clone(), 299).position(), 0, "another log");
-        std::fs::write(&file, "{").unwrap();
-        assert_eq!(Checkpoint::read(file, 300).position(), 0);
+        let again = Checkpoint::read(folder.path(), 300);
+        assert!(!again.decides(300) && again.decides(301));
+        assert!(Checkpoint::read(folder.path(), 299).decides(1), "another log");
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        assert!(Checkpoint::read(folder.path(), 300).decides(1));
+    }
+
+    #[test]
+    fn what_was_imported_is_left_alone_and_what_stands_around_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoint = Checkpoint::read(folder.path(), 10);
+        checkpoint.advance(8);
+        checkpoint.pass_over(11, 20);
+        checkpoint.pass_over(21, 30);
+        checkpoint.pass_over_only_to(25);
+        let mut again = Checkpoint::read(folder.path(), 40);
+        let decided: Vec<u64> = (7..29).filter(|position| again.decides(*position)).collect();
+        assert_eq!(decided, [9, 10, 26, 27, 28]);
+        again.advance(26);
+        assert!(again.imported.is_empty() && !again.decides(10) && again.decides(27));
     }
 }

@@ -48,9 +48,31 @@ impl Diagnostician {
         &self,
         attempt: &Attempt,
     ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, Undiagnosed> {
+        self.persistently(attempt, || self.attempt(attempt)).await
+    }
+
+    /// The past that an attempt compares with. An error was logged.
+    pub(super) async fn past(&self, attempt: &Attempt) -> Result<Vec<PastIncident>, Undiagnosed> {
+        self.persistently(attempt, || async {
+            self.progress.reached(attempt.position).await?;
+            let graph = self.graph.current();
+            Ok(graph.past_incidents(attempt.position, Some(&attempt.incident)).await?)
+        })
+        .await
+    }
+
+    /// Asks a failing graph a few times.
+    async fn persistently<T, F>(
+        &self,
+        attempt: &Attempt,
+        ask: impl Fn() -> F,
+    ) -> Result<T, Undiagnosed>
+    where
+        F: Future<Output = Result<T, DiagnoseError>>,
+    {
         let mut pause = PAUSE;
         for left in (0..TRIES).rev() {
-            match self.attempt(attempt).await {
+            match ask().await {
                 Ok(found) => return Ok(found),
                 Err(error) if left == 0 => tracing::error!(
                     incident.id = %attempt.incident,

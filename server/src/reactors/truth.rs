@@ -21,6 +21,9 @@ use super::reaction::{of_incident, source};
 /// How many windows are remembered by their event: an incident names the windows it was opened
 /// for, and is opened shortly after them.
 const WINDOWS_KEPT: usize = 10_000;
+/// How many faults, and how many incidents, are remembered: those that are over are forgotten
+/// first, the oldest of them before the others.
+const MOST_REMEMBERED: usize = 2_000;
 
 impl Fault {
     /// When it stopped acting; the driver undoes what nobody clears at its deadline.
@@ -107,6 +110,9 @@ impl Truth {
             decided.extend(link(id, incident, &fault, event.id));
         }
         self.faults.insert(data.fault.clone(), fault);
+        if self.faults.len() > MOST_REMEMBERED {
+            forget_one(&mut self.faults, |fault| (fault.ended_at().is_none(), fault.from));
+        }
         decided
     }
 
@@ -138,7 +144,18 @@ impl Truth {
             decided.extend(link(&data.incident, &mut incident, fault, event.id));
         }
         self.incidents.entry(data.incident.clone()).or_insert(incident);
+        if self.incidents.len() > MOST_REMEMBERED {
+            forget_one(&mut self.incidents, |known| (known.until.is_none(), known.from));
+        }
         decided
+    }
+}
+
+/// Removes what comes first by `age`.
+fn forget_one<K: Ord + Clone, V, A: Ord>(all: &mut BTreeMap<K, V>, age: impl Fn(&V) -> A) {
+    let oldest = all.iter().min_by_key(|(_, value)| age(value)).map(|(key, _)| key.clone());
+    if let Some(oldest) = oldest {
+        all.remove(&oldest);
     }
 }
 

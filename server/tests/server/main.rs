@@ -7,6 +7,7 @@ mod limits;
 mod pages;
 mod reactors;
 mod security;
+mod rebuild;
 mod settings;
 mod sockets;
 mod tls;

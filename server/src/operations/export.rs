@@ -1,0 +1,170 @@
+//! `faultline export`: the log as NDJSON, a CloudEvent a line, in the order of positions.
+//!
+//! Each line has `position`, `revision`, `stream` and `recordedtime`, by which `faultline import`
+//! makes the same log of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use events::RecordedEvent;
+use events::log::{EmbeddedLog, EventLog};
+use serde_json::Value;
+
+use super::client::Client;
+use super::meter::Meter;
+use super::{BaseArgs, ServerArgs, open_log};
+
+/// Events read at once.
+const PAGE: usize = 1_000;
+
+/// What to export, and where to.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Export what stands behind this position only
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after: u64,
+    /// Write to this file instead of standard output; it must not exist
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on where an interrupted export to the same file stopped
+    #[arg(long, requires = "output", conflicts_with = "after")]
+    resume: bool,
+}
+
+/// Where events come from.
+enum Source {
+    Log(Box<EmbeddedLog>),
+    Server(Client),
+}
+
+impl Source {
+    /// The next events and the position of the last event that there is.
+    async fn page(&self, after: u64) -> anyhow::Result<(Vec<Value>, u64)> {
+        match self {
+            Self::Log(log) => {
+                let events = log.read_all(after, PAGE).await?;
+                let events = events.iter().map(RecordedEvent::to_cloud_event).collect();
+                Ok((events, log.head()))
+            }
+            Self::Server(client) => {
+                let path = format!("/v1/events?after={after}&limit={PAGE}");
+                let mut page = client.get(&path).await?;
+                let head = page["head"].as_u64().context("the answer has no head")?;
+                match page["events"].take() {
+                    Value::Array(events) => Ok((events, head)),
+                    _ => bail!("the answer of {} has no list of events", client.server()),
+                }
+            }
+        }
+    }
+}
+
+/// Writes the events and answers how many there were.
+pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    let source = match args.server.client()? {
+        Some(client) => Source::Server(client),
+        None => Source::Log(Box::new(open_log(&args.base.config()?, true).await?)),
+    };
+    let Some(path) = &args.output else {
+        let out = BufWriter::new(std::io::stdout().lock());
+        return match write(&source, args.after, out).await {
+            // `faultline export | head` is no failure.
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            written => written.map(drop),
+        };
+    };
+    let (file, after) = match args.resume {
+        true => resumed(path)?,
+        false => (new(path)?, args.after),
+    };
+    let count = write(&source, after, BufWriter::new(&file)).await?;
+    file.sync_all().with_context(|| format!("writing {}", path.display()))?;
+    eprintln_count(count, path);
+    Ok(())
+}
+
+fn eprintln_count(count: u64, path: &Path) {
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{count} events exported to {}", path.display());
+}
+
+/// Up to the head as it is at the beginning: under load the end would move for ever.
+async fn write(source: &Source, mut after: u64, mut out: impl Write) -> anyhow::Result<u64> {
+    let mut meter = Meter::new("exporting");
+    let (mut page, end) = source.page(after).await?;
+    let (begin, mut count) = (after, 0);
+    while after < end && !page.is_empty() {
+        for event in &page {
+            let position = event["position"].as_u64().context("an event without a position")?;
+            if position > end {
+                break;
+            }
+            serde_json::to_writer(&mut out, event)?;
+            out.write_all(b"\n")?;
+            after = position;
+            count += 1;
+        }
+        meter.at(after - begin, end.saturating_sub(begin));
+        if after < end {
+            page = source.page(after).await?.0;
+        }
+    }
+    out.flush()?;
+    meter.end();
+    Ok(count)
+}
+
+fn new(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path).with_context(|| {
+        format!("creating {} (--resume goes on with a file that is there)", path.display())
+    })
+}
+
+/// The file without a torn last line, to be written behind it, and the position that it ends at.
+fn resumed(path: &Path) -> anyhow::Result<(File, u64)> {
+    let opening = || format!("opening {}", path.display());
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .with_context(opening)?;
+    let mut reader = BufReader::new(&file);
+    let (mut end, mut last, mut line) = (0, Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).with_context(opening)?;
+        if read == 0 || line.last() != Some(&b'\n') {
+            break;
+        }
+        end += read as u64;
+        std::mem::swap(&mut last, &mut line);
+    }
+    let after = if last.is_empty() {
+        0
+    } else {
+        let event: Value = serde_json::from_slice(&last)
+            .with_context(|| format!("the last line of {} is no event", path.display()))?;
+        event["position"].as_u64().with_context(|| {
+            format!("the last line of {} has no position: it is no export", path.display())
+        })?
+    };
+    file.set_len(end).with_context(opening)?;
+    file.seek(SeekFrom::Start(end)).with_context(opening)?;
+    Ok((file, after))
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(|e| e.io_error_kind());
+        io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,161 @@
+//! Rebuilds that are asked for while the server runs, one at a time.
+
+use std::sync::Arc;
+
+use events::Timestamp;
+use events::log::EventLog;
+use schema::Successor;
+use schema::rebuild::{RebuildProgress, rebuild_beside};
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+
+use crate::http::Clock;
+use crate::http::error::chain;
+
+/// What `GET /v1/admin/rebuild` answers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct State {
+    /// Where the last rebuild is.
+    pub(crate) status: Status,
+    /// The generation that it makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    /// Position up to which the new graph holds the log.
+    position: u64,
+    /// Position of the log's end when it was last looked at.
+    head: u64,
+    /// Events a second so far.
+    events_per_s: f64,
+    /// How long it will still take at that pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    /// The first row in which the graph before was not the fold of the log; only when that was
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
+    /// Why it failed. The graph in use is as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Where a rebuild is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// None was asked for since the server started.
+    #[default]
+    Idle,
+    /// The next generation is being made.
+    Running,
+    /// It is in use.
+    Done,
+    /// It was given up.
+    Failed,
+}
+
+/// A rebuild runs already.
+#[derive(Debug)]
+pub(crate) struct Running;
+
+/// Where rebuilds are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Rebuilds {
+    ask: mpsc::Sender<bool>,
+    state: watch::Sender<State>,
+    clock: Clock,
+}
+
+impl Rebuilds {
+    /// The part of the server that rebuilds the graph at `url`, and where it is asked.
+    pub(crate) fn new(
+        url: String,
+        log: Arc<dyn EventLog>,
+        successor: Successor,
+        clock: Clock,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (ask, mut asked) = mpsc::channel(1);
+        let rebuilds = Self { ask, state: watch::Sender::new(State::default()), clock };
+        let state = rebuilds.state.clone();
+        let run = async move {
+            while let Some(compare) = asked.recv().await {
+                rebuild(&url, &*log, &successor, compare, &state, clock).await;
+            }
+        };
+        (rebuilds, run)
+    }
+
+    /// Begins a rebuild; with `compare` the graph before is held against it.
+    pub(crate) fn begin(&self, compare: bool) -> Result<State, Running> {
+        let began = self.state.send_if_modified(|state| {
+            if state.status == Status::Running || self.ask.try_send(compare).is_err() {
+                return false;
+            }
+            let started_at = Some((self.clock)());
+            *state = State { status: Status::Running, started_at, ..State::default() };
+            true
+        });
+        if began { Ok(self.state()) } else { Err(Running) }
+    }
+
+    /// Where the last rebuild is.
+    pub(crate) fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+}
+
+async fn rebuild(
+    url: &str,
+    log: &dyn EventLog,
+    successor: &Successor,
+    compare: bool,
+    state: &watch::Sender<State>,
+    clock: Clock,
+) {
+    tracing::info!("the graph is rebuilt beside the one in use");
+    let progress = watch::Sender::new(RebuildProgress::default());
+    let mut seen = progress.subscribe();
+    let telling = async {
+        while seen.changed().await.is_ok() {
+            let now = *seen.borrow_and_update();
+            state.send_modify(|state| state.take(now));
+        }
+    };
+    let rebuilt = tokio::select! {
+        rebuilt = rebuild_beside(url, log, successor, compare, &progress) => rebuilt,
+        () = telling => unreachable!("the sender of the progress outlives the rebuild"),
+    };
+    state.send_modify(|state| {
+        state.take(*progress.borrow());
+        state.ended_at = Some(clock());
+        state.left_ms = None;
+        match &rebuilt {
+            Ok(swapped) => {
+                state.status = Status::Done;
+                state.position = swapped.position;
+                state.difference = swapped.difference.as_ref().map(ToString::to_string);
+            }
+            Err(error) => {
+                state.status = Status::Failed;
+                state.error = Some(chain(error));
+            }
+        }
+    });
+    if let Err(error) = rebuilt {
+        tracing::error!(error = chain(&error), "the rebuild failed; the graph is as it was");
+    }
+}
+
+impl State {
+    fn take(&mut self, progress: RebuildProgress) {
+        self.generation = (progress.generation > 0).then_some(progress.generation);
+        self.position = progress.position;
+        self.head = progress.head;
+        self.events_per_s = progress.events_per_s.round();
+        self.left_ms =
+            progress.left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    }
+}
