@@ -1,6 +1,7 @@
 //! Integration, end-to-end and fault tests. They drive the real binaries over real sockets and
 //! poll for state; nothing depends on this crate.
 
+pub mod cli;
 pub mod process;
 pub mod seed;
 pub mod server;

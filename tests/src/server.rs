@@ -99,6 +99,35 @@ impl Server {
         Ok((status, answer.json().await?))
     }
 
+    /// POSTs nothing to a path; the status and the answer.
+    pub async fn post_to(&self, path: &str) -> reqwest::Result<(u16, Value)> {
+        let answer = self.http.post(format!("{}{path}", self.url)).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await?))
+    }
+
+    /// Waits until everything in the log is projected and has had its consequences.
+    ///
+    /// # Panics
+    /// When that takes longer than `limit`.
+    pub async fn settled(&self, limit: Duration) {
+        let started = Instant::now();
+        loop {
+            let metrics = self.text("/metrics").await.expect("the server answers");
+            let value = |name: &str| {
+                let line = metrics.lines().find(|line| line.starts_with(name))?;
+                line.split_whitespace().last()?.parse::<f64>().ok()
+            };
+            let head = value("faultline_log_head_position");
+            let behind = ["faultline_reactor_position", "faultline_projection_position"];
+            if head.is_some() && behind.iter().all(|name| value(name) == head) {
+                return;
+            }
+            assert!(started.elapsed() < limit, "the server has not settled: {metrics}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// GETs a path that answers text.
     pub async fn text(&self, path: &str) -> reqwest::Result<String> {
         let answer = self.http.get(format!("{}{path}", self.url)).send().await?;

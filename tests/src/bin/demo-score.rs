@@ -82,7 +82,7 @@ impl Score {
 fn play(seed: u64) -> anyhow::Result<[Line; 3]> {
     let folder = tempfile::tempdir()?;
     let output = Command::new(binary("faultline"))
-        .args(["demo", "--exit", "--json", "--seed", &seed.to_string(), "--data"])
+        .args(["demo", "--empty", "--exit", "--json", "--seed", &seed.to_string(), "--data"])
         .arg(folder.path().join("demo"))
         .output()
         .context("starting the demo")?;
