@@ -141,11 +141,12 @@ pub(crate) async fn import(
             // about it either.
             checkpoint.pass_over(head + 1, head + batch.len() as u64);
             imported.read += batch.len() as u64;
-            imported.new += match mode {
-                Mode::Restore => restore(log, batch).await?,
-                Mode::Append => append(log, batch).await?,
+            let new = match mode {
+                Mode::Restore => restore(log, batch).await,
+                Mode::Append => append(log, batch).await,
             };
             checkpoint.pass_over_only_to(log.head());
+            imported.new += new?;
             meter.at(bytes, total.max(bytes));
         }
     }

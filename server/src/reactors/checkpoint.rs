@@ -39,7 +39,12 @@ impl Checkpoint {
             .and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok())
             .filter(|stored| stored.position <= head)
             .unwrap_or_default();
-        let Stored { position, imported } = stored;
+        let Stored { position, mut imported } = stored;
+        // An import that was interrupted, or another log: nothing behind the head is imported yet.
+        imported.retain(|(first, _)| *first <= head);
+        if let Some((_, last)) = imported.last_mut() {
+            *last = (*last).min(head);
+        }
         Self { file, position, imported, written: position }
     }
 
@@ -130,6 +135,8 @@ mod tests {
         checkpoint.pass_over(11, 20);
         checkpoint.pass_over(21, 30);
         checkpoint.pass_over_only_to(25);
+        let shorter = Checkpoint::read(folder.path(), 12);
+        assert!(!shorter.decides(12) && shorter.decides(13), "what is not there was not imported");
         let mut again = Checkpoint::read(folder.path(), 40);
         let decided: Vec<u64> = (7..29).filter(|position| again.decides(*position)).collect();
         assert_eq!(decided, [9, 10, 26, 27, 28]);
