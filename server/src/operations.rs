@@ -30,14 +30,14 @@ pub struct BaseArgs {
     /// Folder of the event log and the graph [default: faultline-data]
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
-    /// Graph store, as for `serve`
+    /// Graph store, as `serve` takes it with --graph
     #[arg(long, value_name = "URL")]
-    graph: Option<String>,
+    store: Option<String>,
 }
 
 impl BaseArgs {
     fn config(&self) -> anyhow::Result<Config> {
-        let Self { config, data, graph } = self.clone();
+        let Self { config, data, store: graph } = self.clone();
         let flags = Flags { config, data, graph, ..Flags::default() };
         Ok(config::load(&flags)?)
     }
