@@ -25,9 +25,9 @@ use crate::observed::ObservedLog;
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::{Diagnostician, Reacted, Reactors};
+use crate::rebuilding::Rebuilds;
 use crate::serve::{self, Tls, TlsError};
 use crate::upkeep;
-use crate::rebuilding::Rebuilds;
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
