@@ -36,3 +36,7 @@ deny:
 # Append speed of the log as ratios to a raw append
 bench-log:
     cargo bench -p events --bench append
+
+# How fast it starts, is made again and answers, and its memory, as ratios to bare SurrealQL
+bench *args:
+    cargo build --workspace --release --bins && cargo bench --workspace --bench knowledge -- {{args}}

@@ -39,16 +39,70 @@ pub struct Diagnosis {
 /// those that people or experiments labelled, which kind of fault each of the first suspects
 /// would be.
 pub fn diagnose(evidence: &Evidence, past: &[PastIncident], ranker: &dyn Ranker) -> Diagnosis {
-    let mut ranking = ranker.rank(evidence);
-    let fingerprint = fingerprint::of(evidence, &ranking);
-    let similar = nearest(&fingerprint, past, MOST_SIMILAR, LEAST_SIMILAR);
-    let labelled: Vec<PastIncident> =
-        past.iter().filter(|past| past.fault_kind.is_some()).cloned().collect();
-    for place in 0..ranking.suspects.len().min(SUSPECTS_WITH_KIND) {
-        let seen = fingerprint::seen_from(evidence, &ranking, place);
-        ranking.suspects[place].fault_kind = likely_kind(&seen, &labelled);
+    Ranked::by(ranker, evidence).against(past)
+}
+
+/// An incident that is ranked and not yet compared with the past.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    ranking: Ranking,
+    fingerprint: Fingerprint,
+    /// What it looked like, seen from each of the first suspects.
+    seen: Vec<Fingerprint>,
+}
+
+/// Which past incidents a diagnosis needs: no others change it.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// Those most like this.
+    pub fingerprint: Fingerprint,
+    /// At most so many.
+    pub first: usize,
+    /// None less similar.
+    pub min_score: f64,
+    /// Only those of a known kind of fault.
+    pub of_known_kind: bool,
+}
+
+impl Ranked {
+    /// The first half of [`diagnose`], which needs no past.
+    pub fn by(ranker: &dyn Ranker, evidence: &Evidence) -> Self {
+        let ranking = ranker.rank(evidence);
+        let fingerprint = fingerprint::of(evidence, &ranking);
+        let places = 0..ranking.suspects.len().min(SUSPECTS_WITH_KIND);
+        let seen = places.map(|place| fingerprint::seen_from(evidence, &ranking, place));
+        Self { seen: seen.collect(), fingerprint, ranking }
     }
-    Diagnosis { ranking, fingerprint, similar }
+
+    /// The past incidents that [`Self::against`] needs. The nearest of all are also the nearest
+    /// among these, so to leave out the rest changes nothing.
+    pub fn lookups(&self) -> Vec<Lookup> {
+        let similar = Lookup {
+            fingerprint: self.fingerprint.clone(),
+            first: MOST_SIMILAR,
+            min_score: LEAST_SIMILAR,
+            of_known_kind: false,
+        };
+        let of_kinds = self.seen.iter().map(|seen| Lookup {
+            fingerprint: seen.clone(),
+            first: MOST_SIMILAR,
+            min_score: LEAST_SIMILAR_FOR_KIND,
+            of_known_kind: true,
+        });
+        std::iter::once(similar).chain(of_kinds).collect()
+    }
+
+    /// The second half of [`diagnose`].
+    pub fn against(self, past: &[PastIncident]) -> Diagnosis {
+        let Self { mut ranking, fingerprint, seen } = self;
+        let similar = nearest(&fingerprint, past, MOST_SIMILAR, LEAST_SIMILAR);
+        let labelled: Vec<PastIncident> =
+            past.iter().filter(|past| past.fault_kind.is_some()).cloned().collect();
+        for (suspect, seen) in ranking.suspects.iter_mut().zip(&seen) {
+            suspect.fault_kind = likely_kind(seen, &labelled);
+        }
+        Diagnosis { ranking, fingerprint, similar }
+    }
 }
 
 // The kind that most of the similarity among the nearest labelled incidents speaks for.

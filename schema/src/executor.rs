@@ -85,6 +85,8 @@ impl Graph {
                 *checkpoint = self.stored_checkpoint().await.map_err(|error| {
                     ApplyError::Foreign { what: format!("checkpoint behind {expected}: {error}") }
                 })?;
+                // What was committed there was not fed.
+                self.index.reload(&self.db);
                 self.apply_behind(&mut checkpoint, events).await
             }
             done => done,
@@ -115,12 +117,15 @@ impl Graph {
             let position = checkpoint.position;
             for attempt in 0..ATTEMPTS {
                 let (rows, refused) = self.fold(events).await?;
+                let committing = self.index.committing().await;
                 match self.write(*checkpoint, &rows, &refused, Checkpoint::at(last)).await {
                     Ok(()) => {
                         *checkpoint = Checkpoint::at(last);
+                        self.index.feed(position, &rows);
                         return Ok(Applied { applied: events.len(), set_aside: refused.len() });
                     }
                     Err(WriteError::Conflict) => {
+                        drop(committing);
                         tokio::time::sleep(Duration::from_millis(1 << attempt)).await;
                     }
                     Err(WriteError::Moved) => {
@@ -130,6 +135,7 @@ impl Graph {
                         return Err(ApplyError::Store { position, source });
                     }
                     Err(WriteError::Refused(message)) => {
+                        drop(committing);
                         return self.apply_refused(checkpoint, events, message).await;
                     }
                 }

@@ -12,6 +12,7 @@ use surrealdb::opt::auth::Root;
 use surrealdb::types::{Object, Value};
 use tokio::sync::{Mutex, watch};
 
+use crate::index::Index;
 use crate::migration::{self, MigrateError};
 use crate::projection::PROJECTION_VERSION;
 
@@ -90,6 +91,7 @@ pub struct Graph {
     pub(crate) checkpoint: Mutex<Checkpoint>,
     /// Closes with the graph.
     pub(crate) alive: watch::Sender<()>,
+    pub(crate) index: Index,
 }
 
 impl Graph {
@@ -106,13 +108,19 @@ impl Graph {
             .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
         let checkpoint = read_checkpoint(&db, &url).await?;
         let alive = watch::Sender::new(());
-        Ok(Self { db, checkpoint: Mutex::new(checkpoint), alive })
+        let index = Index::of(&db);
+        Ok(Self { db, index, checkpoint: Mutex::new(checkpoint), alive })
     }
 
     /// Returns once nobody holds this graph any more.
     pub(crate) fn gone(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut alive = self.alive.subscribe();
         async move { while alive.changed().await.is_ok() {} }
+    }
+
+    /// Full text and fingerprints of this graph, in memory.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// The checkpoint as the store has it.

@@ -41,6 +41,7 @@ mod provenance;
 mod query;
 mod read;
 mod scalar;
+mod search;
 mod signals;
 mod similar;
 mod subscription;

@@ -8,6 +8,7 @@
 //! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
 //!   rebuilds it.
 //! - [`rebuild`]: the next generation of a graph, made beside the one in use.
+//! - `index`: full text and fingerprints in memory, as of any position.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
 //! - [`commands`]: what people may have recorded, checked against all of it.
 //! - [`coverage`]: what was exercised by experiments and what never was.
@@ -23,6 +24,7 @@ pub mod fold;
 mod generation;
 mod graph;
 pub mod graphql;
+mod index;
 mod live;
 mod migration;
 pub mod project_log;
@@ -38,6 +40,7 @@ pub use content_hash::ContentHash;
 pub use difference::Difference;
 pub use generation::GenerationError;
 pub use graph::{Checkpoint, Graph, OpenError};
+pub use index::{Index, IndexSize, NearestTo};
 pub use live::LiveGraph;
 pub use migration::MigrateError;
 pub use project_log::{Projected, Projector, Successor};

@@ -66,6 +66,14 @@ impl Graph {
         self.ask(&statement, binds).await?.rows(0)
     }
 
+    /// Puts statements to the store as they are and answers how many rows each gave. It is what
+    /// the API is measured against.
+    pub async fn bare(&self, statements: &str) -> Result<Vec<usize>, ReadGraphError> {
+        let Answers(mut answers) = self.ask(statements, Object::new()).await?;
+        let count = answers.num_statements();
+        (0..count).map(|n| Ok(answers.take::<Vec<Value>>(n)?.len())).collect()
+    }
+
     pub(crate) async fn ask(
         &self,
         statements: &str,

@@ -75,6 +75,11 @@ impl Bounded {
         &mut self.child
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill(pid(&self.child), signal).expect("the child has not been waited for");

@@ -81,6 +81,17 @@ impl Server {
         &self.url
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGTERM, and waits until everything is closed.
+    pub fn stop(mut self) {
+        self.child.signal(Signal::SIGTERM);
+        self.child.wait();
+    }
+
     /// SIGKILL, as a crash would end it, while others may be asking.
     pub fn sigkill(&self) {
         self.child.signal(Signal::SIGKILL);

@@ -106,8 +106,11 @@ impl FingerprintIndex {
         self.rows.push(fingerprint);
     }
 
-    /// A label was given at `position`.
+    /// A label was given at `position`. A label is given once.
     pub fn label(&mut self, position: u64, labelled: Labelled) {
+        if self.labelled.contains_key(&labelled.opinion.label) {
+            return;
+        }
         let number = self.number(&labelled.incident);
         let Labelled { opinion, fault, .. } = labelled;
         self.labelled.insert(opinion.label.clone(), number);

@@ -37,7 +37,9 @@ async fn owners(graph: &Graph) -> Vec<String> {
 /// Another writer of the same store, at the checkpoint that the first one has now.
 async fn another_writer(graph: &Graph) -> Graph {
     let checkpoint = Mutex::new(graph.checkpoint().await);
-    Graph { db: graph.db.clone(), checkpoint, alive: tokio::sync::watch::Sender::new(()) }
+    let alive = tokio::sync::watch::Sender::new(());
+    let index = crate::index::Index::of(&graph.db);
+    Graph { db: graph.db.clone(), checkpoint, alive, index }
 }
 
 #[tokio::test]

@@ -109,6 +109,14 @@ pub async fn event(ctx: &Context<'_>, id: EventId) -> ApiResult<Option<Event>> {
     Ok(shown.map(Event))
 }
 
+/// The event at this position of the log.
+pub async fn event_at(ctx: &Context<'_>, position: u64) -> ApiResult<Option<Event>> {
+    let loaders = Loaders::of(ctx);
+    let log = &loaders.view().base().log;
+    let at = log.read_all(position.saturating_sub(1), 1).await.map_err(ApiError::internal)?;
+    Ok(at.into_iter().find(|event| event.position == position).map(Event))
+}
+
 /// An event that could not be projected. It is in the log, and the graph does without it.
 #[derive(Clone, SimpleObject, Deserialize)]
 #[serde(rename_all = "snake_case")]

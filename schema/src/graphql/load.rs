@@ -1,23 +1,21 @@
 //! What one view of a request loads, each kind of thing in as few statements as the depth of the query
 //! allows. A page of incidents costs a fixed number of statements, however long it is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use async_graphql::Context;
-use diagnosis::similarity::PastIncident;
 use events::{
     AlertId, ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, IncidentId, LabelId,
     MaintenanceId, RunbookId,
 };
-use futures::FutureExt;
 use futures::future::try_join_all;
 
 use super::batch::Batch;
 use super::component::Component;
 use super::diagnosis::Diagnosis;
-use super::error::{ApiError, ApiResult};
+use super::error::ApiResult;
 use super::experiment::{Experiment, Fault};
 use super::incident::Incident;
 use super::knowledge::{Change, Mitigation, Runbook};
@@ -39,7 +37,6 @@ macro_rules! loaders {
         /// The loaders of one view.
         pub struct Loaders {
             view: Arc<View>,
-            past: Batch<(), Arc<[PastIncident]>>,
             $($node: Batch<$key, Arc<rows::$row>>,)*
             $($group: Batch<$owner, Rows<$edge>>,)*
         }
@@ -48,7 +45,6 @@ macro_rules! loaders {
             /// Loaders that know nothing yet.
             pub fn new(view: Arc<View>) -> Self {
                 Self {
-                    past: past(&view),
                     $($node: nodes(&view, $table, |row: &rows::$row| row.id.clone()),)*
                     $($group: grouped(&view, $source, $by),)*
                     view,
@@ -57,7 +53,6 @@ macro_rules! loaders {
 
             /// Forgets everything, because something changed.
             pub fn forget(&self) {
-                self.past.forget();
                 $(self.$node.forget();)*
                 $(self.$group.forget();)*
             }
@@ -218,11 +213,6 @@ impl Loaders {
         Ok(self.changes.load(*id).await?.map(Change::from))
     }
 
-    /// Every diagnosed incident of the past.
-    pub async fn past(&self) -> ApiResult<Arc<[PastIncident]>> {
-        Ok(self.past.load(()).await?.unwrap_or_default())
-    }
-
     /// The incidents in which a component shows symptoms.
     pub async fn incidents_affecting(
         &self,
@@ -266,20 +256,6 @@ impl Loaders {
         });
         Ok(try_join_all(changes).await?.into_iter().flatten().collect())
     }
-}
-
-/// Every diagnosed incident of the past, which all questions for similar ones share.
-fn past(view: &Arc<View>) -> Batch<(), Arc<[PastIncident]>> {
-    let view = view.clone();
-    Batch::new(move |_| {
-        let view = view.clone();
-        async move {
-            view.count_statement();
-            let past = view.graph().past_incidents(view.reaches(), None).await;
-            Ok(HashMap::from([((), past.map_err(ApiError::internal)?.into())]))
-        }
-        .boxed()
-    })
 }
 
 /// The nodes at the other ends of the edges of `key`.

@@ -214,6 +214,12 @@ pub fn overview_cost(first: Option<i32>, child: usize) -> usize {
     OVERVIEW + cost(first, child)
 }
 
+/// What a search of every text may cost.
+pub fn search_cost(first: i32, child: usize) -> usize {
+    const TEXTS: usize = 200;
+    TEXTS + cost(Some(first), child)
+}
+
 /// What a comparison with the whole past may cost.
 pub fn similar_cost(first: i32, child: usize) -> usize {
     const PAST: usize = 200;

@@ -1,9 +1,10 @@
 //! When did we see this before, and what fixed it.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object};
 use diagnosis::fingerprint::{self, Fingerprint};
 use diagnosis::rank;
-use diagnosis::similarity::{self, PastIncident};
 use diagnosis::verdict::{Verdict, verdict};
 use events::IncidentId;
 use events::catalogue::diagnosis as catalogue;
@@ -17,6 +18,7 @@ use super::knowledge::{Mitigation, MitigationKind};
 use super::load::Loaders;
 use super::page::{Cursor, MAX_FIRST};
 use super::provenance::{Provenance, ScoreTerm};
+use crate::index::NearestTo;
 use crate::rows;
 
 /// How many similar incidents are answered when no number is asked for.
@@ -111,9 +113,7 @@ pub async fn to_incident(
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
     let Some(fingerprint) = fingerprint_of(ctx, incident).await? else { return Ok(Vec::new()) };
-    let past = Loaders::of(ctx).past().await?;
-    let others: Vec<_> = past.iter().filter(|past| past.incident != incident.id).cloned().collect();
-    Ok(wanted.nearest(&fingerprint, &others))
+    Ok(wanted.nearest(ctx, fingerprint, Some(&incident.id)).await)
 }
 
 /// The past incidents that look like what `symptoms` describe.
@@ -125,7 +125,7 @@ pub async fn to_symptoms(
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
     let described = described::fingerprint(ctx, symptoms).await?;
-    Ok(wanted.nearest(&described, &Loaders::of(ctx).past().await?))
+    Ok(wanted.nearest(ctx, described, None).await)
 }
 
 struct Wanted {
@@ -144,8 +144,24 @@ impl Wanted {
         Ok(Self { first: first.unsigned_abs() as usize, min_score })
     }
 
-    fn nearest(&self, to: &Fingerprint, past: &[PastIncident]) -> Vec<SimilarIncident> {
-        let found = similarity::nearest(to, past, self.first, self.min_score.get());
+    async fn nearest(
+        &self,
+        ctx: &Context<'_>,
+        to: Fingerprint,
+        excluding: Option<&IncidentId>,
+    ) -> Vec<SimilarIncident> {
+        let loaders = Loaders::of(ctx);
+        let view = loaders.view();
+        let asked = NearestTo {
+            fingerprint: to,
+            at: view.reaches(),
+            first: self.first,
+            min_score: self.min_score.get(),
+            excluding: excluding.cloned(),
+            withheld: Arc::default(),
+            of_known_kind: false,
+        };
+        let found = view.graph().index().nearest(asked).await;
         found.into_iter().map(Into::into).collect()
     }
 }

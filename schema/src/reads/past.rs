@@ -1,7 +1,9 @@
 //! The past that a new incident is compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use diagnosis::diagnose::Lookup;
 use diagnosis::fingerprint::Fingerprint;
 use diagnosis::similarity::PastIncident;
 use diagnosis::verdict::{Opinion, verdict};
@@ -11,17 +13,22 @@ use surrealdb::types::{Object, RecordId};
 
 use super::{ReadGraphError, at_position};
 use crate::graph::Graph;
+use crate::index::NearestTo;
 use crate::rows::ClaimKind;
 use crate::value::time;
 
-const PAST: &str = "
-    SELECT incident, fingerprint, since FROM diagnosis
-        WHERE fingerprint != NONE AND since <= $position ORDER BY since;
-    SELECT id, incident, claim, component, fault_kind, fault, confidence, at FROM label
-        WHERE since <= $position AND (until = NONE OR until > $position);
-    SELECT incident, action, at, since FROM mitigation
-        WHERE kind != 'suggested' AND since <= $position ORDER BY at, since;
-";
+/// `$among` is whether to read only what is of `$incidents`.
+fn past(among: bool) -> String {
+    let of = if among { "incident IN $incidents AND" } else { "" };
+    format!(
+        "SELECT incident, fingerprint, since FROM diagnosis
+            WHERE {of} fingerprint != NONE AND since <= $position ORDER BY since;
+        SELECT id, incident, claim, component, fault_kind, fault, confidence, at FROM label
+            WHERE {of} since <= $position AND (until = NONE OR until > $position);
+        SELECT incident, action, at, since FROM mitigation
+            WHERE {of} kind != 'suggested' AND since <= $position ORDER BY at, since;"
+    )
+}
 
 const OPENED: &str = "SELECT VALUE opened_at FROM $incident WHERE opened_at != NONE;";
 const ACTING: &str = "
@@ -86,6 +93,37 @@ impl Withheld {
 }
 
 impl Graph {
+    /// The past incidents that the lookups of a diagnosis ask for, and only those; see
+    /// [`Self::past_incidents`], of whose answer this is a part. The index finds them, so that a
+    /// question costs what is near and not what there is.
+    pub async fn past_for(
+        &self,
+        lookups: Vec<Lookup>,
+        position: u64,
+        excluding: &IncidentId,
+    ) -> Result<Vec<PastIncident>, ReadGraphError> {
+        let withheld = self.withheld(excluding, position).await?;
+        let acting = Arc::new(withheld.acting.clone());
+        let mut near = BTreeSet::new();
+        for lookup in lookups {
+            let asked = NearestTo {
+                fingerprint: lookup.fingerprint,
+                at: position,
+                first: lookup.first,
+                min_score: lookup.min_score,
+                excluding: Some(excluding.clone()),
+                withheld: acting.clone(),
+                of_known_kind: lookup.of_known_kind,
+            };
+            let found = self.index.nearest(asked).await;
+            near.extend(found.into_iter().map(|similar| similar.incident));
+        }
+        if near.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.past_of(Some(&near), position, Some(excluding), &withheld).await
+    }
+
     /// Every diagnosed incident that was known when the log reached to `position`, by id: its
     /// latest fingerprint, what labels say caused it, and what was done against it. `excluding`
     /// is the incident in question: neither its own labels nor those known from a fault that was
@@ -94,22 +132,39 @@ impl Graph {
     /// Labels that contradict each other resolve by [`diagnosis::verdict`]. An incident of which
     /// it says that nothing was wrong is left out. A fingerprint of a form
     /// that this version does not know is passed over.
+    ///
+    /// This reads all of it. It is what [`Self::past_for`] is held against.
     pub async fn past_incidents(
         &self,
         position: u64,
         excluding: Option<&IncidentId>,
     ) -> Result<Vec<PastIncident>, ReadGraphError> {
+        let withheld = match excluding {
+            Some(incident) => self.withheld(incident, position).await?,
+            None => Withheld::default(),
+        };
+        self.past_of(None, position, excluding, &withheld).await
+    }
+
+    async fn past_of(
+        &self,
+        among: Option<&BTreeSet<IncidentId>>,
+        position: u64,
+        excluding: Option<&IncidentId>,
+        withheld: &Withheld,
+    ) -> Result<Vec<PastIncident>, ReadGraphError> {
         let mut binds = Object::new();
         binds.insert("position", at_position(position));
-        let mut answers = self.ask(PAST, binds).await?;
+        if let Some(among) = among {
+            let keys: Vec<String> = among.iter().map(ToString::to_string).collect();
+            binds.insert("incidents", keys);
+        }
+        let mut answers = self.ask(&past(among.is_some()), binds).await?;
         let mut past = fingerprints(answers.rows(0)?, excluding);
         let mut labels: Vec<LabelRow> = answers.rows(1)?;
         let mut mitigations: Vec<MitigationRow> = answers.rows(2)?;
-        if let Some(incident) = excluding {
-            let withheld = self.withheld(incident, position).await?;
-            labels.retain(|label| !withheld.covers_label(label));
-            mitigations.retain(|row| !withheld.covers_mitigation(row));
-        }
+        labels.retain(|label| !withheld.covers_label(label));
+        mitigations.retain(|row| !withheld.covers_mitigation(row));
         judge(&mut past, labels);
         for row in mitigations {
             if let Some(incident) = past.get_mut(&row.incident)

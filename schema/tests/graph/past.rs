@@ -1,6 +1,7 @@
 //! The past that a new incident is compared with.
 
-use diagnosis::similarity::PastIncident;
+use diagnosis::diagnose::Lookup;
+use diagnosis::similarity::{PastIncident, nearest};
 use schema::Graph;
 use serde_json::json;
 
@@ -131,4 +132,81 @@ async fn labels_of_a_fault_that_still_acted_are_withheld_from_its_other_incident
     let later = asked("i3").await;
     assert_eq!(root_cause_of(&later, "i1").as_deref(), Some("cart"));
     assert_eq!(later[0].fixed_by, ["removed the delay"]);
+}
+
+/// What the index finds is what reading the whole past would have found.
+#[tokio::test]
+async fn the_part_of_the_past_that_is_looked_up_gives_the_same_answers() {
+    let mut h = History::default();
+    h.push(0, "fault.injected", json!({"fault": "f1", "kind": "latency", "component": "cart"}));
+    let components = ["cart", "orders", "database"];
+    for n in 0..30i64 {
+        let (incident, component) = (format!("i{n:02}"), components[n as usize % 3]);
+        let snapshot = h.snapshot(n * 10, component, 300.0);
+        h.opened(n * 10 + 1, &incident, component, &[snapshot]);
+        let strength = f64::from((n * 7 % 10) as u32) / 10.0;
+        let fingerprint = json!({
+            "suspect": component, "components": {component: strength},
+            "symptoms": [
+                {"role": "suspect", "feature": "latency", "strength": strength},
+                {"role": "caller", "feature": "errors", "strength": 1.0 - strength},
+            ],
+        });
+        let diagnosis = json!({
+            "incident": incident, "diagnosis": format!("d{n}"), "method": "own-excess@1",
+            "evidence_position": 1, "fingerprint": fingerprint, "abstained": "a test",
+        });
+        h.push(n * 10 + 2, "diagnosis.proposed", diagnosis);
+        let claim = match n % 4 {
+            0 => json!({"claim": "false_positive"}),
+            1 => json!({"claim": "fault_kind", "fault_kind": "latency"}),
+            _ => root_cause(component),
+        };
+        let mut label = json!({
+            "label": format!("l{n}"), "incident": incident, "claim": claim, "by": "ada",
+            "confidence": 1.0,
+        });
+        if n % 8 < 2 {
+            label["fault"] = json!("f1");
+        }
+        h.push(n * 10 + 3, "label.assigned", label);
+        h.push(
+            n * 10 + 4,
+            "incident.mitigationapplied",
+            json!({"incident": incident, "action": format!("did {n}"), "by": "ada"}),
+        );
+    }
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    let last = h.0.len() as u64;
+    for (asked, position) in [("i29", last), ("i00", last), ("i13", last), ("i20", last / 2)] {
+        let excluding = asked.parse().unwrap();
+        let everything = graph.past_incidents(position, Some(&excluding)).await.unwrap();
+        let lookups: Vec<Lookup> = everything
+            .iter()
+            .take(4)
+            .flat_map(|past| {
+                [false, true].map(|of_known_kind| Lookup {
+                    fingerprint: past.fingerprint.clone(),
+                    first: 3,
+                    min_score: 0.4,
+                    of_known_kind,
+                })
+            })
+            .collect();
+        let part = graph.past_for(lookups.clone(), position, &excluding).await.unwrap();
+        assert!(part.len() < everything.len(), "{asked}: {} are all", part.len());
+        assert!(part.iter().all(|it| everything.contains(it)));
+        for lookup in lookups {
+            let near = |past: &[PastIncident]| {
+                let past: Vec<_> = past
+                    .iter()
+                    .filter(|it| !lookup.of_known_kind || it.fault_kind.is_some())
+                    .cloned()
+                    .collect();
+                nearest(&lookup.fingerprint, &past, lookup.first, lookup.min_score)
+            };
+            assert_eq!(near(&part), near(&everything), "{asked}");
+        }
+    }
 }

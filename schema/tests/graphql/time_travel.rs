@@ -47,6 +47,8 @@ const QUESTIONS: &[&str] = &[
         effects(first: 2) { nodes { id position cause { id } effects { nodes { id } } }
             pageInfo { hasNextPage } } }",
     "timeline@(incident: \"i1\") { nodes { event at position summary by component { name } } }",
+    "search@(query: \"cart slow restart learned timeout much\") { kind score field fields since
+        event { id } terms { word contribution } snippet { text matched } node { __typename } }",
     "similarIncidents@(incident: \"i1\") { ...similar }",
     "similarIncidents@(symptoms: [{ component: \"cart\", signal: LATENCY, strength: 9 }]) {
         ...similar }",

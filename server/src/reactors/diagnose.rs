@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diagnosis::diagnose::diagnose;
+use diagnosis::diagnose::Ranked;
 use diagnosis::rank;
 use diagnosis::similarity::PastIncident;
 use events::DiagnosisId;
@@ -42,7 +42,7 @@ impl Diagnostician {
         Self { graph, progress, max_similar }
     }
 
-    /// What is proposed, and the past it was compared with; `None` when the graph does not know
+    /// What is proposed, and the part of the past that it resembles; `None` when the graph does not know
     /// the incident. An error was logged: the graph could not be asked.
     pub(super) async fn diagnose(
         &self,
@@ -99,14 +99,12 @@ impl Diagnostician {
         let Some(evidence) = graph.evidence(incident, *position).await? else {
             return Ok(None);
         };
-        let past = graph.past_incidents(*position, Some(incident)).await?;
         let ranker = rank::methods()[0];
-        let (found, past) = tokio::task::spawn_blocking(move || {
-            let found = diagnose(&evidence, &past, ranker);
-            (found, past)
-        })
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let ranked = tokio::task::spawn_blocking(move || Ranked::by(ranker, &evidence))
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let past = graph.past_for(ranked.lookups(), *position, incident).await?;
+        let found = ranked.against(&past);
         let fingerprint = match serde_json::to_value(&found.fingerprint) {
             Ok(serde_json::Value::Object(fingerprint)) => Some(fingerprint),
             _ => None,

@@ -1,0 +1,130 @@
+//! Full text over incidents, post-mortems, runbooks and log patterns.
+
+use events::log::EventLog;
+use serde_json::{Value, json};
+
+use super::base::{TestBase, event};
+use super::history::shop;
+
+/// The shop, with a log pattern and a post-mortem at the end.
+fn told() -> Vec<events::Event> {
+    let mut history = shop();
+    let window = json!({ "start": "2026-03-01T10:05:00Z", "duration_ms": 10000 });
+    history.push(event(
+        50,
+        310,
+        "logs.patternsrecorded",
+        json!({
+            "component": "payments", "window": window,
+            "patterns": [{ "template": "PaymentTimeout after <*> ms", "severity": "error", "count": 3 }],
+        }),
+    ));
+    history.push(event(
+        51,
+        320,
+        "incident.postmortempublished",
+        json!({
+            "incident": "inc-1", "title": "Pool of payments", "author": "kim",
+            "text": "It began calmly.\n\nThen the connection pool was exhausted and payments timed out.",
+        }),
+    ));
+    history
+}
+
+const ASK: &str = r#"query($query: String!, $kinds: [SearchKind!], $asOf: AsOf) {
+    search(query: $query, kinds: $kinds, asOf: $asOf) {
+        kind score field fields since event { eventType } terms { word contribution }
+        snippet { text matched }
+        node {
+            __typename
+            ... on Incident { key title provenance { since } }
+            ... on Runbook { key }
+            ... on LogTemplate { template component { name } }
+        }
+    }
+}"#;
+
+async fn search(base: &TestBase, variables: Value) -> Vec<Value> {
+    let answer = base.ask_with(ASK, variables).await;
+    assert_eq!(answer.get("errors"), None, "{answer:#}");
+    answer["data"]["search"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_kind_of_text_is_found_with_what_it_belongs_to() {
+    let base = TestBase::of(told()).await;
+    let hits = search(&base, json!({ "query": "payments timeout" })).await;
+    let types: Vec<&str> =
+        hits.iter().map(|hit| hit["node"]["__typename"].as_str().unwrap()).collect();
+    assert!(types.contains(&"LogTemplate") && types.contains(&"Runbook"), "{types:?}");
+    let pattern = hits.iter().find(|hit| hit["kind"] == "LOG_PATTERN").unwrap();
+    assert_eq!(pattern["node"]["template"], "PaymentTimeout after <*> ms");
+    assert_eq!(pattern["node"]["component"]["name"], "payments");
+
+    let hits = search(&base, json!({ "query": "exhausted pools" })).await;
+    assert_eq!(hits[0]["kind"], "POSTMORTEM");
+    assert_eq!(hits[0]["node"]["key"], "inc-1");
+    assert_eq!(hits[0]["field"], "text");
+    assert_eq!(hits[0]["fields"], json!(["text", "title"]));
+    assert_eq!(hits[0]["event"]["eventType"], "io.faultline.incident.postmortempublished.v1");
+    let shown: String = hits[0]["snippet"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(shown, "Then the connection pool was exhausted and payments timed out.");
+    let terms = hits[0]["terms"].as_array().unwrap();
+    let sum: f64 = terms.iter().map(|term| term["contribution"].as_f64().unwrap()).sum();
+    assert!((sum - hits[0]["score"].as_f64().unwrap()).abs() < 1e-9);
+
+    let only = search(&base, json!({ "query": "payments", "kinds": ["RUNBOOK"] })).await;
+    assert_eq!(only.len(), 1);
+    assert_eq!(only[0]["node"]["key"], "slow-payments");
+}
+
+/// QU-2.
+#[tokio::test]
+async fn an_earlier_answer_stays_what_it_was() {
+    let base = TestBase::of(told()).await;
+    let head = base.log.head();
+    let then = search(&base, json!({ "query": "payments", "asOf": { "position": head } })).await;
+    let early = json!({ "query": "exhausted", "asOf": { "position": head - 1 } });
+    assert!(search(&base, early.clone()).await.is_empty());
+    let add = r#"mutation { assignLabel(input: { incident: "inc-1",
+        claim: { rootCause: "gateway" }, by: "kim" }) { projected } }"#;
+    base.data(add).await;
+    let again = search(&base, json!({ "query": "payments", "asOf": { "position": head } })).await;
+    assert_eq!(again, then);
+    assert!(search(&base, early).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_says_what_can() {
+    let base = TestBase::of(told()).await;
+    let long = "a".repeat(1_001);
+    let many: Vec<String> = (100..140).map(|n| n.to_string()).collect();
+    let many = many.join(" ");
+    for (arguments, field) in [
+        (r#"query: """#.to_owned(), "query"),
+        (r#"query: "?! …""#.to_owned(), "query"),
+        (format!("query: {long:?}"), "query"),
+        (format!("query: {many:?}"), "query"),
+        (r#"query: "a", first: 0"#.to_owned(), "first"),
+        (r#"query: "a", kinds: []"#.to_owned(), "kinds"),
+    ] {
+        let refusal = base.refusal(&format!("{{ search({arguments}) {{ score }} }}")).await;
+        assert_eq!(refusal, ("invalid_input".to_owned(), Some(field.to_owned())), "{arguments}");
+    }
+    assert!(search(&base, json!({ "query": "nobody wrote this word: zyxw" })).await.is_empty());
+    assert!(search(&base, json!({ "query": "\u{0}\u{202e}𝕏 or 'DROP'" })).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_of_hits_costs_a_fixed_number_of_statements() {
+    let base = TestBase::of(told()).await;
+    let ask = r#"{ search(query: "payments gateway slow timeout pool") {
+        node { ... on Incident { key } ... on Runbook { key } } } }"#;
+    let statements = base.statements(ask).await;
+    assert!(statements <= 2, "one for incidents and one for runbooks, not {statements}");
+}

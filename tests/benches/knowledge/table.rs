@@ -1,0 +1,86 @@
+//! What is printed, and when.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Tells on standard error how far a long step is, every few seconds.
+pub struct Progress {
+    what: &'static str,
+    done: usize,
+    of: usize,
+    started: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    pub fn new(what: &'static str, of: usize) -> Self {
+        let now = Instant::now();
+        Self { what, done: 0, of, started: now, told: now }
+    }
+
+    pub fn add(&mut self, count: usize) {
+        self.done += count;
+        let pause = Duration::from_secs(if std::io::stderr().is_terminal() { 1 } else { 10 });
+        if self.told.elapsed() >= pause {
+            self.told = Instant::now();
+            let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
+            eprintln!("  {} of {} {}, {rate:.0}/s", self.done, self.of, self.what);
+        }
+    }
+}
+
+/// How long the answers to one kind of question took.
+#[derive(Default)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// The time that so many of a hundred do not pass, in milliseconds.
+    pub fn percentile_ms(&self, percent: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let place = ((sorted.len() as f64 * percent / 100.0).ceil() as usize).max(1) - 1;
+        sorted.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    }
+}
+
+/// A kind of question, asked each way.
+#[derive(Default)]
+pub struct Asked {
+    pub graphql: Times,
+    pub bare: Times,
+    /// What of it the index in memory took, where it has a part.
+    pub index: Times,
+}
+
+pub fn heading() {
+    println!(
+        "{:<26} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>9} {:>9}",
+        "ms", "p50", "p99", "bare p50", "bare p99", "r50", "r99", "index p50", "index p99"
+    );
+}
+
+pub fn line(name: &str, asked: &Asked) {
+    let of = |times: &Times| (times.percentile_ms(50.0), times.percentile_ms(99.0));
+    let ((p50, p99), (bare50, bare99)) = (of(&asked.graphql), of(&asked.bare));
+    print!("{name:<26} {p50:>9.2} {p99:>9.2} {bare50:>9.2} {bare99:>9.2}");
+    print!(" {:>7.2} {:>7.2}", p50 / bare50, p99 / bare99);
+    if asked.index.0.is_empty() {
+        println!();
+    } else {
+        let (index50, index99) = of(&asked.index);
+        println!(" {index50:>9.2} {index99:>9.2}");
+    }
+    std::io::stdout().flush().unwrap();
+}
+
+/// The resident memory of a process.
+pub fn memory_mb(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
+    kilobytes.map_or(f64::NAN, |kilobytes: f64| kilobytes / 1024.0)
+}
