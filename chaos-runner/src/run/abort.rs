@@ -21,8 +21,9 @@ pub(crate) const POLL: Duration = Duration::from_millis(200);
 /// How long a check may take. With the time between checks it stays well below a second.
 pub(crate) const CHECK_LIMIT: Duration = Duration::from_millis(400);
 
-/// How long a condition may go unchecked.
-const BLIND_LIMIT: Duration = Duration::from_millis(500);
+/// How long a condition may go without an answer, from the last one that said that the run may
+/// go on. The run ends then, whatever a check is waiting for: with less than a second, all in all.
+const BLIND_LIMIT: Duration = Duration::from_millis(800);
 
 /// What a check says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,36 +43,86 @@ pub(super) async fn watch(
     since: Timestamp,
     through: CancellationToken,
 ) {
-    let mut blind_since = None;
+    let name = probe.activity.name.as_str();
+    let ended = until_not_fine(name, || executor.steady_state.check(&probe, since));
+    let words = tokio::select! {
+        words = ended => words,
+        () = executor.stop.stopped() => return,
+        () = through.cancelled() => return,
+    };
+    executor.stop.stop(StopReason::AbortCondition(words));
+}
+
+/// Checks a condition until it is met or nobody knows whether it is; says which.
+async fn until_not_fine<C>(name: &str, check: impl Fn() -> C) -> String
+where
+    C: Future<Output = Check>,
+{
     let mut ticks = tokio::time::interval(POLL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut unknown = None;
+    let mut blind_at = Instant::now() + BLIND_LIMIT;
     loop {
         let checked = async {
             ticks.tick().await;
-            let check = executor.steady_state.check(&probe, since);
-            tokio::time::timeout(CHECK_LIMIT, check).await.unwrap_or_else(|_| {
-                Check::Unknown(format!("{} took longer than {CHECK_LIMIT:?}", probe.activity.name))
+            tokio::time::timeout(CHECK_LIMIT, check()).await.unwrap_or_else(|_| {
+                Check::Unknown(format!("{name} took longer than {CHECK_LIMIT:?}"))
             })
         };
         let check = tokio::select! {
+            // An answer counts, though it comes at the last moment.
+            biased;
             check = checked => check,
-            () = executor.stop.stopped() => return,
-            () = through.cancelled() => return,
+            () = tokio::time::sleep_until(blind_at) => {
+                let why = unknown.unwrap_or_else(|| format!("{name} gave no answer"));
+                return format!("could not be checked: {why}");
+            }
         };
         match check {
-            Check::Fine => blind_since = None,
-            Check::Met(words) => {
-                executor.stop.stop(StopReason::AbortCondition(words));
-                return;
-            }
-            Check::Unknown(why) => {
-                let began = *blind_since.get_or_insert_with(Instant::now);
-                if began.elapsed() >= BLIND_LIMIT {
-                    let words = format!("could not be checked: {why}");
-                    executor.stop.stop(StopReason::AbortCondition(words));
-                    return;
-                }
-            }
+            Check::Fine => blind_at = Instant::now() + BLIND_LIMIT,
+            Check::Met(words) => return words,
+            Check::Unknown(why) => unknown = Some(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// How long it takes until the run ends, and why it does.
+    async fn ended<C: Future<Output = Check>>(check: impl Fn() -> C) -> (Duration, String) {
+        let began = Instant::now();
+        let words = until_not_fine("the till", check).await;
+        (began.elapsed(), words)
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_checked_ends_the_run_in_less_than_a_second() {
+        let (hanging, refusing) = tokio::join!(
+            ended(|| std::future::pending()),
+            ended(|| async { Check::Unknown("nobody listens".to_owned()) }),
+        );
+        assert!(hanging.0 < Duration::from_secs(1), "{:?}", hanging.0);
+        assert_eq!(hanging.1, "could not be checked: the till took longer than 400ms");
+        assert!(refusing.0 < Duration::from_secs(1), "{:?}", refusing.0);
+        assert_eq!(refusing.1, "could not be checked: nobody listens");
+    }
+
+    #[tokio::test]
+    async fn one_answer_that_is_missing_ends_nothing() {
+        let number = AtomicU32::new(0);
+        let (lasted, words) = ended(|| async {
+            match number.fetch_add(1, Ordering::Relaxed) {
+                8 => Check::Met("over".to_owned()),
+                number if number % 2 == 0 => Check::Unknown("a moment".to_owned()),
+                _ => Check::Fine,
+            }
+        })
+        .await;
+        assert_eq!(words, "over");
+        assert!(lasted > BLIND_LIMIT, "each answer counts from itself: {lasted:?}");
     }
 }
