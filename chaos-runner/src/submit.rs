@@ -12,11 +12,12 @@ mod post;
 mod spool;
 mod worker;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use events::{Event, EventId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use destination::{Destination, InvalidServer, Token};
@@ -25,7 +26,8 @@ use spool::Appender;
 pub use spool::{MAX_SPOOL_BYTES, Spool, SpoolError};
 use worker::Backlog;
 
-/// Events that wait for the disk at most. Past it, new ones are dropped and counted.
+/// Events that wait for the disk at most. Past it, those that are [offered](Submitter::offer) are
+/// dropped and counted.
 pub const QUEUE_EVENTS: usize = 10_000;
 
 /// Refused events that are kept with their reason; all are counted.
@@ -104,12 +106,46 @@ pub struct RefusedEvent {
 #[error("the queue of {QUEUE_EVENTS} events is full")]
 pub struct QueueFull;
 
+/// The disk did not take an event; the report says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event could not be kept on disk")]
+pub struct NotKept;
+
 /// Keeps and sends events in the background.
 #[derive(Debug)]
 pub struct Submitter {
     queue: mpsc::Sender<Event>,
+    awaited: Arc<Awaited>,
     report: Arc<Shared>,
     worker: JoinHandle<()>,
+}
+
+/// Who waits until which event is on disk.
+#[derive(Debug, Default)]
+struct Awaited(Mutex<BTreeMap<EventId, oneshot::Sender<()>>>);
+
+impl Awaited {
+    fn expect(&self, event: EventId) -> oneshot::Receiver<()> {
+        let (kept, answer) = oneshot::channel();
+        self.waiting().insert(event, kept);
+        answer
+    }
+
+    /// Answers whoever waits for one of `events`; by going away when they were not kept.
+    fn settle(&self, events: &[Event], kept: bool) {
+        let mut waiting = self.waiting();
+        for answer in events.iter().filter_map(|event| waiting.remove(&event.id)) {
+            if kept {
+                // Who no longer waits needs no answer.
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<EventId, oneshot::Sender<()>>> {
+        // A map is whole between two of its calls, whoever panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The report, as the worker and its owner share it.
@@ -139,11 +175,12 @@ impl Submitter {
         backlog.extend(left);
         let appender = Appender::new(spool.clone())?;
         let (queue, events) = mpsc::channel(QUEUE_EVENTS);
-        let (keeping, kept) = (backlog.clone(), report.clone());
-        tokio::task::spawn_blocking(move || worker::keep(appender, events, &keeping, &kept));
+        let awaited = Arc::<Awaited>::default();
+        let (keeping, kept, told) = (backlog.clone(), report.clone(), awaited.clone());
+        tokio::task::spawn_blocking(move || worker::keep(appender, events, &keeping, &kept, &told));
         let endpoint = Endpoint::new(destination);
         let worker = tokio::spawn(worker::send(endpoint, spool, backlog, report.clone()));
-        Ok(Self { queue, report, worker })
+        Ok(Self { queue, awaited, report, worker })
     }
 
     /// Queues an event, without waiting.
@@ -155,6 +192,19 @@ impl Submitter {
             });
             QueueFull
         })
+    }
+
+    /// Queues an event, however long that takes, and answers when it would survive a loss of
+    /// power. One that was not kept is counted as dropped.
+    pub async fn keep(&self, event: Event) -> Result<(), NotKept> {
+        let kept = self.awaited.expect(event.id);
+        self.queue.send(event).await.map_err(|_| NotKept)?;
+        tokio::select! {
+            biased;
+            kept = kept => kept.map_err(|_| NotKept),
+            // The one who would answer is gone.
+            () = self.queue.closed() => Err(NotKept),
+        }
     }
 
     /// The queue, for a source of events that runs beside. It must be dropped before
@@ -171,7 +221,7 @@ impl Submitter {
     /// Sends what waits, for at most `within` and for as long as the server takes it, and ends.
     /// What is left then stays on disk.
     pub async fn drain(self, within: Duration) -> SubmitReport {
-        let Self { queue, report, mut worker } = self;
+        let Self { queue, report, mut worker, .. } = self;
         drop(queue);
         let began = Instant::now();
         let mut away_since = None;

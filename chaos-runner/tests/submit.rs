@@ -216,3 +216,27 @@ async fn a_full_spool_is_said_and_counted() {
     let words = report.shortfall().unwrap();
     assert!(words.contains("is full") && words.contains("of 1000 bytes"), "{words}");
 }
+
+#[tokio::test]
+async fn what_must_not_get_lost_waits_for_the_disk_and_is_there_when_it_is_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let submitter = start(&folder, "http://127.0.0.1:9");
+    let telemetry = started(1);
+    while submitter.offer(telemetry.clone()).is_ok() {}
+    let fact = finished();
+    submitter.keep(fact.clone()).await.unwrap();
+    assert!(spooled(&folder).contains(&fact.id.to_string()));
+    submitter.drain(Duration::ZERO).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let full = start_with(&folder, "http://127.0.0.1:9", 10);
+    full.keep(fact).await.unwrap_err();
+    assert_eq!(full.report().dropped, 1);
+}
+
+fn spooled(folder: &tempfile::TempDir) -> String {
+    let spools = std::fs::read_dir(folder.path().join("spool")).unwrap().flatten();
+    let files = spools.flat_map(|spool| std::fs::read_dir(spool.path()).unwrap().flatten());
+    let files = files.filter(|file| file.path().extension().is_some_and(|it| it == "events"));
+    files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()
+}

@@ -19,7 +19,8 @@ use crate::experiment::{Experiment, Targets};
 use crate::journal::{self, JournalWriter};
 use crate::progress::Progress;
 use crate::run::{
-    Conclusion, Facts, FaultBook, Reporter, RunEvent, RunIdentity, Stop, StopReason, carry_out,
+    Conclusion, Facts, FaultBook, Reporter, RunEvent, RunEventKind, RunIdentity, Stop, StopReason,
+    carry_out,
 };
 use crate::submit::SubmitReport;
 
@@ -97,13 +98,14 @@ impl Session {
         interrupts: Interrupts,
     ) -> anyhow::Result<Result<Self, (Exit, Progress)>> {
         let state = target.server.folder.open()?;
-        let submitter = target.server.submitter()?;
-        for one in recover_all(&state, &target.server, submitter.as_ref()).await? {
+        for one in recover_all(&state, &target.server).await? {
             if one.may_act {
                 tracing::warn!("a dead runner's fault {} {}", one.fault, one.words);
             }
             progress.say(&undo::told(&one, progress.form()))?;
         }
+        // After the recovery: it sends what that kept.
+        let submitter = target.server.submitter()?;
         let server = target.server.destination()?;
         let book = FaultBook::open(&state, server.as_ref().map(|it| it.url()))?;
         let host = Host::open(target, submitter, &progress, &interrupts).await;
@@ -143,7 +145,7 @@ impl Session {
             let place = running.iter().position(|run| run.index == index);
             let place = place.expect("a run that tells something has not ended");
             let told = match event {
-                Some(event) => self.tell(&mut running[place], &event, journals),
+                Some(event) => self.tell(&mut running[place], &event, journals).await,
                 None => {
                     let Running { experiment, identity, run, .. } = running.swap_remove(place);
                     run.await.context("the run broke off").map(|conclusion| {
@@ -203,8 +205,9 @@ impl Session {
         }
     }
 
-    /// Sends, shows and writes what happened in a run.
-    fn tell(
+    /// Sends, shows and writes what happened in a run. What is sent is on disk before anything
+    /// else: a fault may be forgotten only when the server will know that it was undone.
+    async fn tell(
         &mut self,
         run: &mut Running,
         event: &RunEvent,
@@ -213,8 +216,13 @@ impl Session {
         if let (Some(submitter), Some(fact)) =
             (&self.host.submitter, run.facts.of(&run.experiment, event))
         {
-            // A full queue is counted and told at the end.
-            let _ = submitter.offer(fact);
+            // What the disk does not take is counted and told at the end; the fault stays in
+            // the book, and the next runner tells it.
+            if submitter.keep(fact).await.is_ok()
+                && let RunEventKind::FaultCleared { cleared } = &event.kind
+            {
+                self.book.told(&cleared.fault);
+            }
         }
         let journal = run.writer.record(event);
         let shown = self.progress.show(&run.identity, &run.experiment, event);

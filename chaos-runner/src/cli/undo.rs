@@ -8,7 +8,7 @@ use super::server::ServerArgs;
 use crate::progress::{Form, Progress};
 use crate::run::{FaultBook, Recovered, recover};
 use crate::state::StateFolder;
-use crate::submit::{Spool, Submitter};
+use crate::submit::Spool;
 
 /// Arguments of `undo`.
 #[derive(Args, Debug)]
@@ -23,8 +23,9 @@ pub(super) struct UndoArgs {
 /// Undoes the faults of dead runners and says what became of each.
 pub(super) async fn run(args: UndoArgs, progress: Progress) -> anyhow::Result<Exit> {
     let state = args.server.folder.open()?;
+    let recovered = recover_all(&state, &args.server).await?;
+    // Afterwards: it sends what the recovery kept.
     let submitter = args.server.submitter()?;
-    let recovered = recover_all(&state, &args.server, submitter.as_ref()).await?;
     for one in &recovered {
         progress.say(&told(one, progress.form()))?;
     }
@@ -44,29 +45,24 @@ pub(super) async fn run(args: UndoArgs, progress: Progress) -> anyhow::Result<Ex
     Ok(exit)
 }
 
-/// Undoes the faults of dead runners. What is to be told goes to the server of each one's run:
-/// now, when it is the one that `submitter` talks to, else it is kept for it.
+/// Undoes the faults of dead runners. What is to be told is kept for the server of each one's
+/// run, on disk: a fault is forgotten only when it cannot get lost. A submitter that is started
+/// afterwards sends it.
 pub(super) async fn recover_all(
     state: &StateFolder,
     args: &ServerArgs,
-    submitter: Option<&Submitter>,
 ) -> anyhow::Result<Vec<Recovered>> {
     let own = args.destination()?.map(|it| it.url().to_owned());
     let book = FaultBook::open(state, own.as_deref())?;
     let recovered = recover(&book, |one| {
         // A run that told nobody is told to the server of this one, if any.
         let Some(server) = one.server.as_ref().or(own.as_ref()) else { return true };
-        match submitter {
-            Some(submitter) if own.as_ref() == Some(server) => {
-                one.events.iter().all(|event| submitter.offer(event.clone()).is_ok())
+        match keep_for(state, server, args.spool_bytes, one) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = crate::run::describe(&error), "not told");
+                false
             }
-            _ => match keep_for(state, server, args.spool_bytes, one) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::error!(error = crate::run::describe(&error), "not told");
-                    false
-                }
-            },
         }
     });
     Ok(recovered.await?)

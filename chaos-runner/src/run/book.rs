@@ -2,20 +2,24 @@
 //!
 //! A runner that is killed cannot undo anything. So it writes down a fault before it injects it,
 //! with the shop that it acts on and the run that it belongs to, and strikes it out when it is
-//! undone. The next runner finds what is left and [recovers](super::recovery).
+//! undone and, where a server is to be told, the telling is safe on disk. The next runner finds
+//! what is left and [recovers](super::recovery).
 //!
 //! Every fault is a file of its own, locked by its runner. Its first line is the intent; the
 //! second, if it came to that, is what the shop answered.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::value::Line;
 use events::{EventId, ExperimentId, FaultId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::shop::control::{FaultSpec, InjectedFault};
+use crate::shop::faults::MAX_DURATION;
 use crate::state::{self, StateError, StateFolder};
 
 /// Why a fault could not be written down; it is not injected then.
@@ -40,6 +44,8 @@ pub enum BookError {
 pub struct FaultBook {
     folder: PathBuf,
     server: Option<String>,
+    /// Undone, and not yet told safely.
+    undone: Arc<Mutex<BTreeMap<FaultId, Entry>>>,
 }
 
 /// What is written down of a fault before it acts.
@@ -68,14 +74,36 @@ pub(super) struct Entry {
 }
 
 impl FaultBook {
-    /// The book in the state folder, for runs whose events go to `server`.
+    /// The book in the state folder, for runs whose events go to `server`. With one, a fault that
+    /// was undone stays in the book until [`Self::told`] says that the server will know.
     pub fn open(state: &StateFolder, server: Option<&str>) -> Result<Self, BookError> {
         let server = server.map(|url| url.trim_end_matches('/').to_owned());
-        Ok(Self { folder: state.folder("faults")?, server })
+        Ok(Self { folder: state.folder("faults")?, server, undone: Arc::default() })
     }
 
     pub(super) fn server(&self) -> Option<String> {
         self.server.clone()
+    }
+
+    /// Takes note that a fault was undone.
+    pub(super) fn undone(&self, entry: Entry) {
+        if self.server.is_none() {
+            entry.strike_out();
+        } else {
+            self.waiting().insert(entry.intent.fault.clone(), entry);
+        }
+    }
+
+    /// Strikes a fault out that was undone: the event that says so is safe on disk.
+    pub fn told(&self, fault: &FaultId) {
+        if let Some(entry) = self.waiting().remove(fault) {
+            entry.strike_out();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<FaultId, Entry>> {
+        // A map is whole between two of its calls, whoever panics.
+        self.undone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a fault down; it survives a loss of power when this returns.
@@ -123,6 +151,25 @@ impl FaultBook {
             }
         }
         Ok(left)
+    }
+}
+
+impl Intent {
+    /// The fault as the shop was asked for it, for when nobody knows what it answered.
+    pub(super) fn as_injected(&self) -> InjectedFault {
+        let spec = &self.spec;
+        InjectedFault {
+            fault: self.fault.clone(),
+            kind: spec.kind.clone(),
+            component: spec.component.clone(),
+            peer: spec.peer.clone(),
+            parameters: spec.arguments.clone(),
+            injected_at: self.at,
+            duration_ms: spec
+                .duration_ms
+                .unwrap_or_else(|| u64::try_from(MAX_DURATION.as_millis()).unwrap_or(u64::MAX)),
+            description: format!("{} on {}, the answer got lost", spec.kind, spec.component),
+        }
     }
 }
 

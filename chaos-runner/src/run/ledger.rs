@@ -100,12 +100,27 @@ impl Ledger {
             Err(error @ ControlError::Unreachable { .. }) => {
                 // Unknown to the shop is the good answer here; without any it stays in the book.
                 match self.shop.clear(fault, ClearedBy::Interrupt).await {
-                    Ok(_) | Err(ControlError::Refused { .. }) => entry.strike_out(),
+                    Ok(cleared) => self.acted_unanswered(entry, cleared),
+                    Err(ControlError::Refused { .. }) => entry.strike_out(),
                     Err(ControlError::Unreachable { .. }) => {}
                 }
                 Err(error.into())
             }
         }
+    }
+
+    /// Tells of a fault that the shop had, though nobody heard so: it acted from the moment it
+    /// was asked for, or a little less.
+    fn acted_unanswered(&self, entry: Entry, cleared: ClearedFault) {
+        let injected = entry.intent.as_injected();
+        if cleared.verified {
+            self.book.undone(entry);
+        } else {
+            self.state().left_behind.push(cleared.fault.clone());
+        }
+        let kind = RunEventKind::FaultInjected { fault: injected.clone() };
+        self.reporter.report_at(injected.injected_at, kind);
+        self.reporter.report_at(cleared.cleared_at, RunEventKind::FaultCleared { cleared });
     }
 
     /// The faults that act now.
@@ -140,11 +155,13 @@ impl Ledger {
                 let verified = cleared.verified;
                 let action = cleared.action.clone();
                 self.state().cleared.insert(acting.name, cleared.clone());
+                let written = if verified { self.state().written.remove(fault) } else { None };
+                if let Some(entry) = written {
+                    // Before it is reported: whoever tells it safely has it struck out.
+                    self.book.undone(entry);
+                }
                 self.reporter.report_at(cleared.cleared_at, RunEventKind::FaultCleared { cleared });
                 if verified {
-                    if let Some(entry) = self.state().written.remove(fault) {
-                        entry.strike_out();
-                    }
                     return Ok(());
                 }
                 self.state().left_behind.push(fault.clone());
@@ -198,3 +215,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 //! The events have the ids that the dead runner would have given them: whatever it told itself
 //! before it died is not told twice.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use events::catalogue::experiment::{
-    ClearedBy, ExperimentFinished, ExperimentOutcome, FaultCleared, FaultInjected,
+    ClearedBy, ExperimentFinished, ExperimentOutcome, FaultCleared,
 };
-use events::value::{Line, NonNegative};
+use events::value::Line;
 use events::{Event, EventData, EventId, FaultId, Timestamp};
 use jiff::SignedDuration;
 
@@ -45,15 +46,52 @@ pub async fn recover(
     book: &FaultBook,
     mut keep: impl FnMut(&Recovered) -> bool,
 ) -> Result<Vec<Recovered>, BookError> {
+    let mut entries = Vec::new();
     let mut recovered = Vec::new();
     for entry in book.left_behind()? {
-        let one = recover_one(&entry).await;
-        if keep(&one) && !one.may_act {
+        recovered.push(recover_one(&entry).await);
+        entries.push(entry);
+    }
+    let ends: Vec<_> = entries.iter().map(|entry| &entry.intent).collect();
+    for (place, end) in ends_of_runs(&ends, &recovered) {
+        recovered[place].events.push(end);
+    }
+    for (entry, one) in entries.into_iter().zip(&recovered) {
+        if keep(one) && !one.may_act {
             entry.strike_out();
         }
-        recovered.push(one);
     }
     Ok(recovered)
+}
+
+/// How the runs ended, each told once, with the last of its faults that acted. A run with a fault
+/// that may still act has not come to its end: that fault stays in the book and tells it later.
+fn ends_of_runs(intents: &[&Intent], recovered: &[Recovered]) -> Vec<(usize, Event)> {
+    let mut last = BTreeMap::new();
+    let mut acting = BTreeSet::new();
+    for (place, (intent, one)) in intents.iter().zip(recovered).enumerate() {
+        if one.may_act {
+            acting.insert(intent.root);
+        }
+        if !one.events.is_empty() {
+            last.insert(intent.root, place);
+        }
+    }
+    last.retain(|root, _| !acting.contains(root));
+    last.into_iter()
+        .map(|(root, place)| {
+            let experiment = &intents[place].experiment;
+            let finished = ExperimentFinished {
+                experiment: experiment.clone(),
+                outcome: ExperimentOutcome::Aborted,
+                reason: Some(Line::clipped(
+                    "the runner died; its faults were undone at the next start",
+                )),
+            };
+            let id = root.derived("finished");
+            (place, told(experiment, id, Some(root), Timestamp::now(), finished.into()))
+        })
+        .collect()
 }
 
 async fn recover_one(entry: &Entry) -> Recovered {
@@ -123,22 +161,8 @@ fn clearing(
 }
 
 fn story(entry: &Entry, fault: &FaultId, cleared: ClearedFault) -> Vec<Event> {
-    let Intent { experiment, root, spec, at, .. } = &entry.intent;
-    let injected = match &entry.injected {
-        Some(injected) => (injected.injected_at, injection(injected, experiment.clone())),
-        None => {
-            let data = FaultInjected {
-                fault: fault.clone(),
-                experiment: Some(experiment.clone()),
-                kind: spec.kind.clone(),
-                component: spec.component.clone(),
-                peer: spec.peer.clone(),
-                parameters: spec.arguments.clone(),
-                deadline_ms: spec.duration_ms.and_then(|ms| NonNegative::new(ms as f64).ok()),
-            };
-            (*at, data)
-        }
-    };
+    let Intent { experiment, root, .. } = &entry.intent;
+    let injected = entry.injected.clone().unwrap_or_else(|| entry.intent.as_injected());
     let cause = injected_id(*root, fault);
     let undone = FaultCleared {
         fault: fault.clone(),
@@ -147,17 +171,64 @@ fn story(entry: &Entry, fault: &FaultId, cleared: ClearedFault) -> Vec<Event> {
         action: Line::clipped(&cleared.action),
         verified: cleared.verified,
     };
-    let finished = ExperimentFinished {
-        experiment: experiment.clone(),
-        outcome: ExperimentOutcome::Aborted,
-        reason: Some(Line::clipped("the runner died; its faults were undone at the next start")),
-    };
     let event = |id: EventId, cause: EventId, at: Timestamp, data: EventData| {
         told(experiment, id, Some(cause), at, data)
     };
     vec![
-        event(cause, *root, injected.0, injected.1.into()),
+        event(cause, *root, injected.injected_at, injection(&injected, experiment.clone()).into()),
         event(cause.derived("cleared"), cause, cleared.cleared_at, undone.into()),
-        event(root.derived("finished"), *root, Timestamp::now(), finished.into()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use events::EventData;
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::RunIdentity;
+    use crate::state::StateFolder;
+
+    #[tokio::test]
+    async fn the_end_of_a_run_is_told_once_and_after_its_last_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(Some(folder.path()), &|_| None).unwrap();
+        let book = FaultBook::open(&state, Some("http://127.0.0.1:7700")).unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let shop = format!("http://{}", nobody.local_addr().unwrap());
+        drop(nobody);
+        let identities = [RunIdentity::new("One"), RunIdentity::new("Other")];
+        for (run, number) in [(0, 1), (1, 1), (0, 2)] {
+            let RunIdentity { experiment, root } = identities[run].clone();
+            let fault = FaultId::new(format!("{experiment}-{number}")).unwrap();
+            let spec = json!({"kind": "latency", "component": "payments"});
+            let intent = Intent {
+                shop: shop.clone(),
+                server: book.server(),
+                title: Line::new("T").unwrap(),
+                experiment,
+                root,
+                fault,
+                spec: serde_json::from_value(spec).unwrap(),
+                at: Timestamp::now(),
+            };
+            let injected = intent.as_injected();
+            book.write(intent).await.unwrap().acts(&injected);
+        }
+        let mut told = Vec::new();
+        let recovered = recover(&book, |one| {
+            told.extend(one.events.iter().cloned());
+            true
+        });
+        assert_eq!(recovered.await.unwrap().len(), 3);
+        let ids: BTreeSet<_> = told.iter().map(|event| event.id).collect();
+        assert_eq!((told.len(), ids.len()), (8, 8), "two a fault, one a run, none twice");
+        for identity in &identities {
+            let of_run = told.iter().rfind(|it| {
+                it.correlation_id.as_ref().map(Line::as_str) == Some(identity.experiment.as_str())
+            });
+            assert!(matches!(of_run.unwrap().data, EventData::ExperimentFinished(_)));
+        }
+        assert!(book.left_behind().unwrap().is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::post::{Answer, Endpoint};
 use super::spool::{Appender, Batch, Segment, Spool};
-use super::{MAX_KEPT_REFUSALS, RefusedEvent, Shared};
+use super::{Awaited, MAX_KEPT_REFUSALS, RefusedEvent, Shared};
 
 /// Most events in a request.
 const BATCH_EVENTS: usize = 200;
@@ -109,11 +109,14 @@ pub(super) fn keep(
     mut queue: mpsc::Receiver<Event>,
     backlog: &Backlog,
     report: &Shared,
+    awaited: &Awaited,
 ) {
     let mut events = Vec::new();
     while queue.blocking_recv_many(&mut events, BATCH_EVENTS) > 0 {
         let count = events.len() as u64;
-        match appender.append(&events) {
+        let appended = appender.append(&events);
+        awaited.settle(&events, appended.is_ok());
+        match appended {
             Ok(appended) => {
                 report.update(|report| report.waiting += count);
                 backlog.appended(appended.begun, appended.end, count);
