@@ -6,14 +6,17 @@
 //! is sent twice has the same id twice, which the server takes once, and one that is not sent
 //! is lost.
 
+mod segment;
+
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use events::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+pub(super) use segment::{Batch, Segment};
 
 use crate::state::{self, StateError, StateFolder};
 
@@ -23,9 +26,6 @@ pub const MAX_SPOOL_BYTES: u64 = 256 * 1024 * 1024;
 /// A segment that has grown to this size is followed by another one, so that what was delivered
 /// is removed now and then.
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Bytes that are read for one request, unless one event is longer.
-const READ_BYTES: usize = 512 * 1024;
 
 /// Events that a server refused for good are kept up to this size, for whoever looks into it.
 const MAX_REFUSED_BYTES: u64 = 16 * 1024 * 1024;
@@ -120,7 +120,7 @@ impl Spool {
         let mut discarded = 0;
         for segment in self.adopt()? {
             discarded += segment.events;
-            let path = segment.path.clone();
+            let path = segment.path().to_owned();
             segment.remove().map_err(|source| SpoolError::Io { path, source })?;
         }
         Ok(discarded)
@@ -240,93 +240,9 @@ impl Appender {
             state::sync_folder_of(&path).map_err(error)?;
             let read = file.try_clone().map_err(error)?;
             self.current = Some((path.clone(), file, 0));
-            return Ok(Segment { path, file: read, sent: 0, end: 0, events: 0 });
+            return Ok(Segment::begun(path, read));
         }
     }
-}
-
-/// A file of events, locked, and how far it was dealt with.
-#[derive(Debug)]
-pub(super) struct Segment {
-    path: PathBuf,
-    file: File,
-    sent: u64,
-    /// What is before it is whole and durable.
-    pub(super) end: u64,
-    /// Events between the two.
-    pub(super) events: u64,
-}
-
-/// Events from a segment, as they stand there.
-#[derive(Debug)]
-pub(super) struct Batch {
-    /// A CloudEvent each.
-    pub(super) lines: Vec<String>,
-    /// Where the next one begins.
-    pub(super) end: u64,
-}
-
-impl Segment {
-    fn read(path: PathBuf, file: File) -> io::Result<Self> {
-        let text = std::fs::read(&path)?;
-        // The process may have died in mid-write: what has no end was never kept.
-        let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-        let noted = std::fs::read_to_string(sent_beside(&path)).ok();
-        let sent = noted.and_then(|text| text.trim().parse().ok()).unwrap_or(0_u64);
-        let sent = sent.min(end as u64);
-        let rest = &text[usize::try_from(sent).unwrap_or(end)..end];
-        let events = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Ok(Self { path, file, sent, end: end as u64, events })
-    }
-
-    /// The next events, at most `most`. Blocks.
-    pub(super) fn next(&self, most: usize) -> io::Result<Batch> {
-        let left = usize::try_from(self.end - self.sent).unwrap_or(usize::MAX);
-        let mut length = READ_BYTES.min(left);
-        loop {
-            let mut bytes = vec![0; length];
-            self.file.read_exact_at(&mut bytes, self.sent)?;
-            let mut batch = Batch { lines: Vec::new(), end: self.sent };
-            for line in bytes.split_inclusive(|byte| *byte == b'\n').take(most) {
-                let Some(line_bytes) = line.strip_suffix(b"\n") else { break };
-                batch.lines.push(String::from_utf8_lossy(line_bytes).into_owned());
-                batch.end += line.len() as u64;
-            }
-            if !batch.lines.is_empty() || length == left {
-                return Ok(batch);
-            }
-            length = (length * 2).min(left);
-        }
-    }
-
-    /// Takes down that everything before `end` was dealt with.
-    pub(super) fn dealt_with(&mut self, end: u64, events: u64) -> io::Result<()> {
-        self.sent = end;
-        self.events = self.events.saturating_sub(events);
-        std::fs::write(sent_beside(&self.path), end.to_string())
-    }
-
-    pub(super) fn is_through(&self) -> bool {
-        self.sent == self.end
-    }
-
-    /// Removes it. It must be through.
-    pub(super) fn remove(self) -> io::Result<()> {
-        // In this order: without the note all would be sent again, which is harmless; a note
-        // without its segment would be litter.
-        let _ = std::fs::remove_file(sent_beside(&self.path));
-        std::fs::remove_file(&self.path)
-    }
-
-    /// A second view of it, for another thread.
-    pub(super) fn view(&self) -> io::Result<Self> {
-        let (sent, end, events) = (self.sent, self.end, self.events);
-        Ok(Self { path: self.path.clone(), file: self.file.try_clone()?, sent, end, events })
-    }
-}
-
-fn sent_beside(path: &Path) -> PathBuf {
-    path.with_extension("sent")
 }
 
 #[cfg(test)]
@@ -401,7 +317,7 @@ mod tests {
         let mut segment = appender.append(&[event(1), event(2)]).unwrap().begun.unwrap();
         segment.end = appender.current.as_ref().unwrap().2;
         segment.dealt_with(segment.next(1).unwrap().end, 1).unwrap();
-        std::fs::write(sent_beside(&segment.path), "garbage").unwrap();
+        std::fs::write(segment.path().with_extension("sent"), "garbage").unwrap();
         drop((appender, segment));
         assert_eq!(spool.adopt().unwrap()[0].events, 2);
     }
