@@ -37,7 +37,7 @@ impl Default for Span {
 
 /// An incident is opened at most so long after the first window that it is opened for: detectors
 /// wait for a second look, collectors deliver late.
-const NOTICED_WITHIN_MS: i64 = 5 * 60 * 1000;
+pub(super) const NOTICED_WITHIN_MS: i64 = 5 * 60 * 1000;
 
 // What an opening says is said once and never changes; whether it was known, and the end of the
 // incident, are taken from the timeline, which knows since when.

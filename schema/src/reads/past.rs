@@ -1,5 +1,7 @@
 //! The past that a new incident is compared with.
 
+mod withheld;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,13 +11,13 @@ use diagnosis::similarity::PastIncident;
 use diagnosis::verdict::{Opinion, verdict};
 use events::{ComponentName, FaultId, FaultKind, IncidentId, LabelId, Timestamp};
 use serde::Deserialize;
-use surrealdb::types::{Object, RecordId};
+use surrealdb::types::Object;
 
 use super::{ReadGraphError, at_position};
 use crate::graph::Graph;
 use crate::index::NearestTo;
 use crate::rows::ClaimKind;
-use crate::value::time;
+use withheld::Withheld;
 
 /// `$among` is whether to read only what is of `$incidents`.
 fn past(among: bool) -> String {
@@ -29,15 +31,6 @@ fn past(among: bool) -> String {
             WHERE {of} kind != 'suggested' AND since <= $position ORDER BY at, since;"
     )
 }
-
-const OPENED: &str = "SELECT VALUE opened_at FROM $incident WHERE opened_at != NONE;";
-const ACTING: &str = "
-    SELECT VALUE record::id(id) FROM fault
-        WHERE changed <= $position AND (cleared_at = NONE OR cleared_at > $opened);
-    SELECT VALUE record::id(original) FROM was_fault
-        WHERE superseded > $position AND changed <= $position
-            AND (cleared_at = NONE OR cleared_at > $opened);
-";
 
 #[derive(Deserialize)]
 struct DiagnosisRow {
@@ -74,24 +67,6 @@ struct MitigationRow {
     at: Timestamp,
 }
 
-/// What an incident must not learn from others: one fault may open several incidents, and what is
-/// known of the fault from one of them is the truth of all.
-#[derive(Default)]
-struct Withheld {
-    opened: Option<Timestamp>,
-    acting: BTreeSet<FaultId>,
-}
-
-impl Withheld {
-    fn covers_label(&self, label: &LabelRow) -> bool {
-        label.fault.as_ref().is_some_and(|fault| self.acting.contains(fault))
-    }
-
-    fn covers_mitigation(&self, row: &MitigationRow) -> bool {
-        self.opened.is_some_and(|opened| row.at > opened)
-    }
-}
-
 impl Graph {
     /// The past incidents that the lookups of a diagnosis ask for, and only those; see
     /// [`Self::past_incidents`], of whose answer this is a part. The index finds them, so that a
@@ -126,8 +101,8 @@ impl Graph {
 
     /// Every diagnosed incident that was known when the log reached to `position`, by id: its
     /// latest fingerprint, what labels say caused it, and what was done against it. `excluding`
-    /// is the incident in question: neither its own labels nor those known from a fault that was
-    /// still acting when it opened help its diagnosis (DI-3).
+    /// is the incident in question: neither its own labels nor what is known from a fault that
+    /// acted since its first unusual window help its diagnosis (DI-3).
     ///
     /// Labels that contradict each other resolve by [`diagnosis::verdict`]. An incident of which
     /// it says that nothing was wrong is left out. A fingerprint of a form
@@ -163,8 +138,7 @@ impl Graph {
         let mut past = fingerprints(answers.rows(0)?, excluding);
         let mut labels: Vec<LabelRow> = answers.rows(1)?;
         let mut mitigations: Vec<MitigationRow> = answers.rows(2)?;
-        labels.retain(|label| !withheld.covers_label(label));
-        mitigations.retain(|row| !withheld.covers_mitigation(row));
+        withheld.take_from(&mut labels, &mut mitigations);
         judge(&mut past, labels);
         for row in mitigations {
             if let Some(incident) = past.get_mut(&row.incident)
@@ -174,24 +148,6 @@ impl Graph {
             }
         }
         Ok(past.into_values().collect())
-    }
-
-    async fn withheld(
-        &self,
-        incident: &IncidentId,
-        position: u64,
-    ) -> Result<Withheld, ReadGraphError> {
-        let mut binds = Object::new();
-        binds.insert("incident", RecordId::new("incident", incident.as_str()));
-        let opened: Vec<Timestamp> = self.ask(OPENED, binds).await?.rows(0)?;
-        let Some(opened) = opened.into_iter().next() else { return Ok(Withheld::default()) };
-        let mut binds = Object::new();
-        binds.insert("opened", time(opened));
-        binds.insert("position", at_position(position));
-        let mut answers = self.ask(ACTING, binds).await?;
-        let mut acting: Vec<FaultId> = answers.rows(0)?;
-        acting.extend(answers.rows::<FaultId>(1)?);
-        Ok(Withheld { opened: Some(opened), acting: acting.into_iter().collect() })
     }
 }
 

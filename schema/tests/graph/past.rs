@@ -5,7 +5,7 @@ use diagnosis::similarity::{PastIncident, nearest};
 use schema::Graph;
 use serde_json::json;
 
-use crate::history::History;
+use crate::history::{History, window};
 
 fn root_cause(component: &str) -> serde_json::Value {
     json!({"claim": "root_cause", "component": component})
@@ -132,6 +132,94 @@ async fn labels_of_a_fault_that_still_acted_are_withheld_from_its_other_incident
     let later = asked("i3").await;
     assert_eq!(root_cause_of(&later, "i1").as_deref(), Some("cart"));
     assert_eq!(later[0].fixed_by, ["removed the delay"]);
+}
+
+/// DI-3: what was known of a fault when it was cleared, and how, is not for an incident that began
+/// while it acted and was opened later.
+#[tokio::test]
+async fn a_fault_is_withheld_that_acted_since_the_first_unusual_window() {
+    let mut h = History::default();
+    h.push(0, "fault.injected", json!({"fault": "f1", "kind": "latency", "component": "cart"}));
+    let seen = h.snapshot(1, "cart", 300.0);
+    h.opened(2, "i1", "cart", &[seen]);
+    h.diagnosed(2, "i1", "cart", seen);
+    let label = json!({
+        "label": "l1", "incident": "i1", "claim": root_cause("cart"), "by": "experiment",
+        "confidence": 1.0, "fault": "f1",
+    });
+    h.push(3, "label.assigned", label);
+    let done = json!({"incident": "i1", "action": "eased the delay", "by": "ada"});
+    h.push(5, "incident.mitigationapplied", done);
+    // Each of them began while the fault acted, and was opened when it was over.
+    let anomaly = json!({
+        "component": "cart", "window": window(12), "detector": "robust@1", "score": 4.5,
+        "evidence": [seen],
+        "parts": [{"signal": "latency", "observed": 200.0, "baseline": 2.0, "deviation": 9.0}],
+    });
+    let during = [
+        ("i2", h.snapshot(10, "cart", 300.0)),
+        ("i3", h.calls(11, "gateway", "cart")),
+        ("i4", h.push(14, "anomaly.detected", anomaly)),
+    ];
+    let cleared = json!({
+        "fault": "f1", "cleared_by": "rollback", "action": "removed the delay", "verified": true
+    });
+    h.push(15, "fault.cleared", cleared);
+    let done = json!({"incident": "i1", "action": "removed the delay", "by": "experiment"});
+    h.push(15, "incident.mitigationapplied", done);
+    let after = h.snapshot(16, "cart", 300.0);
+    for (incident, evidence) in during.into_iter().chain([("i5", after)]) {
+        h.opened(20, incident, "cart", &[evidence]);
+        h.diagnosed(21, incident, "cart", evidence);
+    }
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    for (incident, knows) in [("i2", false), ("i3", false), ("i4", false), ("i5", true)] {
+        let (cause, fixed_by): (_, &[&str]) = match knows {
+            true => (Some("cart"), &["eased the delay", "removed the delay"]),
+            false => (None, &[]),
+        };
+        let excluding = incident.parse().unwrap();
+        let everything = graph.past_incidents(u64::MAX, Some(&excluding)).await.unwrap();
+        let lookup = Lookup {
+            fingerprint: everything[0].fingerprint.clone(),
+            first: 9,
+            min_score: 0.0,
+            of_known_kind: false,
+        };
+        let part = graph.past_for(vec![lookup], u64::MAX, &excluding).await.unwrap();
+        for past in [everything, part] {
+            assert_eq!(root_cause_of(&past, "i1").as_deref(), cause, "{incident}");
+            let found = past.iter().find(|it| it.incident.as_str() == "i1").unwrap();
+            assert_eq!(found.fixed_by, fixed_by, "{incident}");
+        }
+    }
+}
+
+/// What nobody cleared ended at its deadline.
+#[tokio::test]
+async fn a_fault_that_was_never_cleared_is_withheld_until_its_deadline() {
+    let mut h = History::default();
+    let fault =
+        json!({"fault": "f1", "kind": "latency", "component": "cart", "deadline_ms": 5_000});
+    h.push(0, "fault.injected", fault);
+    for (second, incident) in [(1, "i1"), (4, "i2"), (6, "i3")] {
+        let snapshot = h.snapshot(second, "cart", 300.0);
+        h.opened(10, incident, "cart", &[snapshot]);
+        h.diagnosed(11, incident, "cart", snapshot);
+    }
+    let label = json!({
+        "label": "l1", "incident": "i1", "claim": root_cause("cart"), "by": "experiment",
+        "confidence": 1.0, "fault": "f1",
+    });
+    h.push(12, "label.assigned", label);
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&h.0).await.unwrap();
+    for (incident, known) in [("i2", None), ("i3", Some("cart"))] {
+        let excluding = incident.parse().unwrap();
+        let past = graph.past_incidents(u64::MAX, Some(&excluding)).await.unwrap();
+        assert_eq!(root_cause_of(&past, "i1").as_deref(), known, "{incident}");
+    }
 }
 
 /// What the index finds is what reading the whole past would have found.
