@@ -1,7 +1,7 @@
 //! What stands around every request: its limits (QU-3), what it loads together, and the codes
 //! of its errors.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::async_trait::async_trait;
@@ -13,11 +13,12 @@ use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{
     Data, Request, Response, ServerError, ServerResult, ValidationResult, Variables,
 };
-
 use futures::stream::{BoxStream, StreamExt};
 
 use super::Base;
 use super::error::ApiError;
+use super::order;
+use super::spread::{self, Oversized};
 use super::view::Views;
 
 /// What one request may cost. Past a limit the answer is an error with a code, and nothing of
@@ -57,11 +58,29 @@ pub struct Guarding;
 
 impl ExtensionFactory for Guarding {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Guard)
+        Arc::new(Guard::default())
     }
 }
 
-struct Guard;
+/// What stands around one request.
+#[derive(Default)]
+struct Guard {
+    /// What the request asks, once it is read.
+    document: OnceLock<ExecutableDocument>,
+}
+
+impl Guard {
+    /// The answer in the order of the question, its errors in that of their places.
+    fn arrange(&self, response: &mut Response, operation_name: Option<&str>) {
+        if let Some(document) = self.document.get() {
+            let data = std::mem::take(&mut response.data);
+            response.data = order::arranged(data, document, operation_name);
+        }
+        response.errors.sort_by_cached_key(|error| {
+            (serde_json::to_string(&error.path).unwrap_or_default(), error.message.clone())
+        });
+    }
+}
 
 #[async_trait]
 impl Extension for Guard {
@@ -94,8 +113,13 @@ impl Extension for Guard {
         variables: &Variables,
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
-        let depth = ctx.data_unchecked::<Base>().limits.depth;
-        next.run(ctx, query, variables).await.map_err(|error| unreadable(error, depth))
+        let limits = ctx.data_unchecked::<Base>().limits;
+        let document = next.run(ctx, query, variables).await;
+        let document = document.map_err(|error| unreadable(error, limits.depth))?;
+        spread::check(&document, limits.complexity, limits.depth)
+            .map_err(|oversized| beyond(oversized, limits))?;
+        self.document.get_or_init(|| document.clone());
+        Ok(document)
     }
 
     async fn validation(
@@ -123,6 +147,7 @@ impl Extension for Guard {
         let answer = next.run_with_data(ctx, operation_name, views);
         let mut response = in_time(base.limits.timeout, answer).await;
         response.errors.iter_mut().for_each(describe);
+        self.arrange(&mut response, operation_name);
         response
     }
 
@@ -174,14 +199,33 @@ fn too_deep(depth: usize) -> String {
     format!("a query takes at most {depth} nested fields")
 }
 
+fn too_complex(complexity: usize) -> String {
+    format!(
+        "the query may return more than {complexity} fields; ask for less, or for shorter lists \
+         with `first`"
+    )
+}
+
+fn beyond(oversized: Oversized, limits: Limits) -> ServerError {
+    match oversized {
+        Oversized::Wide => {
+            let error = ServerError::new(too_complex(limits.complexity), None);
+            coded(error, "query_too_complex")
+        }
+        Oversized::Deep => {
+            let message = format!(
+                "a query takes at most {} fragments spread within each other",
+                limits.depth
+            );
+            coded(ServerError::new(message, None), "query_too_deep")
+        }
+    }
+}
+
 fn invalid_query(mut error: ServerError, limits: Limits) -> ServerError {
     match error.message.as_str() {
         "Query is too complex." => {
-            error.message = format!(
-                "the query may return more than {} fields; ask for less, or for shorter lists \
-                 with `first`",
-                limits.complexity
-            );
+            error.message = too_complex(limits.complexity);
             coded(error, "query_too_complex")
         }
         "Query is nested too deep." => {

@@ -73,6 +73,37 @@ async fn a_query_that_waits_ends_in_time() {
 }
 
 #[tokio::test]
+async fn fragments_that_multiply_are_refused_before_they_are_walked() {
+    let base = TestBase::of(Vec::new()).await;
+    let spreads = |level: usize| format!("...A{level} ").repeat(4);
+    let fragments: String = (0..18)
+        .map(|level| format!(" fragment A{level} on Query {{ {} }}", spreads(level + 1)))
+        .collect();
+    let bomb = format!("{{ ...A0 }}{fragments} fragment A18 on Query {{ head }}");
+    assert_eq!(base.refusal(&bomb).await.0, "query_too_complex");
+}
+
+/// Compared as bytes: a comparison of parsed JSON does not see the order of fields (QU-2).
+#[tokio::test]
+async fn fields_are_answered_in_the_order_of_the_query_every_time() {
+    let base = TestBase::of(shop()).await;
+    let query = "{ b: head components { nodes { name calls { nodes { callee { name } } }
+        calledBy { nodes { caller { name } } } faults { nodes { key } } id } }
+        a: projectedPosition incidents { nodes { title labels { nodes { key by } } key } } }";
+    let mut answers = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let response = base.schema.execute(query).await;
+        assert!(response.errors.is_empty(), "{:?}", response.errors);
+        answers.insert(serde_json::to_string(&response.data).unwrap());
+    }
+    assert_eq!(answers.len(), 1);
+    let answer = answers.into_iter().next().unwrap();
+    let places = ["\"b\":", "\"components\":", "\"a\":", "\"incidents\":"]
+        .map(|key| answer.find(key).unwrap());
+    assert!(places.is_sorted(), "{answer}");
+}
+
+#[tokio::test]
 async fn explorers_can_read_the_schema() {
     let base = TestBase::of(Vec::new()).await;
     let types = "type { name ofType { name ofType { name ofType { name ofType { name ofType {
