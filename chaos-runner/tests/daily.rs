@@ -293,6 +293,8 @@ async fn a_server_behind_tls_is_reached_with_its_certificate_and_a_token() {
             Json(json!({"events": [], "position": 1}))
         }
     };
+    // Other crates of a build may bring another provider: then none is chosen by itself.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());

@@ -390,7 +390,7 @@ mod tests {
         assert_eq!(generations.current().await.unwrap(), 1);
         let first = generations.open(1).await.unwrap();
         let next = generations.begin(2).await.unwrap();
-        first.db.query("CREATE component:a").await.unwrap().check().unwrap();
+        first.db.query("CREATE fault_kind:a").await.unwrap().check().unwrap();
         let hash = next.content_hash().await.unwrap();
         assert_ne!(first.content_hash().await.unwrap(), hash, "they have rows of their own");
         generations.point_to(2).await.unwrap();
