@@ -94,8 +94,11 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     for (moment, how) in moments {
         let folder = tempfile::tempdir().unwrap();
         let mark = mark();
-        let mut child =
-            demo(&mark, &folder.path().join("demo"), &["--seed", "3", "--window-ms", "500"]);
+        let mut child = demo(
+            &mark,
+            &folder.path().join("demo"),
+            &["--empty", "--seed", "3", "--window-ms", "500"],
+        );
         let mut out = BufReader::new(child.child().stdout.take().expect("stdout is a pipe"));
         read_until(&mut out, moment);
         child.signal(how);
