@@ -1,5 +1,7 @@
 //! The runner as a client of a real server.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

@@ -102,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_checked_ends_the_run_in_less_than_a_second() {
         let (hanging, refusing) = tokio::join!(
-            ended(|| std::future::pending()),
+            ended(std::future::pending),
             ended(|| async { Check::Unknown("nobody listens".to_owned()) }),
         );
         assert!(hanging.0 < Duration::from_secs(1), "{:?}", hanging.0);

@@ -17,6 +17,7 @@ use super::operations::{Alert, Maintenance};
 
 /// Anything that has a global id.
 #[derive(Interface)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on its way into an answer")]
 #[graphql(field(name = "id", ty = "ID", desc = "Its global id."))]
 pub enum Node {
     Alert(Alert),

@@ -30,13 +30,13 @@ fn suspects(copy: &Copy) -> String {
 fn diagnoses(copy: &Copy) -> String {
     format!(
         "SELECT * FROM diagnosis WHERE incident IN {} AND at != NONE",
-        texts(&[copy.incident.clone()])
+        texts(std::slice::from_ref(&copy.incident))
     )
 }
 
 /// An incident with everything that its page shows.
 pub fn incident_page(copy: &Copy) -> Vec<Level> {
-    let of = texts(&[copy.incident.clone()]);
+    let of = texts(std::slice::from_ref(&copy.incident));
     vec![
         format!("SELECT * FROM {}", record("incident", &copy.incident)),
         [
@@ -46,7 +46,7 @@ pub fn incident_page(copy: &Copy) -> Vec<Level> {
             format!("SELECT * FROM timeline_entry WHERE incident IN {of}"),
             format!(
                 "array::flatten((SELECT VALUE ->(SELECT * FROM affects WHERE until = NONE) FROM {}))",
-                records("incident", &[copy.incident.clone()])
+                records("incident", std::slice::from_ref(&copy.incident))
             ),
         ]
         .join("; "),

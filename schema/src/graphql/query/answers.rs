@@ -25,6 +25,7 @@ use crate::reads::at_position;
 pub struct Answers;
 
 #[Object]
+#[allow(clippy::too_many_arguments, reason = "each is an argument of the API")]
 impl Answers {
     /// What happened in an incident, step by step, the earliest first.
     #[graphql(complexity = "cost(first, child_complexity)")]

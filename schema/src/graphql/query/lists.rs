@@ -23,6 +23,7 @@ use super::order::{ComponentOrder, ExperimentOrder, IncidentOrder};
 pub struct Lists;
 
 #[Object]
+#[allow(clippy::too_many_arguments, reason = "each is an argument of the API")]
 impl Lists {
     /// All components.
     #[graphql(complexity = "cost(first, child_complexity)")]
