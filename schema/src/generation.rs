@@ -27,6 +27,8 @@ use crate::graph::{self, Graph, OpenError, without_credentials};
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const POINTER: &str = "current";
+/// On a server, the database that holds it.
+const POINTER_DATABASE: &str = "faultline_generations";
 /// What the store has in its folder.
 const STORE_ENTRIES: [&str; 6] = ["LOCK", "manifest", "sstables", "versioned_index", "vlog", "wal"];
 
@@ -95,7 +97,14 @@ impl Generations {
         }
         if url.starts_with("ws") {
             let server = graph::connect(url).await?;
-            return Ok(Self::Databases { url: without_credentials(url), server });
+            let url = without_credentials(url);
+            // A session of its own database: those of generations come and go.
+            let server = database(&server, POINTER_DATABASE).await;
+            let server = server.map_err(|source| OpenError::Store {
+                url: url.clone(),
+                source: Box::new(source),
+            })?;
+            return Ok(Self::Databases { url, server });
         }
         if url != "mem://" {
             // Whatever it is, the engine says best what is wrong with it.
@@ -110,7 +119,7 @@ impl Generations {
             Self::Memory => Ok(1),
             Self::Folder { root, .. } => current_of_folder(root),
             Self::Databases { server, .. } => {
-                let pointer = database(server, "faultline_generations").await;
+                let pointer = database(server, POINTER_DATABASE).await;
                 let numbers: Result<Vec<i64>, _> = async {
                     let text = "SELECT VALUE number FROM generation:current";
                     let mut answer = match pointer?.query(text).await?.check() {
@@ -136,7 +145,7 @@ impl Generations {
                 write_pointer(root, generation).map_err(io("writing", &root.join(POINTER)))
             }
             Self::Databases { server, .. } => async {
-                let pointer = database(server, "faultline_generations").await?;
+                let pointer = database(server, POINTER_DATABASE).await?;
                 let number = i64::try_from(generation).unwrap_or(i64::MAX);
                 let text = "UPSERT generation:current SET number = $number RETURN NONE";
                 pointer.query(text).bind(("number", number)).await?.check().map(drop)
@@ -386,6 +395,7 @@ mod tests {
     #[tokio::test]
     async fn on_a_server_a_generation_is_a_database() {
         let server = graph::connect("mem://").await.unwrap();
+        let server = database(&server, POINTER_DATABASE).await.unwrap();
         let generations = Generations::Databases { url: "mem://".to_owned(), server };
         assert_eq!(generations.current().await.unwrap(), 1);
         let first = generations.open(1).await.unwrap();

@@ -115,7 +115,7 @@ pub(super) fn keep(
     while queue.blocking_recv_many(&mut events, BATCH_EVENTS) > 0 {
         let count = events.len() as u64;
         let appended = appender.append(&events);
-        awaited.settle(&events, appended.is_ok());
+        let kept = appended.is_ok();
         match appended {
             Ok(appended) => {
                 report.update(|report| report.waiting += count);
@@ -133,6 +133,8 @@ pub(super) fn keep(
                 });
             }
         }
+        // Who waits for the answer finds the report true.
+        awaited.settle(&events, kept);
         events.clear();
     }
     backlog.close();

@@ -1,9 +1,9 @@
 //! The fingerprints of all past incidents, kept so that the nearest are found without reading
 //! them anew.
 //!
-//! The answer is that of an exhaustive [`compare`](super::compare): every fingerprint that was
+//! The answer is that of an exhaustive [`compare`]: every fingerprint that was
 //! known at the position is scored. That happens twice: first all of them from sums, which is fast
-//! and off by less than [`slack`], then those that may be among the nearest exactly as `compare`
+//! and off by less than `slack`, then those that may be among the nearest exactly as `compare`
 //! does it.
 
 mod row;
