@@ -9,7 +9,7 @@ use async_graphql::extensions::{
     Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery, NextPrepareRequest,
     NextRequest, NextSubscribe, NextValidation,
 };
-use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::parser::{self, types::ExecutableDocument};
 use async_graphql::{
     Data, Request, Response, ServerError, ServerResult, ValidationResult, Variables,
 };
@@ -114,10 +114,13 @@ impl Extension for Guard {
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
         let limits = ctx.data_unchecked::<Base>().limits;
+        // Read once more than needed: what comes next walks fragments as often as they are spread.
+        if let Ok(document) = parser::parse_query(query) {
+            spread::check(&document, limits.complexity, limits.depth)
+                .map_err(|oversized| beyond(oversized, limits))?;
+        }
         let document = next.run(ctx, query, variables).await;
         let document = document.map_err(|error| unreadable(error, limits.depth))?;
-        spread::check(&document, limits.complexity, limits.depth)
-            .map_err(|oversized| beyond(oversized, limits))?;
         self.document.get_or_init(|| document.clone());
         Ok(document)
     }
