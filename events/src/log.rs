@@ -84,6 +84,10 @@ pub enum AppendError {
     /// The queue before the log is full; nothing was written and a retry is in place.
     #[error("the log's queue is full")]
     Overloaded,
+    /// The disk has no room for the batch. Nothing was written; the log takes events again once
+    /// there is room.
+    #[error("the disk of the log is full: nothing was written, and it goes on when there is room")]
+    DiskFull,
     /// The log can no longer write. The events may or may not be durable; after a restart a
     /// retry with the same ids finds out.
     #[error("the log stopped writing: {0}")]

@@ -92,6 +92,9 @@ pub enum CommandError {
     /// The log takes nothing at the moment.
     #[error("the event log takes no events at the moment")]
     Overloaded,
+    /// The log's disk has no room. Nothing was recorded.
+    #[error("the disk of the event log is full; nothing was recorded")]
+    DiskFull,
     /// The log or the graph failed.
     #[error("the log or the graph failed")]
     Internal(#[source] Arc<dyn StdError + Send + Sync>),
@@ -307,6 +310,7 @@ fn not_appended(
         AppendError::PartlyKnown { .. } => event_id_taken(event_id).into(),
         AppendError::TooLarge { .. } => Refusal::new("invalid_input", "", error.to_string()).into(),
         AppendError::Overloaded => CommandError::Overloaded,
+        AppendError::DiskFull => CommandError::DiskFull,
         AppendError::Empty | AppendError::RepeatedId { .. } | AppendError::Poisoned(_) => {
             CommandError::Internal(Arc::new(error))
         }

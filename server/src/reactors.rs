@@ -238,7 +238,7 @@ impl Reactors {
                             tracing::info!(event.type = event_type, event.id = %event.id, "decided");
                         }
                     }
-                    Err(AppendError::Overloaded) => again.push(event),
+                    Err(AppendError::Overloaded | AppendError::DiskFull) => again.push(event),
                     Err(AppendError::PartlyKnown { id }) => tracing::error!(
                         event.id = %id,
                         event.type = event_type,

@@ -123,6 +123,7 @@ impl EmbeddedLog {
             chain: recovered.chain,
             recorded_at: last_recorded_at(&segments, recovered.head)?,
             clock: options.clock,
+            reserve_bytes: options.reserve_bytes,
         };
         let writer = std::thread::Builder::new()
             .name("event-log".to_owned())

@@ -48,6 +48,11 @@ pub enum ApiError {
     /// The log takes nothing at the moment.
     #[error("the event log takes no events at the moment; ask again with the same eventId")]
     Overloaded,
+    /// The log's disk has no room.
+    #[error(
+        "the disk of the event log is full; nothing was recorded: ask again with the same eventId when there is room"
+    )]
+    DiskFull,
     /// Not the caller's fault. The cause is for the server's own log only.
     #[error("internal error; the server's log has the cause")]
     Internal(#[source] Arc<dyn StdError + Send + Sync>),
@@ -77,6 +82,7 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::NotProjectedYet { .. } => "not_projected_yet",
             Self::Overloaded => "overloaded",
+            Self::DiskFull => "disk_full",
             Self::Internal(_) => "internal",
         }
     }
@@ -88,7 +94,7 @@ impl ApiError {
             | Self::NotFound { field, .. }
             | Self::Conflict { field, .. } => Some(field),
             Self::NotProjectedYet { field, .. } => Some(field),
-            Self::Overloaded | Self::Internal(_) => None,
+            Self::Overloaded | Self::DiskFull | Self::Internal(_) => None,
         }
     }
 }

@@ -180,6 +180,8 @@ impl From<events::log::AppendError> for ApiError {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", message)
             }
             Failed::Overloaded => Self::unavailable("overloaded", message),
+            // Room does not come back within a second.
+            Failed::DiskFull => Self::unavailable("disk_full", message).retry_after(10),
             Failed::Poisoned(_) => {
                 tracing::error!(error = message, "an append failed");
                 // No Retry-After: only a restart, with the operator's look at the disk, helps.

@@ -101,6 +101,7 @@ fn failed(error: CommandError) -> ApiError {
             ApiError::unavailable("not_projected_yet", format!("{message}; ask again"))
         }
         CommandError::Overloaded => ApiError::unavailable("overloaded", message),
+        CommandError::DiskFull => AppendError::DiskFull.into(),
         CommandError::Internal(cause) => match cause.downcast_ref::<AppendError>() {
             Some(AppendError::Poisoned(why)) => AppendError::Poisoned(why.clone()).into(),
             _ => ApiError::internal(cause.as_ref()),

@@ -46,9 +46,11 @@ async fn too_much_is_413() {
 
 #[tokio::test]
 async fn a_full_or_poisoned_log_is_503() {
-    for (error, code, retry) in
-        [(Refusal::Overloaded, "overloaded", true), (Refusal::Poisoned, "log_poisoned", false)]
-    {
+    for (error, code, retry) in [
+        (Refusal::Overloaded, "overloaded", true),
+        (Refusal::DiskFull, "disk_full", true),
+        (Refusal::Poisoned, "log_poisoned", false),
+    ] {
         let (config, data) = settings();
         let log =
             EmbeddedLog::open(&data.path().join("log"), Options::default()).expect("the log opens");
@@ -172,6 +174,7 @@ impl EventLog for Gated {
 #[derive(Clone, Copy)]
 enum Refusal {
     Overloaded,
+    DiskFull,
     Poisoned,
 }
 
@@ -190,7 +193,8 @@ impl EventLog for Refusing {
     ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
         ready(Err(match self.error {
             Refusal::Overloaded => AppendError::Overloaded,
-            Refusal::Poisoned => AppendError::Poisoned("no space left on device".to_owned()),
+            Refusal::DiskFull => AppendError::DiskFull,
+            Refusal::Poisoned => AppendError::Poisoned("the medium is gone".to_owned()),
         }))
         .boxed()
     }

@@ -18,6 +18,9 @@ pub struct Options {
     pub queue_batches: usize,
     /// Most bytes that wait for the writer.
     pub queue_bytes: usize,
+    /// While the disk has less room than this, nothing is appended: the index, which is written
+    /// behind the log, and whatever else lives on the disk still need some.
+    pub reserve_bytes: u64,
     /// What `recorded_at` is taken from; a clock that goes back is not followed.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Random numbers, one a segment.
@@ -31,6 +34,7 @@ impl Default for Options {
             max_batch_bytes: 16 << 20,
             queue_batches: 1024,
             queue_bytes: 32 << 20,
+            reserve_bytes: 64 << 20,
             clock: Arc::new(Timestamp::now),
             // The low half of a UUIDv7 is random but for its two variant bits.
             salts: Arc::new(|| uuid::Uuid::now_v7().as_u64_pair().1),

@@ -109,7 +109,7 @@ impl Recovery<'_> {
             return Err(self.missing(&header, 1));
         }
         let file = create(&**self.storage, &header, self.options.segment_bytes)
-            .map_err(|source| self.io("creating", &file_name(1), source))?;
+            .map_err(|error| self.io("creating", &file_name(1), error.into()))?;
         Ok(Opened { header, file })
     }
 

@@ -89,19 +89,29 @@ impl Segments {
     }
 
     /// Appends a new segment behind the last, whose offsets go to disk.
-    pub fn roll(&self, next: Arc<Segment>) -> io::Result<()> {
+    pub fn roll(&self, next: Arc<Segment>) {
         let last = {
             let list = self.list.read().expect("no reader panics with the lock");
             Arc::clone(list.last().expect("a log has a segment"))
         };
+        if last.header.base == next.header.base {
+            let mut list = self.list.write().expect("no reader panics with the lock");
+            *list.last_mut().expect("a log has a segment") = next;
+            return;
+        }
         let offsets = match &*last.state.read().expect("no reader panics with the lock") {
             State::Written { offsets, .. } => offsets.clone(),
             State::Sealed => Vec::new(),
         };
-        write_offsets(&self.offsets_folder, last.header.base, &offsets)?;
-        *last.state.write().expect("no reader panics with the lock") = State::Sealed;
+        // They are derived: what cannot be written stays in memory until the log is opened again.
+        match write_offsets(&self.offsets_folder, last.header.base, &offsets) {
+            Ok(()) => *last.state.write().expect("no reader panics with the lock") = State::Sealed,
+            Err(error) => {
+                let file = file_name(last.header.base);
+                tracing::warn!(log.file = file, %error, "the offsets of a full segment stay in memory");
+            }
+        }
         self.list.write().expect("no reader panics with the lock").push(next);
-        Ok(())
     }
 
     /// Every segment, in order.
@@ -114,8 +124,13 @@ impl Segments {
         self.storage.open(name)
     }
 
-    /// The offsets of all records of a full segment, as they are on disk.
+    /// The offsets of all records of a full segment, as readers are given them.
     pub fn offsets(&self, segment: &Segment) -> io::Result<Vec<u32>> {
+        if let State::Written { offsets, .. } =
+            &*segment.state.read().expect("no writer panics with the lock")
+        {
+            return Ok(offsets.clone());
+        }
         read_offsets(&self.offsets_folder, segment.header.base, 0, usize::MAX)
     }
 

@@ -22,6 +22,8 @@ pub trait Storage: Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync_folder(&self) -> io::Result<()>;
+    /// How much more can be written, as far as the disk says.
+    fn free_bytes(&self) -> io::Result<u64>;
     /// How messages show the place of a file.
     fn shown(&self, name: &str) -> String;
 }
@@ -34,8 +36,16 @@ pub trait StoredFile: Send + Sync {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes` at `offset`.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Drops what was written from `end` on: up to `length`, the file's length from now on, it
+    /// reads as zeros. Needs no room on the disk.
+    fn cut(&self, end: u64, length: u64) -> io::Result<()>;
     /// Makes everything written durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Whether an operation failed for want of room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A folder of the file system.
@@ -96,6 +106,11 @@ impl Storage for Folder {
         File::open(&self.path)?.sync_all()
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = nix::sys::statvfs::statvfs(&self.path)?;
+        Ok((disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64))
+    }
+
     fn shown(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }
@@ -112,6 +127,11 @@ impl StoredFile for File {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn cut(&self, end: u64, length: u64) -> io::Result<()> {
+        self.set_len(end)?;
+        self.set_len(length)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::active::Active;
+use super::active::{Active, NotStored};
 use super::frame::{Chain, FRAME_BYTES, FrameBuilder};
 use super::index::{Applied, Index};
 use super::record::Draft;
@@ -92,19 +92,53 @@ pub struct Writer {
     pub recorded_at: Timestamp,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Room that must be left on the disk.
+    pub reserve_bytes: u64,
 }
 
-/// A write that failed: what happened after it is unknown until the log is opened again.
+/// A group that is not in the log, or may not be.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    /// Nothing of it is.
+    #[error("the disk is full: {0}")]
+    DiskFull(String),
+    /// What happened is unknown until the log is opened again.
     #[error("{what} failed: {source}")]
     Io { what: &'static str, source: std::io::Error },
     #[error("the index failed: {0}")]
     Index(#[from] fjall::Error),
 }
 
-fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
-    move |source| Failure::Io { what, source }
+fn failed(what: &'static str) -> impl FnOnce(NotStored) -> Failure {
+    move |error| match error {
+        NotStored::DiskFull(source) => Failure::DiskFull(format!("{what} failed: {source}")),
+        NotStored::Unknown(source) => Failure::Io { what, source },
+    }
+}
+
+/// What everyone in a group that is not in the log is told.
+#[derive(Clone)]
+enum Refusal {
+    DiskFull,
+    Poisoned(String),
+}
+
+impl From<Refusal> for AppendError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::DiskFull => Self::DiskFull,
+            Refusal::Poisoned(reason) => Self::Poisoned(reason),
+        }
+    }
+}
+
+/// What earlier groups left behind.
+#[derive(Default)]
+struct Trouble {
+    /// Why nothing is written any more.
+    poison: Option<String>,
+    /// The last group found the disk full.
+    full: bool,
 }
 
 /// The answer to an append.
@@ -158,7 +192,7 @@ impl Writer {
     /// Writes until every sender is gone.
     pub fn run(mut self) {
         let mut kept = Kept::default();
-        let mut poison: Option<String> = None;
+        let mut trouble = Trouble::default();
         let mut next = None;
         while let Some(first) = next.take().or_else(|| self.queue.blocking_recv()) {
             match first.work {
@@ -168,46 +202,65 @@ impl Writer {
                     let (batches, replies);
                     (batches, replies, next) = self.take_group(batch, reply, bytes);
                     let written = self
-                        .unless_poisoned(&mut poison, |writer| writer.write(batches, &mut kept));
+                        .unless_poisoned(&mut trouble, |writer| writer.write(batches, &mut kept));
                     match written {
                         Ok(answers) => {
                             for (reply, answer) in replies.into_iter().zip(answers) {
                                 let _ = reply.send(answer);
                             }
                         }
-                        Err(reason) => refuse(replies, &reason),
+                        Err(refusal) => refuse(replies, &refusal),
                     }
                 }
                 Work::Restore { events, reply } => {
                     drop(first.permit);
                     let written = self
-                        .unless_poisoned(&mut poison, |writer| writer.restore(events, &mut kept));
-                    let answer = written.unwrap_or_else(|reason| {
-                        Err(RestoreError::Append(AppendError::Poisoned(reason)))
-                    });
-                    let _ = reply.send(answer);
+                        .unless_poisoned(&mut trouble, |writer| writer.restore(events, &mut kept));
+                    let _ = reply.send(
+                        written.unwrap_or_else(|refusal| Err(RestoreError::Append(refusal.into()))),
+                    );
                 }
             }
         }
     }
 
-    /// Writes, unless a write failed before; a failure now is the last.
+    /// Writes, unless a write failed before. A failure now is the last, but for a full disk.
     fn unless_poisoned<T>(
         &mut self,
-        poison: &mut Option<String>,
+        trouble: &mut Trouble,
         write: impl FnOnce(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, String> {
-        if let Some(reason) = poison {
-            return Err(reason.clone());
+    ) -> Result<T, Refusal> {
+        if let Some(reason) = &trouble.poison {
+            return Err(Refusal::Poisoned(reason.clone()));
         }
-        write(self).map_err(|failure| {
-            let reason = format!(
-                "{failure}; whether the last events are durable is unknown: check the disk and \
-                 open the log again, which finds out"
-            );
-            tracing::error!(log.head = *self.head.borrow(), "{reason}");
-            poison.insert(reason).clone()
-        })
+        let before = *self.head.borrow();
+        let written = write(self);
+        let head = *self.head.borrow();
+        match written {
+            Ok(written) => {
+                if head > before && std::mem::take(&mut trouble.full) {
+                    tracing::info!(log.head = head, "the disk has room again");
+                }
+                Ok(written)
+            }
+            Err(Failure::DiskFull(what)) => {
+                if !std::mem::replace(&mut trouble.full, true) {
+                    tracing::warn!(
+                        log.head = head,
+                        "nothing is appended until the disk has room: {what}"
+                    );
+                }
+                Err(Refusal::DiskFull)
+            }
+            Err(failure) => {
+                let reason = format!(
+                    "{failure}; whether the last events are durable is unknown: check the disk \
+                     and open the log again, which finds out"
+                );
+                tracing::error!(log.head = head, "{reason}");
+                Err(Refusal::Poisoned(trouble.poison.insert(reason).clone()))
+            }
+        }
     }
 
     /// The first append of `bytes` and what else is queued already, up to the limits of a group,
@@ -374,6 +427,11 @@ impl Writer {
     fn store(&mut self, group: &mut Group, buffer: &mut Vec<u8>) -> Result<(), Failure> {
         let now = self.recorded_at.max((self.clock)());
         let first = *self.head.borrow() + 1;
+        let (free, reserve) = (self.active.free_bytes(), self.reserve_bytes);
+        if free < reserve.saturating_add(group.bytes as u64) {
+            let what = format!("{free} bytes are left, the log keeps {reserve} of them free");
+            return Err(Failure::DiskFull(what));
+        }
         if !self.active.has_room(FRAME_BYTES + group.bytes) {
             self.active
                 .roll(&self.segments, first, self.chain, FRAME_BYTES + group.bytes)
@@ -438,8 +496,8 @@ impl Group {
     }
 }
 
-fn refuse(replies: Vec<oneshot::Sender<Answer>>, reason: &str) {
+fn refuse(replies: Vec<oneshot::Sender<Answer>>, refusal: &Refusal) {
     for reply in replies {
-        let _ = reply.send(Err(AppendError::Poisoned(reason.to_owned())));
+        let _ = reply.send(Err(refusal.clone().into()));
     }
 }

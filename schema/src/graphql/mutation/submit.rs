@@ -66,6 +66,7 @@ fn failed(error: CommandError, data: &EventData) -> ApiError {
             ApiError::NotProjectedYet { field: "input", wanted, at }
         }
         CommandError::Overloaded => ApiError::Overloaded,
+        CommandError::DiskFull => ApiError::DiskFull,
         CommandError::Internal(cause) => ApiError::Internal(cause),
     }
 }

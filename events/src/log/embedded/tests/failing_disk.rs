@@ -1,8 +1,8 @@
 //! A write or a sync that fails poisons the log: what it leaves is unknown until it is opened
-//! again.
+//! again. But a full disk is known: nothing was written, and the log goes on when there is room.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::super::storage::StoredFile;
 use super::*;
@@ -12,12 +12,24 @@ use super::*;
 struct Countdown {
     writes: AtomicUsize,
     syncs: AtomicUsize,
+    /// Writes and creations that still find room.
+    room: AtomicUsize,
+    /// Whether those behind them do not.
+    full: AtomicBool,
+    /// Whether the disk says how full it is.
+    says_so: AtomicBool,
 }
 
 impl Countdown {
     /// 0 is never.
     fn hit(left: &AtomicUsize) -> bool {
         left.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1)
+    }
+
+    fn has_room(&self) -> bool {
+        let take = |room: usize| room.checked_sub(1);
+        !self.full.load(Ordering::SeqCst)
+            || self.room.try_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
     }
 }
 
@@ -42,6 +54,9 @@ impl Storage for FailingDisk {
         self.folder.list()
     }
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn StoredFile>> {
+        if !self.countdown.has_room() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.folder.create(name, bytes).map(|file| self.file(file))
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn StoredFile>> {
@@ -55,6 +70,12 @@ impl Storage for FailingDisk {
     }
     fn sync_folder(&self) -> io::Result<()> {
         self.folder.sync_folder()
+    }
+    fn free_bytes(&self) -> io::Result<u64> {
+        if self.countdown.says_so.load(Ordering::SeqCst) {
+            return Ok(options().reserve_bytes - 1);
+        }
+        Ok(u64::MAX)
     }
     fn shown(&self, name: &str) -> String {
         self.folder.shown(name)
@@ -71,9 +92,16 @@ impl StoredFile for FailingFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if Countdown::hit(&self.countdown.writes) {
             self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+            return Err(io::Error::other("the medium failed"));
+        }
+        if !self.countdown.has_room() {
+            self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.file.write_all_at(bytes, offset)
+    }
+    fn cut(&self, end: u64, length: u64) -> io::Result<()> {
+        self.file.cut(end, length)
     }
     fn sync_data(&self) -> io::Result<()> {
         if Countdown::hit(&self.countdown.syncs) {
@@ -149,8 +177,7 @@ async fn a_failed_sync_poisons_the_log() {
 
 #[tokio::test]
 async fn a_failed_write_poisons_the_log() {
-    let full = io::Error::from(io::ErrorKind::StorageFull).to_string();
-    assert_poisoned(|disk| disk.writes.store(1, Ordering::SeqCst), &full).await;
+    assert_poisoned(|disk| disk.writes.store(1, Ordering::SeqCst), "the medium failed").await;
 }
 
 #[tokio::test]
@@ -161,4 +188,68 @@ async fn a_failure_at_any_step_poisons_the_log() {
         assert_poisoned(|disk| disk.writes.store(step, Ordering::SeqCst), "failed").await;
         assert_poisoned(|disk| disk.syncs.store(step, Ordering::SeqCst), "failed").await;
     }
+}
+
+/// Fills the disk after `room` more writes, at every group anew, and gives it room again: what
+/// was refused is appended then, and nothing else is there.
+async fn assert_goes_on(room: usize) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, disk) = open_failing(folder.path());
+    let (mut expected, mut refused) = (Vec::new(), 0);
+    for n in 0..24 {
+        disk.room.store(room, Ordering::SeqCst);
+        disk.full.store(true, Ordering::SeqCst);
+        let events: Vec<_> = (0..1 + n % 4).map(|i| discovered(&format!("c-{n}-{i}"))).collect();
+        let append = || log.append(stream("s"), ExpectedRevision::Any, events.clone());
+        match append().await {
+            Ok(_) => {}
+            Err(AppendError::DiskFull) => {
+                refused += 1;
+                assert_eq!(log.head(), expected.len() as u64);
+                assert_eq!(log.find(events[0].id).await.unwrap(), None);
+                disk.full.store(false, Ordering::SeqCst);
+                // What comes next may be shorter than what was refused.
+                let small = discovered(&format!("d-{n}"));
+                log.append(stream("t"), ExpectedRevision::Any, vec![small.clone()]).await.unwrap();
+                expected.push(small);
+                append().await.unwrap();
+            }
+            other => panic!("room for {room} writes, group {n}: {other:?}"),
+        }
+        expected.extend(events);
+    }
+    drop(log);
+    delete_index(folder.path());
+    let log = open(folder.path()).unwrap();
+    let events: Vec<_> = log.read_all(0, 100).await.unwrap().into_iter().map(|r| r.event).collect();
+    assert_eq!(events, expected, "room for {room} writes");
+    log.verify(&mut |_| ()).unwrap();
+    refused
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_until_there_is_room() {
+    // A group writes a frame and zeros behind it; with a new segment also a file, its header and
+    // the seal of the last.
+    let mut refused = Vec::new();
+    for room in 0..5 {
+        refused.push(assert_goes_on(room).await);
+    }
+    assert!(refused[0] == 24 && refused[1..4].iter().all(|groups| *groups > 0), "{refused:?}");
+}
+
+#[tokio::test]
+async fn room_is_kept_for_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, disk) = open_failing(folder.path());
+    let append = |event| log.append(stream("s"), ExpectedRevision::Any, vec![event]);
+    let (first, second) = (discovered("a"), discovered("b"));
+    append(first.clone()).await.unwrap();
+    disk.says_so.store(true, Ordering::SeqCst);
+    let refusal = append(second.clone()).await;
+    assert!(matches!(refusal, Err(AppendError::DiskFull)), "{refusal:?}");
+    // EL-4 needs no room.
+    assert_eq!(append(first).await.unwrap()[0].position, 1);
+    disk.says_so.store(false, Ordering::SeqCst);
+    assert_eq!(append(second).await.unwrap()[0].position, 2);
 }
