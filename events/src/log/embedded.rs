@@ -32,7 +32,7 @@ mod writer;
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
@@ -89,15 +89,27 @@ impl EmbeddedLog {
     ) -> Result<Self, OpenError> {
         options.check()?;
         let index = open_index(index_folder)?;
-        let offsets_folder = offsets_folder(index_folder)?;
+        let offsets = offsets_folder(index_folder)?;
+        Self::open_parts(storage, offsets, index, lock, options)
+    }
+
+    /// Opens a log of which nothing is taken from a folder.
+    fn open_parts(
+        storage: Arc<dyn Storage>,
+        offsets: Arc<dyn Storage>,
+        index: Index,
+        lock: File,
+        options: Options,
+    ) -> Result<Self, OpenError> {
         let recovered = Recovery {
             storage: &storage,
-            offsets_folder: offsets_folder.clone(),
+            offsets: &offsets,
             index: &index,
             applied: index.applied()?,
             options: &options,
         }
         .run()?;
+        let shown = storage.shown("");
         let active = Active::resume(
             Arc::clone(&storage),
             recovered.active,
@@ -108,10 +120,10 @@ impl EmbeddedLog {
         )
         .map_err(|source| OpenError::Io {
             doing: "reading",
-            path: storage.shown(""),
+            path: shown.clone(),
             source,
         })?;
-        let segments = Arc::new(Segments::new(storage, offsets_folder, recovered.segments));
+        let segments = Arc::new(Segments::new(storage, offsets, recovered.segments));
         let (head, durable) = watch::channel(recovered.head);
         let (queue, requests) = mpsc::channel(options.queue_batches);
         let writer = Writer {
@@ -130,7 +142,7 @@ impl EmbeddedLog {
             .spawn(|| writer.run())
             .map_err(|source| OpenError::Io {
                 doing: "starting the writer of",
-                path: index_folder.display().to_string(),
+                path: shown,
                 source,
             })?;
         Ok(Self {
@@ -299,14 +311,14 @@ fn open_index(folder: &Path) -> Result<Index, OpenError> {
     })
 }
 
-fn offsets_folder(index_folder: &Path) -> Result<PathBuf, OpenError> {
+fn offsets_folder(index_folder: &Path) -> Result<Arc<dyn Storage>, OpenError> {
     let path = index_folder.join("offsets");
-    std::fs::create_dir_all(&path).map_err(|source| OpenError::Io {
+    let folder = Folder::create(&path).map_err(|source| OpenError::Io {
         doing: "creating",
         path: path.display().to_string(),
         source,
     })?;
-    Ok(path)
+    Ok(Arc::new(folder))
 }
 
 fn last_recorded_at(segments: &Segments, head: u64) -> Result<Timestamp, OpenError> {

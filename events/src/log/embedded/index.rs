@@ -11,9 +11,12 @@
 //!
 //! Numbers are big-endian, so that a stream's entries are in the order of its revisions.
 
+#[cfg(test)]
+pub mod memory;
+
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, UserValue};
 
 use super::frame::{CHAIN_START, Chain};
 use super::record::array;
@@ -32,15 +35,32 @@ pub struct Applied {
 
 /// The index. Clones share it.
 #[derive(Clone)]
-pub struct Index {
-    database: Database,
-    entries: Keyspace,
+pub struct Index(Store);
+
+#[derive(Clone)]
+enum Store {
+    Disk {
+        database: Database,
+        entries: Keyspace,
+    },
+    /// For simulations: a disk of theirs cannot be put behind the other.
+    #[cfg(test)]
+    Memory(memory::Shared),
 }
 
 /// Entries that become visible together.
-pub struct Changes {
-    batch: fjall::OwnedWriteBatch,
-    entries: Keyspace,
+pub struct Changes(Batch);
+
+enum Batch {
+    Disk {
+        batch: fjall::OwnedWriteBatch,
+        entries: Keyspace,
+    },
+    #[cfg(test)]
+    Memory {
+        new: memory::Entries,
+        entries: memory::Shared,
+    },
 }
 
 impl Index {
@@ -49,12 +69,20 @@ impl Index {
         let database = Database::builder(path).cache_size(8 << 20).worker_threads(1).open()?;
         let entries = database
             .keyspace("entries", || KeyspaceCreateOptions::default().max_memtable_size(8 << 20))?;
-        Ok(Self { database, entries })
+        Ok(Self(Store::Disk { database, entries }))
+    }
+
+    fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<UserValue>, fjall::Error> {
+        match &self.0 {
+            Store::Disk { entries, .. } => entries.get(key),
+            #[cfg(test)]
+            Store::Memory(entries) => Ok(memory::get(entries, key.as_ref())),
+        }
     }
 
     /// How far it has read; the start when it is new.
     pub fn applied(&self) -> Result<Applied, fjall::Error> {
-        let Some(value) = self.entries.get(APPLIED)? else {
+        let Some(value) = self.get(APPLIED)? else {
             return Ok(Applied { position: 0, chain: CHAIN_START });
         };
         Ok(Applied { position: number(&value, 0), chain: array(&value, 8) })
@@ -62,21 +90,25 @@ impl Index {
 
     /// Position and revision of an event.
     pub fn find(&self, id: EventId) -> Result<Option<(u64, u64)>, fjall::Error> {
-        let value = self.entries.get(id_key(id))?;
+        let value = self.get(id_key(id))?;
         Ok(value.map(|value| (number(&value, 0), number(&value, 8))))
     }
 
     /// Position of one revision of a stream.
     pub fn position(&self, stream: &str, revision: u64) -> Result<Option<u64>, fjall::Error> {
-        let value = self.entries.get(stream_key(stream, revision))?;
+        let value = self.get(stream_key(stream, revision))?;
         Ok(value.map(|value| number(&value, 0)))
     }
 
     /// The last revision of a stream.
     pub fn last_revision(&self, stream: &str) -> Result<Option<u64>, fjall::Error> {
         let all = stream_key(stream, 0)..=stream_key(stream, u64::MAX);
-        let Some(last) = self.entries.range(all).next_back() else { return Ok(None) };
-        let key = last.key()?;
+        let last = match &self.0 {
+            Store::Disk { entries, .. } => entries.range(all).next_back().map(Guard::key),
+            #[cfg(test)]
+            Store::Memory(entries) => memory::last_key(entries, all).map(Ok),
+        };
+        let Some(key) = last.transpose()? else { return Ok(None) };
         Ok(Some(number(&key, key.len() - 8)))
     }
 
@@ -87,22 +119,42 @@ impl Index {
         from_revision: u64,
         limit: usize,
     ) -> Result<Vec<u64>, fjall::Error> {
-        self.entries
-            .range(stream_key(stream, from_revision)..=stream_key(stream, u64::MAX))
-            .take(limit)
-            .map(|entry| Ok(number(&entry.value()?, 0)))
-            .collect()
+        let all = stream_key(stream, from_revision)..=stream_key(stream, u64::MAX);
+        match &self.0 {
+            Store::Disk { entries, .. } => {
+                entries.range(all).take(limit).map(|entry| Ok(number(&entry.value()?, 0))).collect()
+            }
+            #[cfg(test)]
+            Store::Memory(entries) => Ok(memory::values(entries, all, limit)
+                .iter()
+                .map(|value| number(value, 0))
+                .collect()),
+        }
     }
 
     /// Loses an entry, as damage would.
     #[cfg(test)]
     pub fn forget(&self, id: EventId) -> Result<(), fjall::Error> {
-        self.entries.remove(id_key(id))
+        match &self.0 {
+            Store::Disk { entries, .. } => entries.remove(id_key(id)),
+            Store::Memory(entries) => {
+                memory::remove(entries, &id_key(id));
+                Ok(())
+            }
+        }
     }
 
     /// An empty set of changes.
     pub fn changes(&self) -> Changes {
-        Changes { batch: self.database.batch(), entries: self.entries.clone() }
+        Changes(match &self.0 {
+            Store::Disk { database, entries } => {
+                Batch::Disk { batch: database.batch(), entries: entries.clone() }
+            }
+            #[cfg(test)]
+            Store::Memory(entries) => {
+                Batch::Memory { new: memory::Entries::new(), entries: entries.clone() }
+            }
+        })
     }
 }
 
@@ -112,13 +164,27 @@ impl Changes {
         let mut place = [0; 16];
         place[..8].copy_from_slice(&position.to_be_bytes());
         place[8..].copy_from_slice(&revision.to_be_bytes());
-        self.batch.insert(&self.entries, id_key(id), place);
-        self.batch.insert(&self.entries, stream_key(stream, revision), position.to_be_bytes());
+        self.insert(&id_key(id), &place);
+        self.insert(&stream_key(stream, revision), &position.to_be_bytes());
+    }
+
+    fn insert(&mut self, key: &[u8], value: &[u8]) {
+        match &mut self.0 {
+            Batch::Disk { batch, entries } => batch.insert(entries, key, value),
+            #[cfg(test)]
+            Batch::Memory { new, .. } => {
+                new.insert(key.to_vec(), value.to_vec());
+            }
+        }
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.batch.len()
+        match &self.0 {
+            Batch::Disk { batch, .. } => batch.len(),
+            #[cfg(test)]
+            Batch::Memory { new, .. } => new.len(),
+        }
     }
 
     /// Makes them visible, and that the log was read up to `applied`.
@@ -126,8 +192,15 @@ impl Changes {
         let mut value = [0; 40];
         value[..8].copy_from_slice(&applied.position.to_be_bytes());
         value[8..].copy_from_slice(&applied.chain);
-        self.batch.insert(&self.entries, APPLIED, value);
-        self.batch.commit()
+        self.insert(APPLIED, &value);
+        match self.0 {
+            Batch::Disk { batch, .. } => batch.commit(),
+            #[cfg(test)]
+            Batch::Memory { new, entries } => {
+                memory::add(&entries, new);
+                Ok(())
+            }
+        }
     }
 }
 

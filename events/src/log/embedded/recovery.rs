@@ -6,7 +6,6 @@
 //! valid frame follows them. Everything else is damage to acknowledged history, and losing that
 //! silently is worse than refusing to start.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::active::{create, fill};
@@ -40,8 +39,8 @@ pub struct Recovered {
 pub struct Recovery<'a> {
     /// The segment files.
     pub storage: &'a Arc<dyn Storage>,
-    /// Where the offsets of full segments are.
-    pub offsets_folder: PathBuf,
+    /// The offsets of full segments.
+    pub offsets: &'a Arc<dyn Storage>,
     /// The index, which is brought up to date.
     pub index: &'a Index,
     /// How far it was when the log was opened.
@@ -69,7 +68,7 @@ impl Recovery<'_> {
             self.check_continues(header, expected)?;
             let count = next.base.saturating_sub(header.base);
             let known = next.base.saturating_sub(1) <= self.applied.position;
-            if known && segment::has_offsets(&self.offsets_folder, header.base, count) {
+            if known && segment::has_offsets(&**self.offsets, header.base, count) {
                 expected = Some((next.base, next.chain));
             } else {
                 expected = Some(self.read_sealed(header, file, next)?);
@@ -180,7 +179,7 @@ impl Recovery<'_> {
             }
             Tail::Bad { what, .. } => return Err(self.damaged(header.base, found.end, what)),
         }
-        segment::write_offsets(&self.offsets_folder, header.base, &found.offsets).map_err(io)?;
+        segment::write_offsets(&**self.offsets, header.base, &found.offsets).map_err(io)?;
         Ok((found.next, found.chain))
     }
 

@@ -3,10 +3,7 @@
 //! A full segment's offsets are in `index/offsets/⟨base⟩.off`, one little-endian u32 a record
 //! and one for the end of the last; those of the segment being written are in memory.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::{Arc, RwLock};
 
 use super::frame::Header;
@@ -52,7 +49,7 @@ pub struct Stretch {
 /// Every segment of a log.
 pub struct Segments {
     storage: Arc<dyn Storage>,
-    offsets_folder: PathBuf,
+    offsets: Arc<dyn Storage>,
     list: RwLock<Vec<Arc<Segment>>>,
 }
 
@@ -82,10 +79,10 @@ impl Segments {
     /// Segments in the order of their bases.
     pub fn new(
         storage: Arc<dyn Storage>,
-        offsets_folder: PathBuf,
+        offsets: Arc<dyn Storage>,
         list: Vec<Arc<Segment>>,
     ) -> Self {
-        Self { storage, offsets_folder, list: RwLock::new(list) }
+        Self { storage, offsets, list: RwLock::new(list) }
     }
 
     /// Appends a new segment behind the last, whose offsets go to disk.
@@ -104,7 +101,7 @@ impl Segments {
             State::Sealed => Vec::new(),
         };
         // They are derived: what cannot be written stays in memory until the log is opened again.
-        match write_offsets(&self.offsets_folder, last.header.base, &offsets) {
+        match write_offsets(&*self.offsets, last.header.base, &offsets) {
             Ok(()) => *last.state.write().expect("no reader panics with the lock") = State::Sealed,
             Err(error) => {
                 let file = file_name(last.header.base);
@@ -131,7 +128,7 @@ impl Segments {
         {
             return Ok(offsets.clone());
         }
-        read_offsets(&self.offsets_folder, segment.header.base, 0, usize::MAX)
+        read_offsets(&*self.offsets, segment.header.base, 0, usize::MAX)
     }
 
     /// The segment that holds `position`.
@@ -151,7 +148,7 @@ impl Segments {
             return Ok(Stretch { file: Arc::clone(file), offsets: offsets.collect() });
         }
         let file = self.storage.open(&file_name(segment.header.base))?;
-        let offsets = read_offsets(&self.offsets_folder, segment.header.base, skip, limit)?;
+        let offsets = read_offsets(&*self.offsets, segment.header.base, skip, limit)?;
         Ok(Stretch { file, offsets })
     }
 
@@ -166,32 +163,37 @@ pub fn place(storage: &dyn Storage, base: u64, offset: u64) -> String {
     format!("{} at offset {offset}", storage.shown(&file_name(base)))
 }
 
-fn offsets_path(folder: &Path, base: u64) -> PathBuf {
-    folder.join(format!("{base:020}.off"))
+fn offsets_name(base: u64) -> String {
+    format!("{base:020}.off")
 }
 
 /// Whether the offsets of a full segment of `count` records are on disk.
-pub fn has_offsets(folder: &Path, base: u64, count: u64) -> bool {
-    std::fs::metadata(offsets_path(folder, base))
-        .is_ok_and(|metadata| metadata.len() == (count + 1) * 4)
+pub fn has_offsets(storage: &dyn Storage, base: u64, count: u64) -> bool {
+    let stored = storage.open(&offsets_name(base)).and_then(|file| file.len());
+    stored.is_ok_and(|stored| stored == (count + 1) * 4)
 }
 
 /// Puts the offsets of a full segment on disk, whole or not at all.
-pub fn write_offsets(folder: &Path, base: u64, offsets: &[u32]) -> io::Result<()> {
+pub fn write_offsets(storage: &dyn Storage, base: u64, offsets: &[u32]) -> io::Result<()> {
     let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-    let path = offsets_path(folder, base);
-    let unfinished = path.with_extension("tmp");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    std::fs::rename(unfinished, path)
+    let name = offsets_name(base);
+    let unfinished = format!("{name}.tmp");
+    let file = storage.create(&unfinished, bytes.len() as u64)?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_data()?;
+    storage.rename(&unfinished, &name)
 }
 
-fn read_offsets(folder: &Path, base: u64, skip: usize, limit: usize) -> io::Result<Vec<u32>> {
-    let file = File::open(offsets_path(folder, base))?;
-    let stored = usize::try_from(file.metadata()?.len() / 4).unwrap_or(usize::MAX);
+fn read_offsets(
+    storage: &dyn Storage,
+    base: u64,
+    skip: usize,
+    limit: usize,
+) -> io::Result<Vec<u32>> {
+    let file = storage.open(&offsets_name(base))?;
+    let stored = usize::try_from(file.len()? / 4).unwrap_or(usize::MAX);
     let count = stored.saturating_sub(skip).min(limit.saturating_add(1));
     let mut bytes = vec![0; count * 4];
-    FileExt::read_exact_at(&file, &mut bytes, skip as u64 * 4)?;
+    file.read_exact_at(&mut bytes, skip as u64 * 4)?;
     Ok(bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes).collect())
 }

@@ -7,7 +7,7 @@ mod model;
 mod torn_tail;
 mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 use tempfile::TempDir;

@@ -25,7 +25,7 @@ impl Torn {
         let last_frame = *frames(&whole).last().unwrap();
         // The index is derived: without it nothing is known to be acknowledged.
         delete_index(folder.path());
-        let index = Index::open(&folder.path().join("elsewhere")).unwrap();
+        let index = Index::in_memory(Default::default());
         Self { folder, kept, segment, whole, last_frame, index }
     }
 
@@ -36,7 +36,7 @@ impl Torn {
             Arc::new(Folder::create(&self.folder.path().join("segments")).unwrap());
         Recovery {
             storage: &storage,
-            offsets_folder: self.folder.path().to_owned(),
+            offsets: &storage,
             index: &self.index,
             applied: index::Applied { position: 0, chain: frame::CHAIN_START },
             options: &options(),
