@@ -20,6 +20,10 @@ record-seed-data *args:
 test:
     cargo test
 
+# Crashes of the log on a simulated disk: of one seed (42) or of a range (0..1000)
+sim seeds="0..48":
+    FAULTLINE_SIM_SEEDS={{seeds}} cargo test -p events --lib simulation -- --nocapture
+
 # What has to hold before a change lands
 ci:
     .ci/run

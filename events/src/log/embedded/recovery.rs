@@ -60,6 +60,8 @@ impl Recovery<'_> {
     /// zeros behind the last frame.
     pub fn run(&self) -> Result<Recovered, OpenError> {
         let opened = self.open_segments()?;
+        // The last run may have ended between naming a segment and making the name durable.
+        self.storage.sync_folder().map_err(|source| self.io("syncing", "", source))?;
         let mut segments = Vec::with_capacity(opened.len());
         let mut expected: Option<(u64, Chain)> = None;
         let (last, sealed) = opened.split_last().expect("open_segments makes the first");

@@ -4,6 +4,7 @@ mod codec;
 mod damage;
 mod failing_disk;
 mod model;
+mod simulation;
 mod torn_tail;
 mod verify;
 

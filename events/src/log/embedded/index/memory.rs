@@ -18,6 +18,23 @@ impl Index {
     pub fn in_memory(entries: Entries) -> Self {
         Self(Store::Memory(Arc::new(RwLock::new(entries))))
     }
+
+    /// What is in an index that is in memory.
+    pub fn entries(&self) -> Entries {
+        self.with_entries(Entries::clone)
+    }
+
+    /// Whether an index that is in memory has these entries and no others.
+    pub fn holds(&self, expected: &Entries) -> bool {
+        self.with_entries(|entries| entries == expected)
+    }
+
+    fn with_entries<T>(&self, see: impl FnOnce(&Entries) -> T) -> T {
+        match &self.0 {
+            Store::Memory(entries) => see(&entries.read().unwrap()),
+            Store::Disk { .. } => panic!("this index is on disk"),
+        }
+    }
 }
 
 pub fn get(entries: &Shared, key: &[u8]) -> Option<UserValue> {

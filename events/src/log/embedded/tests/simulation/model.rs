@@ -1,0 +1,153 @@
+//! What the log must hold: batches in order, and what a place in the log may be after each.
+
+use std::collections::HashMap;
+
+use super::super::super::frame::{CHAIN_START, Chain};
+use super::super::super::index::memory::Entries;
+use super::super::super::index::{Applied, Index};
+use super::super::super::reader;
+use super::super::super::segment::Segments;
+use super::super::*;
+
+/// Events that were given together, with the places that are theirs.
+#[derive(Debug)]
+pub struct Batch {
+    pub stream: StreamId,
+    pub events: Vec<Event>,
+    pub first: u64,
+    pub revision: u64,
+}
+
+impl Batch {
+    /// The last position.
+    pub fn last(&self) -> u64 {
+        self.first + self.events.len() as u64 - 1
+    }
+
+    /// What an append of it answers, however often.
+    pub fn places(&self) -> Vec<Appended> {
+        let place = |(event, at): (&Event, u64)| Appended {
+            id: event.id,
+            revision: self.revision + at,
+            position: self.first + at,
+        };
+        self.events.iter().zip(0..).map(place).collect()
+    }
+}
+
+/// Everything that was acknowledged.
+pub struct Model {
+    pub batches: Vec<Arc<Batch>>,
+    revisions: HashMap<StreamId, u64>,
+    /// The index behind each number of batches, from none on.
+    indexes: Vec<Entries>,
+    /// The last event of histories that were compared record by record, by their chain: no other
+    /// history has it.
+    compared: HashMap<Chain, EventId>,
+}
+
+impl Model {
+    pub fn new() -> Self {
+        Self {
+            batches: Vec::new(),
+            revisions: HashMap::new(),
+            indexes: vec![Entries::new()],
+            compared: HashMap::new(),
+        }
+    }
+
+    pub fn head(&self) -> u64 {
+        self.batches.last().map_or(0, |batch| batch.last())
+    }
+
+    /// The last revision of a stream.
+    pub fn revision(&self, stream: &StreamId) -> Option<u64> {
+        self.revisions.get(stream).copied()
+    }
+
+    /// `events` with the places that an append gives them now.
+    pub fn batch(&self, stream: StreamId, events: Vec<Event>) -> Arc<Batch> {
+        let revision = self.revision(&stream).map_or(0, |last| last + 1);
+        Arc::new(Batch { stream, events, first: self.head() + 1, revision })
+    }
+
+    pub fn acknowledge(&mut self, batch: Arc<Batch>, chain: Chain) {
+        let index = self.index_with(&batch, chain);
+        self.indexes.push(index.entries());
+        let last = batch.revision + batch.events.len() as u64 - 1;
+        self.revisions.insert(batch.stream.clone(), last);
+        self.batches.push(batch);
+    }
+
+    /// The index behind the first `batches`.
+    pub fn index(&self, batches: usize) -> Index {
+        Index::in_memory(self.indexes[batches].clone())
+    }
+
+    /// The index behind the last batch whose number is `batch`'s, and `batch`.
+    fn index_with(&self, batch: &Batch, chain: Chain) -> Index {
+        let before = self.batches.partition_point(|known| known.first < batch.first);
+        let index = self.index(before);
+        let mut changes = index.changes();
+        for at in batch.places() {
+            changes.add(at.id, batch.stream.as_str(), at.revision, at.position);
+        }
+        changes.commit(Applied { position: batch.last(), chain }).unwrap();
+        index
+    }
+
+    /// Holds a log that ends at `head` with `chain` against the first `acknowledged` batches,
+    /// which it must have, and `in_flight`, which it may have whole. Says whether it has it.
+    pub fn compare(
+        &mut self,
+        acknowledged: usize,
+        in_flight: Option<&Arc<Batch>>,
+        head: u64,
+        chain: Chain,
+        index: &Index,
+        segments: &Segments,
+    ) -> bool {
+        let known = &self.batches[..acknowledged];
+        let end = known.last().map_or(0, |batch| batch.last());
+        let survived = match in_flight {
+            _ if head == end => None,
+            Some(batch) if head == batch.last() => Some(batch),
+            _ => panic!("the log ends at position {head}, {end} were acknowledged"),
+        };
+        let Some(last) = survived.or(known.last()) else {
+            assert_eq!(chain, CHAIN_START);
+            return false;
+        };
+        let last_id = last.events[last.events.len() - 1].id;
+        if self.compared.get(&chain) != Some(&last_id) {
+            self.compare_records(acknowledged, survived, head, segments);
+            self.compared.insert(chain, last_id);
+        }
+        let expected = match survived {
+            Some(batch) => self.index_with(batch, chain),
+            None => self.index(acknowledged),
+        };
+        assert!(index.holds(&expected.entries()), "the index is not what the log says");
+        survived.is_some()
+    }
+
+    fn compare_records(
+        &self,
+        known: usize,
+        more: Option<&Arc<Batch>>,
+        head: u64,
+        segments: &Segments,
+    ) {
+        let expected = self.batches[..known].iter().chain(more);
+        let mut expected = expected
+            .flat_map(|batch| batch.places().into_iter().map(|at| (batch.stream.as_str(), at)));
+        reader::scan(segments, 1, head, &mut |position, view| {
+            let (stream, at) = expected.next().expect("the last event is at the head");
+            let found = Appended { id: view.id, revision: view.revision, position };
+            assert_eq!((view.stream, found), (stream, at), "another event");
+            Ok(())
+        })
+        .unwrap();
+        assert!(expected.next().is_none(), "events are missing");
+    }
+}
