@@ -17,6 +17,7 @@ mod restore;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+pub use embedded::{Attached, BackedUp, Backup, BackupError, Manifest};
 pub use embedded::{ChainHash, EmbeddedLog, OpenError, Options, ParseChainError, Verified, Walked};
 pub use restore::{Restore, RestoreError};
 

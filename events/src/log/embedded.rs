@@ -14,6 +14,7 @@
 //! refusing to start.
 
 mod active;
+mod backup;
 mod frame;
 mod index;
 mod options;
@@ -42,6 +43,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::active::Active;
+pub use self::backup::{Attached, BackedUp, Backup, BackupError, Manifest};
 use self::index::Index;
 pub use self::options::{OpenError, Options};
 use self::record::Draft;

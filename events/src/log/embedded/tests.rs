@@ -1,5 +1,6 @@
 //! What the embedded backend promises beyond the conformance suite.
 
+mod backup;
 mod codec;
 mod damage;
 mod failing_disk;

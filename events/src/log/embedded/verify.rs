@@ -6,6 +6,7 @@ use std::io;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::frame::{Chain, Header};
 use super::index::Index;
@@ -17,8 +18,14 @@ use crate::id::EventId;
 use crate::log::{EventLog, ReadError};
 
 /// The hash of everything up to a position: each group of records adds itself to the hash before.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChainHash(Chain);
+
+impl From<Chain> for ChainHash {
+    fn from(chain: Chain) -> Self {
+        Self(chain)
+    }
+}
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +61,7 @@ impl FromStr for ChainHash {
 }
 
 /// A group of records that holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walked {
     /// Its last position.
     pub position: u64,
