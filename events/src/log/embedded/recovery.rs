@@ -170,17 +170,18 @@ impl Recovery<'_> {
         match found.tail {
             Tail::Sealed => {}
             // The successor says that no record is missing: what is torn can only be the seal.
-            Tail::Clean | Tail::Bad { followed: false, .. } if complete => {
-                let bytes = seal(header.salt, found.next, &found.chain);
-                file.write_all_at(&bytes, found.end).map_err(io)?;
-                file.sync_data().map_err(io)?;
-            }
+            Tail::Clean | Tail::Bad { followed: false, .. } if complete => {}
             Tail::Clean => {
                 let what = format!("the segment ends at position {}", found.next - 1);
                 return Err(self.damaged(header.base, found.end, what));
             }
             Tail::Bad { what, .. } => return Err(self.damaged(header.base, found.end, what)),
         }
+        // Written again where it is, too: its sync may have failed, and nothing would read this
+        // segment once its offsets are known.
+        let bytes = seal(header.salt, found.next, &found.chain);
+        file.write_all_at(&bytes, found.end).map_err(io)?;
+        file.sync_data().map_err(io)?;
         segment::write_offsets(&**self.offsets, header.base, &found.offsets).map_err(io)?;
         Ok((found.next, found.chain))
     }
