@@ -1,7 +1,9 @@
-//! A log as version 1 wrote it, several segments and no index, is still opened.
+//! A log as version 1 wrote it, three sealed segments, one being written and no index, is still
+//! opened, proven and written on.
 //!
-//! The fixture is never written again. A new format version gets a folder of its own, by the
-//! ignored test below.
+//! The fixture is never written again. `write_the_fixture` below wrote it, and writes that of a
+//! new format version into a folder of its own, once `folder` is told its number:
+//! `cargo test -p events --test contract write_the_fixture -- --ignored`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,9 @@ const BATCHES: &[&[&str]] = &[
     &["io.faultline.diagnosis.proposed.v1", "io.faultline.label.assigned.v1"],
     &["io.faultline.incident.resolved.v1"],
 ];
+
+/// The chain behind the stored history, as it was when it was written: nothing was altered since.
+const CHAIN: &str = "05abba0e9624a396fe7db95d5f0bac0decc6781503ee7e171ffc73fe62a4c606";
 
 fn folder(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/log-v{version}"))
@@ -78,15 +83,21 @@ async fn assert_stored(log: &EmbeddedLog) {
     assert_eq!(stored, expected);
 }
 
-#[tokio::test]
-async fn version_1_is_opened() {
+/// A folder that may be written to.
+fn copied(version: u32) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     std::fs::create_dir(copy.path().join("segments")).unwrap();
-    for entry in std::fs::read_dir(folder(1).join("segments")).unwrap() {
+    for entry in std::fs::read_dir(folder(version).join("segments")).unwrap() {
         let from = entry.unwrap().path();
         let to = copy.path().join("segments").join(from.file_name().unwrap());
         std::fs::copy(from, to).unwrap();
     }
+    copy
+}
+
+#[tokio::test]
+async fn version_1_is_opened() {
+    let copy = copied(1);
     for _ in 0..2 {
         let log = EmbeddedLog::open(copy.path(), options()).unwrap();
         assert_stored(&log).await;
@@ -96,6 +107,33 @@ async fn version_1_is_opened() {
         }
         assert_stored(&log).await;
     }
+}
+
+#[tokio::test]
+async fn version_1_is_proven_and_written_on() {
+    let copy = copied(1);
+    let log = EmbeddedLog::open(copy.path(), options()).unwrap();
+    let stored = log.verify(&mut |_| ()).unwrap();
+    assert_eq!(stored.chain.to_string(), CHAIN);
+    let before = log.read_all(0, 1000).await.unwrap();
+    let mut given = Vec::new();
+    // Enough to fill the segment that version 1 left behind.
+    for (stream, events) in batches() {
+        let events: Vec<_> = events
+            .into_iter()
+            .map(|event| Event { id: EventId::derived(event.id, "third"), ..event })
+            .collect();
+        given.extend(events.clone());
+        log.append(stream, ExpectedRevision::Any, events).await.unwrap();
+    }
+    drop(log);
+    let log = EmbeddedLog::open(copy.path(), options()).unwrap();
+    let all = log.read_all(0, 1000).await.unwrap();
+    let (old, new) = all.split_at(before.len());
+    assert_eq!(old, before);
+    assert!(new.iter().map(|recorded| &recorded.event).eq(&given));
+    let verified = log.verify(&mut |_| ()).unwrap();
+    assert!(verified.segments > stored.segments);
 }
 
 /// The version that is written today writes the same bytes.

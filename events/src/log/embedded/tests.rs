@@ -5,6 +5,7 @@ mod codec;
 mod damage;
 mod failing_disk;
 mod model;
+mod readers;
 mod simulation;
 mod torn_tail;
 mod verify;
@@ -104,6 +105,7 @@ fn frames(segment: &[u8]) -> Vec<(usize, usize)> {
     frames
 }
 
+/// EL-2: of the embedded log, positions are even dense.
 #[tokio::test]
 async fn positions_are_dense_from_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A write or a sync that fails poisons the log: what it leaves is unknown until it is opened
+//! EL-1: a write or a sync that fails poisons the log: what it leaves is unknown until it is opened
 //! again. But a full disk is known: nothing was written, and the log goes on when there is room.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! The log against a model that fits on a page: a list of events, and what may be added to it.
+//! EL-2 to EL-5: the log against a model that fits on a page: a list of events, and what may be added to it.
 
 use proptest::prelude::*;
 

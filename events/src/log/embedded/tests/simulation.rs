@@ -1,13 +1,13 @@
-//! The log on a simulated disk, from seeds: an acknowledged event survives every crash, nothing
+//! EL-1 to EL-6 on a simulated disk, from seeds: an acknowledged event survives every crash, nothing
 //! else is ever half there, and damage that no crash does is told with its place.
 //!
 //! `just sim` runs a range of seeds, `just sim 42` a single one. A seed that once failed is kept
 //! in `simulation/seeds.txt` and goes first in every run.
 
 mod damage;
-mod disk;
+pub mod disk;
 mod model;
-mod random;
+pub mod random;
 mod run;
 
 use std::ops::Range;

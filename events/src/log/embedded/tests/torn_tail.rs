@@ -1,4 +1,4 @@
-//! A crash in the middle of a group: whatever bytes of it reached the disk, everything before
+//! EL-6: a crash in the middle of a group: whatever bytes of it reached the disk, everything before
 //! is kept and the next append goes on.
 
 use super::recovery::Recovered;

@@ -163,6 +163,11 @@ impl Disk {
         })
     }
 
+    /// What the worst crash now would leave.
+    pub fn durable(&self) -> Files {
+        self.with_state(|state| state.durable())
+    }
+
     /// What every process sees.
     pub fn seen(&self) -> Files {
         self.with_state(|state| {
@@ -260,6 +265,13 @@ impl State {
         })
     }
 
+    fn durable(&self) -> Files {
+        [SEGMENTS, OFFSETS].map(|folder| {
+            let names = self.folders[folder].durable.iter();
+            names.map(|(name, id)| (name.clone(), self.files[*id].durable.clone())).collect()
+        })
+    }
+
     /// Collects what crashes now would leave.
     fn watch(&mut self) {
         let Some(mut watch) = self.watch.take() else { return };
@@ -275,10 +287,7 @@ impl State {
     fn tear(&mut self, name: &str, bytes: &[u8], offset: usize) {
         let Some(mut watch) = self.watch.take() else { return };
         if std::mem::take(&mut watch.tear) {
-            let durable = [SEGMENTS, OFFSETS].map(|folder| {
-                let names = self.folders[folder].durable.iter();
-                names.map(|(name, id)| (name.clone(), self.files[*id].durable.clone())).collect()
-            });
+            let durable = self.durable();
             for torn in 1..=bytes.len() {
                 let mut files: Files = durable.clone();
                 if let Some(file) = files[SEGMENTS].get_mut(name) {
