@@ -62,7 +62,11 @@ fn acknowledged_events_survive_every_simulated_crash() {
     let started = Instant::now();
     let seeds: Vec<u64> = match wished() {
         Some(seeds) => seeds.collect(),
-        None => kept().into_iter().chain(SEEDS).collect(),
+        None => {
+            let kept = kept();
+            let others: Vec<u64> = SEEDS.filter(|seed| !kept.contains(seed)).collect();
+            [kept, others].concat()
+        }
     };
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Count::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
