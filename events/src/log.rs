@@ -12,6 +12,8 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+#[cfg(feature = "kurrentdb")]
+mod kurrentdb;
 mod restore;
 
 use futures::future::BoxFuture;
@@ -19,6 +21,8 @@ use futures::stream::BoxStream;
 
 pub use embedded::{Attached, BackedUp, Backup, BackupError, Manifest};
 pub use embedded::{ChainHash, EmbeddedLog, OpenError, Options, ParseChainError, Verified, Walked};
+#[cfg(feature = "kurrentdb")]
+pub use kurrentdb::{KurrentLog, KurrentOpenError, KurrentOptions};
 pub use restore::{Restore, RestoreError};
 
 use crate::envelope::{Event, RecordedEvent};
@@ -93,6 +97,14 @@ pub enum AppendError {
     /// retry with the same ids finds out.
     #[error("the log stopped writing: {0}")]
     Poisoned(String),
+    /// The server that keeps the log did not answer in time. The events may or may not be durable;
+    /// a retry with the same ids finds out.
+    #[error("the log cannot be reached: {0}")]
+    Unavailable(String),
+    /// The server that keeps the log refuses, and will until somebody changes something there.
+    /// Nothing was written.
+    #[error("the log's server refused: {0}")]
+    Refused(String),
 }
 
 fn shown(revision: Option<u64>) -> String {
@@ -154,4 +166,10 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Position of the last durable event; 0 when there is none.
     fn head(&self) -> u64;
+
+    /// How many events stand behind `position`, for progress and lag. Where positions are dense
+    /// that follows from the head.
+    fn count_behind(&self, position: u64) -> u64 {
+        self.head().saturating_sub(position)
+    }
 }

@@ -311,8 +311,10 @@ fn not_appended(
         AppendError::TooLarge { .. } => Refusal::new("invalid_input", "", error.to_string()).into(),
         AppendError::Overloaded => CommandError::Overloaded,
         AppendError::DiskFull => CommandError::DiskFull,
-        AppendError::Empty | AppendError::RepeatedId { .. } | AppendError::Poisoned(_) => {
-            CommandError::Internal(Arc::new(error))
-        }
+        AppendError::Empty
+        | AppendError::RepeatedId { .. }
+        | AppendError::Poisoned(_)
+        | AppendError::Unavailable(_)
+        | AppendError::Refused(_) => CommandError::Internal(Arc::new(error)),
     }
 }

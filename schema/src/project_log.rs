@@ -241,7 +241,9 @@ impl<L: EventLog + ?Sized> Projector<L> {
         loop {
             let at = graph.checkpoint().await.position;
             let lacks = usize::try_from(position.saturating_sub(at)).unwrap_or(usize::MAX);
-            let events = self.log.read_all(at, lacks.min(CATCH_UP_BATCH)).await?;
+            let mut events = self.log.read_all(at, lacks.min(CATCH_UP_BATCH)).await?;
+            // Positions need not be dense: the page may go further.
+            events.retain(|event| event.position <= position);
             if events.is_empty() {
                 return Ok(());
             }

@@ -198,7 +198,9 @@ impl<L: EventLog + ?Sized> Upto<'_, L> {
         let mut at = begin;
         loop {
             let lacks = usize::try_from(self.position.saturating_sub(at)).unwrap_or(usize::MAX);
-            let events = self.log.read_all(at, lacks.min(BATCH)).await?;
+            let mut events = self.log.read_all(at, lacks.min(BATCH)).await?;
+            // Positions need not be dense: the page may go further.
+            events.retain(|event| event.position <= self.position);
             let Some(last) = events.last() else { return Ok(()) };
             let position = last.position;
             graph.apply(&events).await?;

@@ -20,6 +20,8 @@ pub(crate) struct Levels {
     pub(crate) head: u64,
     /// Position up to which the graph holds the log.
     pub(crate) projected: u64,
+    /// Events the graph is behind the log.
+    pub(crate) lag: u64,
     /// Position up to which the reactors have decided.
     pub(crate) reacted: u64,
     /// Events set aside, when the graph could be asked.
@@ -95,7 +97,7 @@ impl Metrics {
                 "faultline.projection.position",
                 "Position up to which the graph holds the log",
             ),
-            lag: gauge("faultline.projection.lag.events", "Positions the graph is behind the log"),
+            lag: gauge("faultline.projection.lag.events", "Events the graph is behind the log"),
             reacted: gauge(
                 "faultline.reactor.position",
                 "Position up to which the reactors have decided",
@@ -143,7 +145,7 @@ impl Metrics {
     pub(crate) fn render(&self, levels: Levels) -> Result<Vec<u8>, MetricsError> {
         self.head.record(levels.head, &[]);
         self.projected.record(levels.projected, &[]);
-        self.lag.record(levels.head.saturating_sub(levels.projected), &[]);
+        self.lag.record(levels.lag, &[]);
         self.reacted.record(levels.reacted, &[]);
         self.incidents_open.record(levels.incidents_open, &[]);
         if let Some(set_aside) = levels.set_aside {

@@ -167,6 +167,10 @@ impl EventLog for ObservedLog {
     fn head(&self) -> u64 {
         self.log.head()
     }
+
+    fn count_behind(&self, position: u64) -> u64 {
+        self.log.count_behind(position)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How far the graph has followed the log.
 
+use events::log::EventLog;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -52,9 +53,13 @@ impl Progress {
         }
     }
 
-    pub(crate) fn state(&self, head: u64, max_lag: u64) -> Readiness {
+    pub(crate) fn state(&self, log: &dyn EventLog, max_lag: u64) -> Readiness {
         let projected = self.projected();
-        let lag = head.saturating_sub(projected);
+        let (head, lag) = (log.head(), log.count_behind(projected));
+        self.judge(projected, head, lag, max_lag)
+    }
+
+    fn judge(&self, projected: u64, head: u64, lag: u64, max_lag: u64) -> Readiness {
         let stopped = self.0.has_changed().is_err();
         let behind = lag > max_lag;
         let status = match (stopped, behind) {
@@ -74,11 +79,11 @@ mod tests {
     fn readiness_follows_lag_and_the_projections_life() {
         let (publish, projected) = watch::channel(5);
         let progress = Progress::new(projected);
-        assert!(progress.state(15, 10).ready);
-        let behind = progress.state(16, 10);
+        assert!(progress.judge(5, 15, 10, 10).ready);
+        let behind = progress.judge(5, 16, 11, 10);
         assert_eq!((behind.ready, behind.status, behind.lag), (false, "catching_up", 11));
         drop(publish);
-        let stopped = progress.state(5, 10);
+        let stopped = progress.judge(5, 5, 0, 10);
         assert_eq!((stopped.ready, stopped.status), (false, "stopped"));
     }
 }

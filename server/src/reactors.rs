@@ -127,8 +127,11 @@ impl Reactors {
     /// the reactors rest, and requests are told by the log itself.
     pub(crate) async fn run(self) -> Result<(), ReactorError> {
         match self.follow().await {
-            Err(ReactorError::Append { source: AppendError::Poisoned(_), event_type }) => {
-                tracing::error!(event.type = event_type, "the log stopped writing; reactors rest");
+            Err(ReactorError::Append {
+                source: source @ (AppendError::Poisoned(_) | AppendError::Refused(_)),
+                event_type,
+            }) => {
+                tracing::error!(event.type = event_type, %source, "reactors rest");
                 std::future::pending().await
             }
             ended => ended,
@@ -238,7 +241,11 @@ impl Reactors {
                             tracing::info!(event.type = event_type, event.id = %event.id, "decided");
                         }
                     }
-                    Err(AppendError::Overloaded | AppendError::DiskFull) => again.push(event),
+                    Err(
+                        AppendError::Overloaded
+                        | AppendError::DiskFull
+                        | AppendError::Unavailable(_),
+                    ) => again.push(event),
                     Err(AppendError::PartlyKnown { id }) => tracing::error!(
                         event.id = %id,
                         event.type = event_type,

@@ -2,6 +2,7 @@
 //! poll for state; nothing depends on this crate.
 
 pub mod cli;
+pub mod kurrentdb;
 pub mod process;
 pub mod seed;
 pub mod server;

@@ -30,11 +30,14 @@ pub trait Backend: Send + Sync {
     fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>>;
 }
 
-/// Makes a test of every behaviour; `$backend` is an expression that makes a [`Backend`].
+/// Makes a test of every behaviour; `$backend` is an expression that makes a [`Backend`]. As
+/// `conformance!(all of $backend)` it is a statement that runs one behaviour after the other, for
+/// a test that may have nothing to run them on.
 #[macro_export]
 macro_rules! conformance {
-    ($backend:expr) => {
-        $crate::conformance! { $backend =>
+    (all of $backend:expr) => { $crate::conformance! { @each sequence $backend } };
+    (@each $how:ident $backend:expr) => {
+        $crate::conformance! { @$how $backend =>
             events_are_read_back_as_they_were_given
             positions_rise_and_revisions_are_gapless
             the_same_batch_again_is_one_batch_and_the_same_answer
@@ -52,12 +55,17 @@ macro_rules! conformance {
             acknowledged_events_survive_reopening
         }
     };
-    ($backend:expr => $($behaviour:ident)*) => {$(
+    (@tests $backend:expr => $($behaviour:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $behaviour() {
             $crate::log::conformance::$behaviour(&$backend).await;
         }
     )*};
+    (@sequence $backend:expr => $($behaviour:ident)*) => {$(
+        println!("{}", stringify!($behaviour));
+        $crate::log::conformance::$behaviour(&$backend).await;
+    )*};
+    ($backend:expr) => { $crate::conformance! { @each tests $backend } };
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -182,6 +182,24 @@ impl From<events::log::AppendError> for ApiError {
             Failed::Overloaded => Self::unavailable("overloaded", message),
             // Room does not come back within a second.
             Failed::DiskFull => Self::unavailable("disk_full", message).retry_after(10),
+            Failed::Unavailable(_) => {
+                tracing::error!(error = message, "an append failed");
+                Self::unavailable(
+                    "log_unavailable",
+                    "the event log's server cannot be reached; the events may or may not be \
+                     durable; retry with the same ids",
+                )
+            }
+            Failed::Refused(_) => {
+                tracing::error!(error = message, "an append failed");
+                // No Retry-After: somebody has to change something on that server.
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "log_refused",
+                    "the event log's server refused the events, the log of this server says why; \
+                     nothing was written",
+                )
+            }
             Failed::Poisoned(_) => {
                 tracing::error!(error = message, "an append failed");
                 // No Retry-After: only a restart, with the operator's look at the disk, helps.

@@ -18,7 +18,7 @@ pub(super) async fn alive() -> Json<Value> {
 
 /// `GET /readyz`: 200 when the graph has caught up with the log to within the configured lag.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let state = app.progress.state(app.log.head(), app.config.projection.ready_max_lag_events);
+    let state = app.progress.state(&*app.log, app.config.projection.ready_max_lag_events);
     let status = if state.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = (status, Json(state)).into_response();
     response.extensions_mut().insert(Final);
@@ -29,9 +29,11 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     // A graph that cannot be asked leaves its own number out, not all of them.
     let set_aside = app.graph.current().set_aside_count().await.ok();
+    let projected = app.progress.projected();
     let levels = Levels {
         head: app.log.head(),
-        projected: app.progress.projected(),
+        projected,
+        lag: app.log.count_behind(projected),
         set_aside,
         reacted: app.reacted.position(),
         incidents_open: app.reacted.open_incidents(),

@@ -104,6 +104,8 @@ fn failed(error: CommandError) -> ApiError {
         CommandError::DiskFull => AppendError::DiskFull.into(),
         CommandError::Internal(cause) => match cause.downcast_ref::<AppendError>() {
             Some(AppendError::Poisoned(why)) => AppendError::Poisoned(why.clone()).into(),
+            Some(AppendError::Unavailable(why)) => AppendError::Unavailable(why.clone()).into(),
+            Some(AppendError::Refused(why)) => AppendError::Refused(why.clone()).into(),
             _ => ApiError::internal(cause.as_ref()),
         },
     }

@@ -188,7 +188,7 @@ async fn restore(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError
 async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError> {
     let now = Timestamp::now();
     let events = read(&batch, |document| Event::from_cloud_event(document, now))?;
-    let before = log.head();
+    let (before, mut new) = (log.head(), 0);
     let mut rest: Vec<(Place, Event)> =
         batch.into_iter().map(|line| line.place).zip(events).collect();
     while !rest.is_empty() {
@@ -201,8 +201,12 @@ async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError>
         let mut again = Vec::new();
         for ((place, event), answer) in rest.into_iter().zip(answers) {
             match answer {
-                Ok(_) => {}
-                Err(AppendError::Overloaded) => again.push((place, event)),
+                Ok(appended) => {
+                    new += appended.iter().filter(|at| at.position > before).count() as u64
+                }
+                Err(AppendError::Overloaded | AppendError::Unavailable(_)) => {
+                    again.push((place, event));
+                }
                 Err(source) => return Err(ImportError::Append { place, source }),
             }
         }
@@ -212,5 +216,5 @@ async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError>
         again.extend(later);
         rest = again;
     }
-    Ok(log.head() - before)
+    Ok(new)
 }
