@@ -127,6 +127,8 @@ impl Config {
     pub fn to_printable(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.storage.graph = storage::redacted(&shown.storage.graph);
+        shown.storage.log = shown.storage.shown_log();
+        shown.storage.log_password = shown.storage.log_password.map(|_| "redacted".to_owned());
         shown.telemetry.otlp_endpoint =
             shown.telemetry.otlp_endpoint.as_deref().map(storage::redacted);
         toml::to_string(&shown)

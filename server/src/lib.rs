@@ -16,6 +16,7 @@ pub mod config;
 pub mod demo;
 mod http;
 pub mod ingest;
+mod log;
 pub mod metrics;
 mod observed;
 pub mod operations;

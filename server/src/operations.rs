@@ -14,10 +14,12 @@ pub mod rebuild;
 pub mod seed;
 pub mod verify;
 
-use anyhow::Context;
-use events::log::{EmbeddedLog, OpenError, Options};
+use std::sync::Arc;
+
+use events::log::{EmbeddedLog, EventLog, OpenError};
 
 use crate::config::{self, Config, Flags};
+use crate::log::{self, LogError};
 
 pub use client::ServerArgs;
 
@@ -30,6 +32,9 @@ pub struct BaseArgs {
     /// Folder of the event log and the graph [default: faultline-data]
     #[arg(long, value_name = "DIR")]
     data: Option<std::path::PathBuf>,
+    /// Event log, as `serve` takes it
+    #[arg(long, value_name = "URL")]
+    log: Option<String>,
     /// Graph store, as `serve` takes it with --graph
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -37,28 +42,43 @@ pub struct BaseArgs {
 
 impl BaseArgs {
     fn config(&self) -> anyhow::Result<Config> {
-        let Self { config, data, store: graph } = self.clone();
-        let flags = Flags { config, data, graph, ..Flags::default() };
+        let Self { config, data, log, store: graph } = self.clone();
+        let flags = Flags { config, data, log, graph, ..Flags::default() };
         Ok(config::load(&flags)?)
     }
 }
 
-/// Opens the log of a base. What only reads must not begin an empty log where there is none.
+/// Opens the log in the data folder. What only reads must not begin an empty log where there is
+/// none.
 pub(crate) async fn open_log(config: &Config, must_exist: bool) -> anyhow::Result<EmbeddedLog> {
-    let dir = config.storage.log_dir();
-    if must_exist && !dir.join("segments").is_dir() {
+    if !config.storage.log_is_embedded() {
+        anyhow::bail!(
+            "this works on the embedded log only: the log is {}, which cannot take over positions \
+             and times, and whose files its own server keeps",
+            config.storage.shown_log()
+        );
+    }
+    if must_exist && !config.storage.log_dir().join("segments").is_dir() {
         anyhow::bail!("{} holds no event log", config.storage.data.display());
     }
-    let folder = dir.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, Options::default())).await;
-    match opened.context("opening the event log")? {
-        Err(OpenError::Locked { folder }) => anyhow::bail!(
+    match log::open_embedded(&config.storage).await {
+        Err(LogError::Embedded { source: OpenError::Locked { folder }, .. }) => anyhow::bail!(
             "the log in {folder} is held by a running server: stop it, or name it with --server \
              where the command takes that"
         ),
-        opened => opened.with_context(|| format!("opening the event log in {}", dir.display())),
+        opened => Ok(opened?),
     }
+}
+
+/// Opens the log that is configured, for what any log can do.
+pub(crate) async fn open_any_log(
+    config: &Config,
+    must_exist: bool,
+) -> anyhow::Result<Arc<dyn EventLog>> {
+    if config.storage.log_is_embedded() {
+        return Ok(Arc::new(open_log(config, must_exist).await?));
+    }
+    Ok(log::open(&config.storage).await?)
 }
 
 /// A line for whoever gave the command.

@@ -3,12 +3,11 @@
 mod tasks;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::Timestamp;
-use events::log::{EmbeddedLog, EventLog, Options};
+use events::log::EventLog;
 use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
 use schema::{Graph, LiveGraph, Projector};
@@ -20,6 +19,7 @@ use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
 use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
+use crate::log::{self, LogError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::observed::ObservedLog;
 use crate::projection::Progress;
@@ -95,13 +95,8 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The log did not open.
-    #[error("opening the event log in {dir:?}")]
-    Log {
-        /// Its folder.
-        dir: PathBuf,
-        /// Why.
-        source: events::log::OpenError,
-    },
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The graph neither opened nor could be begun anew.
     #[error("opening the graph")]
     Graph(#[from] RecoverError),
@@ -132,17 +127,8 @@ pub struct StopError(&'static str);
 /// Starts a server by the machine's clock.
 pub async fn run(config: Config) -> Result<RunningServer, StartError> {
     config.check()?;
-    let dir = config.storage.log_dir();
-    let opened = {
-        let dir = dir.clone();
-        // Recovery reads files, for seconds when it rebuilds the log's index.
-        tokio::task::spawn_blocking(move || EmbeddedLog::open(&dir, Options::default())).await
-    };
-    let log = match opened {
-        Ok(log) => log.map_err(|source| StartError::Log { dir, source })?,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    };
-    run_on(Arc::new(log), config, Timestamp::now).await
+    let log = log::open(&config.storage).await?;
+    run_on(log, config, Timestamp::now).await
 }
 
 /// Starts a server on a log that is open already: opens the graph or rebuilds it, starts the

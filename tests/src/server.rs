@@ -29,15 +29,31 @@ impl Server {
         Self::start_for(data, LIFE_LIMIT, |line| eprintln!("{line}")).await
     }
 
+    /// As [`Self::start`], on the log at `url`.
+    pub async fn start_on_log(data: &Path, url: &str) -> Self {
+        let hear = |line| eprintln!("{line}");
+        Self::start_by(data, &["--log", url], LIFE_LIMIT, hear).await
+    }
+
     /// As [`Self::start`], with a limit of one's own, and an ear for what the server says.
     pub async fn start_for(
         data: &Path,
         life_limit: Duration,
         hear: impl FnMut(String) + Send + 'static,
     ) -> Self {
+        Self::start_by(data, &[], life_limit, hear).await
+    }
+
+    async fn start_by(
+        data: &Path,
+        flags: &[&str],
+        life_limit: Duration,
+        hear: impl FnMut(String) + Send + 'static,
+    ) -> Self {
         let child = Command::new(binary("faultline"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(flags)
             .env("NO_COLOR", "1")
             .env("FAULTLINE_TELEMETRY__LOG_FILTER", "info")
             .stdin(Stdio::null())

@@ -8,6 +8,8 @@ mod cluster;
 mod faults;
 #[path = "kurrentdb/index.rs"]
 mod index;
+#[path = "kurrentdb/product.rs"]
+mod product;
 
 use std::path::Path;
 use std::sync::Arc;

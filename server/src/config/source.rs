@@ -21,6 +21,10 @@ pub struct Flags {
     /// Folder of the event log and the graph [default: faultline-data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Event log: embedded:// or the URL of a KurrentDB, such as kurrentdb://USER@HOST:2113; its
+    /// password is better given as FAULTLINE_STORAGE__LOG_PASSWORD [default: embedded://]
+    #[arg(long, value_name = "URL")]
+    pub log: Option<String>,
     /// Address and port to listen on [default: 127.0.0.1:7700]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -94,6 +98,7 @@ fn over(mut sources: Figment, flags: &Flags) -> Figment {
         }
     }
     sources = set(sources, "storage.data", flags.data.as_ref());
+    sources = set(sources, "storage.log", flags.log.as_ref());
     sources = set(sources, "http.listen", flags.listen.as_ref());
     sources = set(sources, "storage.graph", flags.graph.as_ref());
     sources = set(sources, "auth.allow_anonymous", flags.allow_anonymous.then_some(&true));

@@ -6,6 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, invalid};
 
+/// The log in the data folder.
+const EMBEDDED: &str = "embedded://";
+/// What a KurrentDB's connection string begins with.
+const KURRENT: [&str; 8] = [
+    "kurrentdb://",
+    "kurrentdb+discover://",
+    "kurrent://",
+    "kurrent+discover://",
+    "kdb://",
+    "kdb+discover://",
+    "esdb://",
+    "esdb+discover://",
+];
+
 /// `[storage]`: where the log and the graph are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +27,11 @@ pub struct StorageConfig {
     /// Folder of everything that is kept: `log/` is the ground state, the rest can be rebuilt
     /// from it. Default `faultline-data`.
     pub data: PathBuf,
+    /// The event log: `embedded://` (in the data folder), or the connection string of a KurrentDB
+    /// or EventStoreDB, such as `kurrentdb://USER@HOST:2113`. Default `embedded://`.
+    pub log: String,
+    /// The password of the user in `log`, so that it need not stand there. Default none.
+    pub log_password: Option<String>,
     /// The graph store: `surrealkv://` (in the data folder), `surrealkv://PATH`, `mem://`
     /// (rebuilt from the log at every start), `ws://…` or `wss://…` (a SurrealDB server).
     /// Default `surrealkv://`.
@@ -21,12 +40,27 @@ pub struct StorageConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { data: PathBuf::from("faultline-data"), graph: "surrealkv://".to_owned() }
+        Self {
+            data: PathBuf::from("faultline-data"),
+            log: EMBEDDED.to_owned(),
+            log_password: None,
+            graph: "surrealkv://".to_owned(),
+        }
     }
 }
 
 impl StorageConfig {
-    /// Folder of the event log.
+    /// Whether the log is the one in the data folder.
+    pub fn log_is_embedded(&self) -> bool {
+        self.log == EMBEDDED
+    }
+
+    /// Where the log is, without credentials.
+    pub fn shown_log(&self) -> String {
+        redacted(&self.log)
+    }
+
+    /// Folder of the embedded log.
     pub fn log_dir(&self) -> PathBuf {
         self.data.join("log")
     }
@@ -43,6 +77,20 @@ impl StorageConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.data.as_os_str().is_empty() {
             return Err(invalid("storage.data", "a folder", "an empty path"));
+        }
+        if !self.log_is_embedded() && !KURRENT.iter().any(|scheme| self.log.starts_with(scheme)) {
+            return Err(invalid(
+                "storage.log",
+                "embedded:// or a URL that begins with kurrentdb:// or esdb://",
+                format!("{:?}", redacted(&self.log)),
+            ));
+        }
+        if self.log_is_embedded() && self.log_password.is_some() {
+            return Err(invalid(
+                "storage.log_password",
+                "none, because the embedded log has no user",
+                "a password",
+            ));
         }
         let schemes = ["mem://", "surrealkv://", "ws://", "wss://"];
         if !schemes.iter().any(|scheme| self.graph.starts_with(scheme)) {

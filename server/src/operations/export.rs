@@ -6,15 +6,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use events::RecordedEvent;
-use events::log::{EmbeddedLog, EventLog};
+use events::log::EventLog;
 use serde_json::Value;
 
 use super::client::Client;
 use super::meter::Meter;
-use super::{BaseArgs, ServerArgs, open_log};
+use super::{BaseArgs, ServerArgs, open_any_log};
 
 /// Events read at once.
 const PAGE: usize = 1_000;
@@ -39,7 +40,7 @@ pub struct ExportArgs {
 
 /// Where events come from.
 enum Source {
-    Log(Box<EmbeddedLog>),
+    Log(Arc<dyn EventLog>),
     Server(Client),
 }
 
@@ -69,7 +70,7 @@ impl Source {
 pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let source = match args.server.client()? {
         Some(client) => Source::Server(client),
-        None => Source::Log(Box::new(open_log(&args.base.config()?, true).await?)),
+        None => Source::Log(open_any_log(&args.base.config()?, true).await?),
     };
     let Some(path) = &args.output else {
         let out = BufWriter::new(std::io::stdout().lock());

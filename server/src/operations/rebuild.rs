@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::client::Client;
 use super::meter::Meter;
-use super::{BaseArgs, ServerArgs, open_log, tell};
+use super::{BaseArgs, ServerArgs, open_any_log, tell};
 
 /// How often a server is asked how far it is.
 const POLL: Duration = Duration::from_millis(300);
@@ -41,10 +41,10 @@ async fn offline(base: &BaseArgs) -> anyhow::Result<()> {
     if url == "mem://" {
         bail!("the graph is in memory only: every start of the server rebuilds it");
     }
-    let log = open_log(&config, true).await?;
+    let log = open_any_log(&config, true).await?;
     let progress = watch::Sender::new(RebuildProgress::default());
     let mut meter = Meter::new("rebuilding");
-    let rebuilding = rebuild_alone(&url, &log, &progress);
+    let rebuilding = rebuild_alone(&url, &*log, &progress);
     let graph = shown(rebuilding, progress.subscribe(), &mut meter).await?;
     let position = graph.checkpoint().await.position;
     told(position, meter.elapsed(), progress.borrow().events_per_s)

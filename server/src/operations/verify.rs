@@ -13,6 +13,7 @@ use super::meter::Meter;
 use super::rebuild::shown;
 use super::{BaseArgs, open_log, tell};
 use crate::http::error::chain;
+use crate::log::LogError;
 
 /// What to verify.
 #[derive(Clone, Debug, clap::Args)]
@@ -94,7 +95,10 @@ fn failed(what: &str) -> anyhow::Result<ExitCode> {
 
 fn is_damage(error: &anyhow::Error) -> bool {
     use events::log::OpenError;
-    matches!(error.downcast_ref(), Some(OpenError::Damaged { .. }))
+    matches!(
+        error.downcast_ref(),
+        Some(LogError::Embedded { source: OpenError::Damaged { .. }, .. })
+    )
 }
 
 type Seen = (Verified, Vec<Found>);

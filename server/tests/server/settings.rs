@@ -28,7 +28,8 @@ fn flags_win_over_the_environment_over_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("faultline.toml");
     let text = "[http]\nlisten = \"127.0.0.1:1\"\ndrain_timeout_ms = 1\n\
-                request_timeout_ms = 1\n[storage]\ngraph = \"wss://root:hunter2@db/x\"\n";
+                request_timeout_ms = 1\n[storage]\ngraph = \"wss://root:hunter2@db/x\"\n\
+                log = \"esdb://ops:hunter2@kdb\"\n";
     std::fs::write(&file, text).expect("written");
     let output = serve(
         &["--config", file.to_str().expect("UTF-8"), "--listen", "127.0.0.1:3"],
@@ -36,6 +37,7 @@ fn flags_win_over_the_environment_over_the_file() {
             ("FAULTLINE_HTTP__LISTEN", "127.0.0.1:2"),
             ("FAULTLINE_HTTP__DRAIN_TIMEOUT_MS", "2"),
             ("FAULTLINE_PORT", "tcp://10.0.0.1:7700"),
+            ("FAULTLINE_STORAGE__LOG_PASSWORD", "hunter2"),
         ],
     );
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
@@ -45,6 +47,8 @@ fn flags_win_over_the_environment_over_the_file() {
         "drain_timeout_ms = 2",
         "request_timeout_ms = 1",
         "graph = \"wss://redacted@db/x\"",
+        "log = \"esdb://redacted@kdb\"",
+        "log_password = \"redacted\"",
     ] {
         assert!(printed.lines().any(|got| got == line), "no {line} in\n{printed}");
     }
