@@ -116,6 +116,11 @@ impl TextIndex {
         self.corpus.replace(position, document, &[]);
     }
 
+    /// Whether the document was ever put.
+    pub fn contains(&self, document: &DocumentId) -> bool {
+        self.corpus.contains(document)
+    }
+
     /// How many paragraphs the index keeps, those that were replaced included.
     pub fn kept(&self) -> usize {
         self.corpus.units()

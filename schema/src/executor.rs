@@ -86,7 +86,7 @@ impl Graph {
                     ApplyError::Foreign { what: format!("checkpoint behind {expected}: {error}") }
                 })?;
                 // What was committed there was not fed.
-                self.index.reload(&self.db);
+                self.index.reload();
                 self.apply_behind(&mut checkpoint, events).await
             }
             done => done,
@@ -121,7 +121,7 @@ impl Graph {
                 match self.write(*checkpoint, &rows, &refused, Checkpoint::at(last)).await {
                     Ok(()) => {
                         *checkpoint = Checkpoint::at(last);
-                        self.index.feed(position, &rows);
+                        self.index.feed(committing, position, &rows).await;
                         return Ok(Applied { applied: events.len(), set_aside: refused.len() });
                     }
                     Err(WriteError::Conflict) => {

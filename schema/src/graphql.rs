@@ -11,6 +11,7 @@
 //! | `not_found` | an argument names something unknown; `field` names it |
 //! | `incident_exists`, `incident_over`, `incident_not_over`, `incident_merged`, `label_exists`, `label_retracted`, `event_id_taken` | the state of things forbids it; `field` names the argument |
 //! | `not_projected_yet` | `waitFor` or `asOf` was not reached in time; ask again |
+//! | `index_not_loaded` | the index that the question needs was not loaded in time; ask again |
 //! | `overloaded` | the log takes nothing at the moment; ask again |
 //! | `disk_full` | the log's disk has no room; ask again when it has |
 //! | `query_syntax`, `query_invalid` | the query text is wrong |

@@ -2,54 +2,61 @@
 //!
 //! SurrealDB holds the texts and the fingerprints, and its own indexes over them are too slow and
 //! cannot be asked as of a position (ADR 0010). So every graph keeps an index in memory: it is
-//! loaded from the stored rows when the graph is opened, beside everything else, and fed with the
+//! loaded from the stored rows when the server starts, beside everything else, and fed with the
 //! rows that each batch made. Both ways give the same index: it is made of [`Fact`]s, each of
 //! which a version of a row states, put in the order of their positions.
 
 mod fact;
 mod load;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
-use diagnosis::search::{DocumentKind, Hit, Query, TextIndex};
-use diagnosis::similarity::index::{FingerprintIndex, Nearest};
+use diagnosis::search::{DocumentKind, Hit, Query};
+use diagnosis::similarity::index::Nearest;
 use events::catalogue::diagnosis::SimilarIncident;
 use surrealdb::Surreal;
 use surrealdb::engine::any::Any;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::fold::Rows;
 pub(crate) use fact::log_pattern;
-use fact::{COLUMNS, Fact, FactKey, facts_of};
+use fact::{COLUMNS, FactKey, facts_of};
+use state::{IndexFault, Phase, Shared, State};
 
-/// The index of one graph. Questions wait until it is loaded.
+/// The index of one graph. It begins to be loaded when it is started or first asked: who only
+/// projects needs none. Questions wait until it is loaded.
 #[derive(Debug)]
 pub struct Index {
-    shared: Arc<Shared>,
-    loading: std::sync::Mutex<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    state: RwLock<State>,
+    db: Surreal<Any>,
     /// Held from before a batch commits until its rows are fed: who holds it sees no rows in the
     /// store that are still to be fed.
-    committing: Mutex<()>,
-    loaded: watch::Sender<bool>,
+    committing: Arc<Mutex<()>>,
+    loading: std::sync::Mutex<Option<Loading>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    text: TextIndex,
-    fingerprints: FingerprintIndex,
-    /// What is known so far, while it is loaded.
-    gathered: Option<BTreeMap<FactKey, Fact>>,
+/// A load and what it makes. Each has a state of its own, so that one that was given up, and may
+/// still be busy on another thread, does nothing to the next.
+#[derive(Debug)]
+struct Loading {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        // It holds the store open.
+        self.task.abort();
+        self.shared.turn(Phase::GivenUp);
+    }
 }
 
 /// How much an index keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexSize {
     /// Paragraphs, former ones included.
     pub paragraphs: usize,
@@ -58,44 +65,43 @@ pub struct IndexSize {
 }
 
 impl Index {
-    /// The index of the graph in `db`, which begins to be loaded.
+    /// The index of the graph in `db`, which is not loaded yet.
     pub(crate) fn of(db: &Surreal<Any>) -> Self {
-        let shared = Arc::new(Shared {
-            state: RwLock::new(State::gathering()),
-            committing: Mutex::new(()),
-            loaded: watch::Sender::new(false),
-        });
-        let loading = tokio::spawn(load::load(db.clone(), shared.clone()));
-        Self { shared, loading: std::sync::Mutex::new(loading) }
+        let committing = Arc::new(Mutex::new(()));
+        Self { db: db.clone(), committing, loading: std::sync::Mutex::new(None) }
     }
 
-    /// Begins anew: something was committed that was not fed.
-    pub(crate) fn reload(&self, db: &Surreal<Any>) {
-        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        loading.abort();
-        self.shared.loaded.send_replace(false);
-        *self.shared.write() = State::gathering();
-        *loading = tokio::spawn(load::load(db.clone(), self.shared.clone()));
+    /// Begins to load it, unless it has begun.
+    pub fn start(&self) {
+        self.started();
     }
 
-    /// Waits until the index contains what the store held when the graph was opened.
+    /// Begins anew, if it has begun: something was committed that was not fed.
+    pub(crate) fn reload(&self) {
+        let given_up = self.lock().take();
+        if given_up.is_some() {
+            self.start();
+        }
+    }
+
+    /// Waits until the index contains what the store held when it was started.
     pub async fn loaded(&self) {
-        // The sender is part of what this holds, so it is there.
-        let _ = self.shared.loaded.subscribe().wait_for(|loaded| *loaded).await;
+        self.when_loaded().await;
     }
 
     /// Whether the index is loaded.
     pub fn is_loaded(&self) -> bool {
-        *self.shared.loaded.borrow()
+        self.begun().is_some_and(|shared| shared.phase() == Phase::Loaded)
     }
 
     /// How much it keeps.
     pub fn size(&self) -> IndexSize {
-        let state = self.shared.read();
-        IndexSize { paragraphs: state.text.kept(), fingerprints: state.fingerprints.kept() }
+        self.begun().map_or_else(IndexSize::default, |shared| shared.size())
     }
 
     /// The documents that answer `query` as of position `at`; see [`TextIndex::search`].
+    ///
+    /// [`TextIndex::search`]: diagnosis::search::TextIndex::search
     pub async fn search(
         &self,
         query: Query,
@@ -103,30 +109,33 @@ impl Index {
         at: u64,
         first: usize,
     ) -> Vec<Hit> {
-        self.ask(move |state| state.text.search(&query, &kinds, at, first)).await
+        self.ask(move |state| state.search(&query, &kinds, at, first)).await
     }
 
     /// The past incidents most like the one in question; see [`FingerprintIndex::nearest`].
+    ///
+    /// [`FingerprintIndex::nearest`]: diagnosis::similarity::index::FingerprintIndex::nearest
     pub async fn nearest(&self, asked: NearestTo) -> Vec<SimilarIncident> {
-        self.ask(move |state| state.fingerprints.nearest(&asked.borrowed())).await
+        self.ask(move |state| state.nearest(&asked.borrowed())).await
     }
 
     /// Asks on a thread of its own: an answer takes milliseconds of nothing but computing.
     async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&State) -> T + Send + 'static) -> T {
-        self.loaded().await;
-        let shared = self.shared.clone();
+        let shared = self.when_loaded().await;
         tokio::task::spawn_blocking(move || ask(&shared.read()))
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// To be held by the writer around the commit of a batch and [`Self::feed`].
-    pub(crate) async fn committing(&self) -> MutexGuard<'_, ()> {
-        self.shared.committing.lock().await
+    /// To be held by the writer around the commit of a batch and handed to [`Self::feed`].
+    pub(crate) async fn committing(&self) -> OwnedMutexGuard<()> {
+        self.committing.clone().lock_owned().await
     }
 
-    /// Takes in what a committed batch behind position `held` made of the graph.
-    pub(crate) fn feed(&self, held: u64, rows: &Rows) {
+    /// Takes in what a committed batch behind position `held` made of the graph. Whoever drops
+    /// this takes nothing out of it: the guard goes with the work.
+    pub(crate) async fn feed(&self, committing: OwnedMutexGuard<()>, held: u64, rows: &Rows) {
+        let Some(shared) = self.begun() else { return };
         let mut facts = BTreeMap::new();
         let former = rows.former().iter().map(|former| (&former.id, &former.row));
         for (id, row) in rows.changed().chain(former) {
@@ -136,46 +145,58 @@ impl Index {
         }
         // A row also says what it said before.
         facts.retain(|key: &FactKey, _| key.position > held);
-        if !facts.is_empty() {
-            self.shared.write().take(facts);
+        if facts.is_empty() {
+            return;
         }
-    }
-}
-
-impl Drop for Index {
-    fn drop(&mut self) {
-        // It holds the store open.
-        self.loading.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
-    }
-}
-
-impl Shared {
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn gathering() -> Self {
-        Self { gathered: Some(BTreeMap::new()), ..Self::default() }
-    }
-
-    fn take(&mut self, facts: BTreeMap<FactKey, Fact>) {
-        match &mut self.gathered {
-            Some(gathered) => gathered.extend(facts),
-            None => self.put(facts),
+        let fed = shared.clone();
+        let feeding = tokio::task::spawn_blocking(move || {
+            let taken = fed.take(facts);
+            if taken.is_err() {
+                fed.turn(Phase::GivenUp);
+            }
+            drop(committing);
+            taken
+        });
+        if let Err(error) = feeding.await.unwrap_or_else(|error| Err(IndexFault::of_task(error))) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                graph.position = held,
+                "the index could not take in a batch; it is loaded anew"
+            );
+            shared.turn(Phase::GivenUp);
+            self.start();
         }
     }
 
-    /// Puts facts, which are in the order of their positions and behind all before.
-    fn put(&mut self, facts: BTreeMap<FactKey, Fact>) {
-        for (key, fact) in facts {
-            fact.put(key.position, &mut self.text, &mut self.fingerprints);
+    async fn when_loaded(&self) -> Arc<Shared> {
+        loop {
+            let shared = self.started();
+            if shared.ended().await == Phase::Loaded {
+                return shared;
+            }
         }
+    }
+
+    /// What is loaded or being loaded, begun now if there is nothing of use.
+    fn started(&self) -> Arc<Shared> {
+        let mut loading = self.lock();
+        if let Some(Loading { shared, .. }) = &*loading
+            && shared.phase() != Phase::GivenUp
+        {
+            return shared.clone();
+        }
+        let shared = Arc::new(Shared::default());
+        let load = load::load(self.db.clone(), self.committing.clone(), shared.clone());
+        *loading = Some(Loading { shared: shared.clone(), task: tokio::spawn(load) });
+        shared
+    }
+
+    fn begun(&self) -> Option<Arc<Shared>> {
+        self.lock().as_ref().map(|loading| loading.shared.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Loading>> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -162,6 +162,8 @@ impl<L: EventLog + ?Sized> Projector<L> {
     /// Catches up, then follows the log until it closes. To drop the future stops the projection
     /// between two transactions.
     pub async fn run(self) -> Result<(), ProjectLogError> {
+        // Now, so that the first question need not wait for it.
+        self.graph.current().index().start();
         let mut offers = self.offers.lock().await;
         let after = loop {
             let after = *self.position.borrow();

@@ -81,6 +81,8 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     let before = generations.current().await?;
     let generation = before + 1;
     let next = Arc::new(generations.begin(generation).await?);
+    // While it is empty: it is fed with all that follows and need not be loaded after the swap.
+    next.index().start();
     let made = async {
         project(log, &next, generation, NEAR, progress).await?;
         let pointing = generations.clone();

@@ -89,6 +89,11 @@ impl Corpus {
         self.units.len()
     }
 
+    /// Whether there ever was such a document.
+    pub fn contains(&self, document: &DocumentId) -> bool {
+        self.by_id.contains_key(document)
+    }
+
     /// The paragraph of this text, read once however often it stands somewhere: machines give
     /// thousands of incidents the same title.
     pub fn passage(&mut self, vocabulary: &mut Vocabulary, text: &str) -> u32 {

@@ -45,6 +45,9 @@ pub enum ApiError {
         /// Where the projection is.
         at: u64,
     },
+    /// The index that the question needs was not loaded in time.
+    #[error("the index of texts and past incidents is not loaded yet; ask again")]
+    IndexNotLoaded,
     /// The log takes nothing at the moment.
     #[error("the event log takes no events at the moment; ask again with the same eventId")]
     Overloaded,
@@ -81,6 +84,7 @@ impl ApiError {
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } => code,
             Self::NotProjectedYet { .. } => "not_projected_yet",
+            Self::IndexNotLoaded => "index_not_loaded",
             Self::Overloaded => "overloaded",
             Self::DiskFull => "disk_full",
             Self::Internal(_) => "internal",
@@ -94,7 +98,7 @@ impl ApiError {
             | Self::NotFound { field, .. }
             | Self::Conflict { field, .. } => Some(field),
             Self::NotProjectedYet { field, .. } => Some(field),
-            Self::Overloaded | Self::DiskFull | Self::Internal(_) => None,
+            Self::IndexNotLoaded | Self::Overloaded | Self::DiskFull | Self::Internal(_) => None,
         }
     }
 }

@@ -109,12 +109,16 @@ pub async fn event(ctx: &Context<'_>, id: EventId) -> ApiResult<Option<Event>> {
     Ok(shown.map(Event))
 }
 
-/// The event at this position of the log.
+/// The event at this position of the log, unless it was recorded after the moment that is asked
+/// for.
 pub async fn event_at(ctx: &Context<'_>, position: u64) -> ApiResult<Option<Event>> {
     let loaders = Loaders::of(ctx);
-    let log = &loaders.view().base().log;
-    let at = log.read_all(position.saturating_sub(1), 1).await.map_err(ApiError::internal)?;
-    Ok(at.into_iter().find(|event| event.position == position).map(Event))
+    let view = loaders.view();
+    let at = view.base().log.read_all(position.saturating_sub(1), 1).await;
+    let at = at.map_err(ApiError::internal)?.into_iter();
+    let mut found = at.filter(|event| event.position == position);
+    let shown = found.find(|event| view.shows(event.position) && may_see(ctx, event));
+    Ok(shown.map(Event))
 }
 
 /// An event that could not be projected. It is in the log, and the graph does without it.

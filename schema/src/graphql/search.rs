@@ -191,6 +191,7 @@ impl Searches {
         }
         let view = view::enter(ctx, as_of, wait_for).await?;
         let first = first.unsigned_abs() as usize;
+        view.indexed().await?;
         let hits = view.graph().index().search(query, kinds, view.reaches(), first).await;
         Ok(hits.into_iter().map(SearchHit).collect())
     }

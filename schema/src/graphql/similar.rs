@@ -113,7 +113,7 @@ pub async fn to_incident(
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
     let Some(fingerprint) = fingerprint_of(ctx, incident).await? else { return Ok(Vec::new()) };
-    Ok(wanted.nearest(ctx, fingerprint, Some(&incident.id)).await)
+    wanted.nearest(ctx, fingerprint, Some(&incident.id)).await
 }
 
 /// The past incidents that look like what `symptoms` describe.
@@ -125,7 +125,7 @@ pub async fn to_symptoms(
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
     let described = described::fingerprint(ctx, symptoms).await?;
-    Ok(wanted.nearest(ctx, described, None).await)
+    wanted.nearest(ctx, described, None).await
 }
 
 struct Wanted {
@@ -149,7 +149,7 @@ impl Wanted {
         ctx: &Context<'_>,
         to: Fingerprint,
         excluding: Option<&IncidentId>,
-    ) -> Vec<SimilarIncident> {
+    ) -> ApiResult<Vec<SimilarIncident>> {
         let loaders = Loaders::of(ctx);
         let view = loaders.view();
         let asked = NearestTo {
@@ -161,8 +161,9 @@ impl Wanted {
             withheld: Arc::default(),
             of_known_kind: false,
         };
+        view.indexed().await?;
         let found = view.graph().index().nearest(asked).await;
-        found.into_iter().map(Into::into).collect()
+        Ok(found.into_iter().map(Into::into).collect())
     }
 }
 

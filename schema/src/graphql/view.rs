@@ -66,6 +66,13 @@ impl View {
         self.position.is_none_or(|until| position <= until)
     }
 
+    /// Waits until the graph's index is loaded, at most for [`Limits::wait`](super::Limits::wait).
+    pub async fn indexed(&self) -> ApiResult<()> {
+        let loaded = self.graph().index().loaded();
+        let in_time = tokio::time::timeout(self.base.limits.wait, loaded).await;
+        in_time.map_err(|_| ApiError::IndexNotLoaded)
+    }
+
     /// Notes that a statement is put to the graph.
     pub fn count_statement(&self) {
         self.base.count_statement();

@@ -1,59 +1,89 @@
-//! Reads the rows that the store has when a graph is opened.
+//! Reads the rows that the store has when an index is started.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use surrealdb::Surreal;
 use surrealdb::engine::any::Any;
 use surrealdb::method::StreamItem;
 use surrealdb::types::{Object, Value};
+use tokio::sync::Mutex;
 
-use super::Shared;
 use super::fact::{COLUMNS, Fact, FactKey, facts_of};
+use super::state::{IndexFault, Phase, Shared};
 use crate::table::{RowId, Table};
 
 /// How many facts are handed over at once.
 const BATCH: usize = 1_000;
-/// Before a store that failed is asked again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// So few are put while the writer waits; of more, only those that come meanwhile.
+const FEW: usize = 1_000;
+/// Before a load that failed is tried again. The pause doubles each time.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Loads everything, however often the store fails meanwhile.
-pub(super) async fn load(db: Surreal<Any>, shared: Arc<Shared>) {
-    let started = std::time::Instant::now();
-    while let Err(error) = gather(&db, &shared).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the index could not be loaded; trying again"
-        );
-        tokio::time::sleep(PAUSE).await;
+/// Loads everything, however often that fails.
+pub(super) async fn load(db: Surreal<Any>, committing: Arc<Mutex<()>>, shared: Arc<Shared>) {
+    let (started, mut pause) = (Instant::now(), PAUSE);
+    loop {
+        let filled = AssertUnwindSafe(fill(&db, &committing, &shared)).catch_unwind().await;
+        match filled.unwrap_or_else(|panic| Err(IndexFault::of_panic(&*panic))) {
+            Ok(count) => {
+                tracing::info!(
+                    index.facts = count,
+                    index.duration_ms =
+                        u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "index loaded",
+                );
+                return;
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the index could not be loaded; trying again"
+            ),
+        }
+        shared.clear();
+        shared.turn(Phase::Failed);
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(2 * pause);
     }
-    // Nothing is committed and not fed: all later facts stand behind those that were gathered.
-    let committing = shared.committing.lock().await;
-    let put = {
-        let shared = shared.clone();
-        tokio::task::spawn_blocking(move || {
-            let mut state = shared.write();
-            let gathered = state.gathered.take().unwrap_or_default();
-            let count = gathered.len();
-            state.put(gathered);
-            count
-        })
-    };
-    let count = put.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    drop(committing);
-    shared.loaded.send_replace(true);
-    tracing::info!(
-        index.facts = count,
-        index.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "index loaded",
-    );
+}
+
+/// Gathers what is stored and puts it; answers how many facts that was.
+async fn fill(
+    db: &Surreal<Any>,
+    committing: &Arc<Mutex<()>>,
+    shared: &Arc<Shared>,
+) -> Result<usize, IndexFault> {
+    gather(db, shared).await?;
+    let mut count = 0;
+    loop {
+        // Nothing is committed and not fed: all later facts stand behind those that were gathered.
+        let committing = committing.clone().lock_owned().await;
+        let facts = shared.gathered();
+        count += facts.len();
+        let last = (facts.len() <= FEW).then_some(committing);
+        let (is_last, filled) = (last.is_some(), shared.clone());
+        let putting = tokio::task::spawn_blocking(move || {
+            filled.put(facts)?;
+            if let Some(committing) = last {
+                filled.gathered_all();
+                drop(committing);
+            }
+            Ok(())
+        });
+        putting.await.unwrap_or_else(|error| Err(IndexFault::of_task(error)))?;
+        if is_last {
+            return Ok(count);
+        }
+    }
 }
 
 /// Reads the rows as they are, then what they were before: a version that is superseded
 /// meanwhile is met at least once. Facts are told by their position, so twice does not matter.
-async fn gather(db: &Surreal<Any>, shared: &Shared) -> Result<(), surrealdb::Error> {
+async fn gather(db: &Surreal<Any>, shared: &Shared) -> Result<(), IndexFault> {
     for (table, columns) in COLUMNS {
         gather_from(db, shared, *table, &format!("id AS original, {columns}"), table.name())
             .await?;
@@ -72,14 +102,14 @@ async fn gather_from(
     table: Table,
     columns: &str,
     name: &str,
-) -> Result<(), surrealdb::Error> {
+) -> Result<(), IndexFault> {
     let statement = format!("SELECT {columns}, since, until, changed FROM {name}");
-    let mut items = db.query(statement).stream_items()?;
+    let mut items = db.query(statement).stream_items().map_err(Box::new)?;
     let mut facts: BTreeMap<FactKey, Fact> = BTreeMap::new();
     // Every window tells its templates anew; only the first telling of each is news.
     let mut first: HashMap<String, (FactKey, Fact)> = HashMap::new();
     while let Some(item) = items.next().await {
-        match item? {
+        match item.map_err(Box::new)? {
             StreamItem::Row { value: Value::Object(row), .. } => {
                 if let Some(key) = key_of(&row) {
                     let found = facts_of(table, &key, &row);
@@ -91,15 +121,14 @@ async fn gather_from(
                 }
             }
             StreamItem::Row { .. } => {}
-            StreamItem::StatementEnd { result, .. } => result?,
+            StreamItem::StatementEnd { result, .. } => result.map_err(Box::new)?,
         }
         if facts.len() >= BATCH {
-            shared.write().take(std::mem::take(&mut facts));
+            shared.take(std::mem::take(&mut facts))?;
         }
     }
     facts.extend(first.into_values());
-    shared.write().take(facts);
-    Ok(())
+    shared.take(facts)
 }
 
 fn keep_first(first: &mut HashMap<String, (FactKey, Fact)>, fact: (FactKey, Fact)) {

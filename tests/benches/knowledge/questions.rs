@@ -74,6 +74,7 @@ impl Grown {
             other => panic!("expected mem or surrealkv, got {other}"),
         };
         let graph = Arc::new(Graph::open(&url).await.unwrap());
+        graph.index().start();
         let log =
             Arc::new(EmbeddedLog::open(&folder.join("empty-log"), Options::default()).unwrap());
         let projected = Projector::new(graph.clone(), log.clone()).await.projected();
