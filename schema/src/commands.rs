@@ -22,7 +22,9 @@ use std::time::Duration;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
 use events::value::Line;
 use events::{Event, EventData, EventId, IncidentId, Timestamp};
-use tokio::sync::Mutex;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 
 use crate::reads::ReadGraphError;
@@ -147,7 +149,12 @@ pub struct Commands {
     /// Held from the check to the append of what depends on how far an incident is, so that of
     /// two that exclude each other only one passes. Labels and feedback take no turn.
     turn: Arc<Mutex<()>>,
+    carried: Carried,
 }
+
+/// Takes what belongs to the caller's task along into another: the work of a command is done
+/// there.
+pub type Carried = fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()>;
 
 impl Commands {
     /// Takes commands for `log`, checks them against `graph`, which contains the log up to
@@ -159,7 +166,12 @@ impl Commands {
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
         wait: Duration,
     ) -> Self {
-        Self { graph, log, projected, now, wait, turn: Arc::default() }
+        Self { graph, log, projected, now, wait, turn: Arc::default(), carried: |work| work }
+    }
+
+    /// With `carried` about the work of each command.
+    pub fn carrying(self, carried: Carried) -> Self {
+        Self { carried, ..self }
     }
 
     /// Carries out one command.
@@ -187,17 +199,46 @@ impl Commands {
         }
         let deadline = Instant::now() + self.wait;
         let before = self.recorded_before(&commands).await?;
-        let fresh: Vec<_> = commands
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| before[*index].is_none())
-            .map(|(_, command)| command)
-            .collect();
-        let _turn = match fresh.iter().any(|command| rules::takes_turns(&command.data)) {
-            true => Some(self.turn.lock().await),
+        let done = self.uninterrupted(commands, before, deadline).await?;
+        let last = done.iter().flatten().map(|(_, position)| *position).max().unwrap_or_default();
+        self.projected_by(last, deadline).await;
+        let reached = self.projected.position();
+        let recorded =
+            |(event_id, position)| Recorded { event_id, position, projected: position <= reached };
+        Ok(done.into_iter().map(|one| one.map(recorded)).collect())
+    }
+
+    /// Checks and appends in a task of its own, which keeps its turn until the log has answered:
+    /// a caller who no longer waits must not let another pass in between.
+    async fn uninterrupted(
+        &self,
+        commands: Vec<Command>,
+        before: Vec<Option<u64>>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<(EventId, u64), CommandError>>, BulkError> {
+        let mut fresh = commands.iter().zip(&before).filter(|(_, before)| before.is_none());
+        let turn = match fresh.any(|(command, _)| rules::takes_turns(&command.data)) {
+            true => Some(self.turn.clone().lock_owned().await),
             false => None,
         };
-        if !fresh.is_empty() {
+        let (answer, answered) = oneshot::channel();
+        let these = self.clone();
+        let work = async move {
+            let _turn = turn;
+            // Nobody may be waiting.
+            let _ = answer.send(these.check_and_append(commands, before, deadline).await);
+        };
+        tokio::spawn((self.carried)(work.boxed()));
+        answered.await.map_err(|error| CommandError::Internal(Arc::new(error)))?
+    }
+
+    async fn check_and_append(
+        &self,
+        commands: Vec<Command>,
+        before: Vec<Option<u64>>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<(EventId, u64), CommandError>>, BulkError> {
+        if before.iter().any(Option::is_none) {
             self.check(&commands, &before, deadline).await?;
         }
         let mut done = Vec::with_capacity(commands.len());
@@ -207,13 +248,7 @@ impl Commands {
                 None => self.append(command).await,
             });
         }
-        drop(_turn);
-        let last = done.iter().flatten().map(|(_, position)| *position).max().unwrap_or_default();
-        self.projected_by(last, deadline).await;
-        let reached = self.projected.position();
-        let recorded =
-            |(event_id, position)| Recorded { event_id, position, projected: position <= reached };
-        Ok(done.into_iter().map(|one| one.map(recorded)).collect())
+        Ok(done)
     }
 
     /// The positions of the commands that the log has already.

@@ -61,7 +61,7 @@ use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
 use events::Timestamp;
 use events::log::EventLog;
 
-use crate::commands::Commands;
+use crate::commands::{Carried, Commands};
 use crate::{Graph, LiveGraph, Projected};
 use audit::AuditEvent;
 pub use audit::WithoutAudit;
@@ -114,6 +114,11 @@ impl Base {
         let commands =
             Commands::new(graph.clone(), log.clone(), projected.clone(), now.clone(), limits.wait);
         Self { graph, log, projected, now, limits, statements, commands }
+    }
+
+    /// With `carried` about the work of each command, see [`Commands::carrying`].
+    pub fn carrying(self, carried: Carried) -> Self {
+        Self { commands: self.commands.carrying(carried), ..self }
     }
 
     /// What the mutations of the schema go through, for other ways in.

@@ -13,7 +13,7 @@ pub(crate) use operation::needed;
 pub use scope::{Scope, Scopes};
 pub(crate) use store::{Denied, Tokens};
 pub use store::{TokenFile, TokenRecord};
-#[cfg(test)]
-pub(crate) use table::ROUTES;
 pub(crate) use table::{Access, access, scope_of_event};
+#[cfg(test)]
+pub(crate) use table::{MUTATIONS, ROUTES};
 pub use token::NewToken;

@@ -10,12 +10,13 @@ use std::time::Instant;
 use events::catalogue::audit::{AuditOutcome, AuditRecorded};
 use events::log::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
 use events::value::Line;
-use events::{Event, EventData, EventId, RecordedEvent, StreamId};
+use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use tracing::Instrument;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope, scope_of_event};
 use crate::http::Clock;
 use crate::metrics::Metrics;
 
@@ -37,6 +38,12 @@ pub(crate) async fn on_nobodys_behalf<F: Future>(work: F) -> F::Output {
     CALLER.scope(None, work).await
 }
 
+/// Carries out `work`, which another task will do, on behalf of whose request this is.
+pub(crate) fn carried(work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+    let caller = CALLER.try_with(Clone::clone).ok().flatten();
+    CALLER.scope(caller, work).boxed()
+}
+
 /// See the [module](self).
 pub(crate) struct ObservedLog {
     log: Arc<dyn EventLog>,
@@ -49,6 +56,8 @@ impl ObservedLog {
         Self { log, metrics, clock }
     }
 
+    /// Appends and audits in a task of its own: a client that goes away, or the time limit of its
+    /// request, must not come between the two.
     async fn observed(
         &self,
         stream: StreamId,
@@ -57,60 +66,137 @@ impl ObservedLog {
     ) -> Result<Vec<Appended>, AppendError> {
         let caller = CALLER.try_with(Clone::clone).ok().flatten();
         let audit = caller.map(|caller| self.audit(&caller, &events)).unwrap_or_default();
-        let types: Vec<(EventId, &'static str)> =
-            events.iter().map(|event| (event.id, event.data.event_type())).collect();
-        let started = Instant::now();
-        // What stands at or before this place was there already: a repeat counts nothing.
-        let head = self.log.head();
-        let appended = self.log.append(stream, expected, events).await?;
-        let new = appended.iter().filter(|at| at.position > head);
-        let new: Vec<&'static str> = new
-            .filter_map(|at| types.iter().find(|(id, _)| *id == at.id))
-            .map(|(_, event_type)| *event_type)
-            .collect();
-        self.metrics.appended(&new, started.elapsed());
-        // Behind the event, not before it: the audit tells what was done. Its ids follow from
-        // the events, so that a repeat after a crash in between completes it and adds nothing.
-        match record(self.log.as_ref(), audit).await? {
-            0 => {}
-            count => self.metrics.appended_of(AUDIT_RECORDED, count),
+        let (log, metrics) = (self.log.clone(), self.metrics.clone());
+        let work = async move { append(&*log, &metrics, stream, expected, events, audit).await };
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(appended) => appended,
+            Err(error) => Err(AppendError::Poisoned(error.to_string())),
         }
-        Ok(appended)
     }
 
     fn audit(&self, caller: &Caller, events: &[Event]) -> Vec<Event> {
-        let entry = |event: &Event| {
+        let audited = |event: &Event| {
             let (action, incident) = answered_for(&event.data)?;
-            let data = AuditRecorded {
-                actor: caller.name.clone(),
-                token: caller.token.clone(),
-                peer: caller.peer.map(|peer| Line::clipped(&peer.to_string())),
-                action: Line::clipped(action),
-                subject: Some(Line::clipped(incident)),
-                outcome: AuditOutcome::Done,
-                event: Some(event.id),
-                request: caller.request.clone(),
-            };
+            // These may be a machine's too, which has no such scope.
+            if scope_of_event(&event.data) != Scope::Label && !caller.may(Scope::Label) {
+                return None;
+            }
+            let data = entry(caller, action, incident, Some(event.id));
             let id = event.id.derived("audit");
-            let mut entry = Event::with_id(id, Line::clipped(SOURCE), (self.clock)(), data);
-            entry.causation_id = Some(event.id);
-            Some(entry)
+            let mut audit = Event::with_id(id, Line::clipped(SOURCE), (self.clock)(), data);
+            audit.causation_id = Some(event.id);
+            Some(audit)
         };
-        events.iter().filter_map(entry).collect()
+        events.iter().filter_map(audited).collect()
     }
 }
 
-/// Appends entries of the audit, all of one stream; answers how many were new.
-pub(crate) async fn record(log: &dyn EventLog, audit: Vec<Event>) -> Result<u64, AppendError> {
-    let Some(stream) = audit.first().map(|entry| entry.data.stream()) else {
-        return Ok(0);
-    };
+async fn append(
+    log: &dyn EventLog,
+    metrics: &Metrics,
+    stream: StreamId,
+    expected: ExpectedRevision,
+    events: Vec<Event>,
+    audit: Vec<Event>,
+) -> Result<Vec<Appended>, AppendError> {
+    let types: Vec<(EventId, &'static str)> =
+        events.iter().map(|event| (event.id, event.data.event_type())).collect();
+    let started = Instant::now();
+    // What stands at or before this place was there already: a repeat counts nothing.
     let head = log.head();
-    match log.append(stream, ExpectedRevision::Any, audit).await {
-        Ok(appended) => Ok(appended.iter().filter(|at| at.position > head).count() as u64),
-        // Someone else did it before, and answers for it.
-        Err(AppendError::PartlyKnown { .. }) => Ok(0),
-        Err(error) => Err(error),
+    let appended = log.append(stream, expected, events).await?;
+    let new = appended.iter().filter(|at| at.position > head);
+    let new: Vec<&'static str> = new
+        .filter_map(|at| types.iter().find(|(id, _)| *id == at.id))
+        .map(|(_, event_type)| *event_type)
+        .collect();
+    metrics.appended(&new, started.elapsed());
+    // Behind the event, not before it: the audit tells what was done. Its ids follow from
+    // the events, so that a repeat after a crash in between completes it and adds nothing.
+    match record(log, audit).await? {
+        0 => {}
+        count => metrics.appended_of(AUDIT_RECORDED, count),
+    }
+    Ok(appended)
+}
+
+fn entry(caller: &Caller, action: &str, subject: &str, event: Option<EventId>) -> AuditRecorded {
+    AuditRecorded {
+        actor: caller.name.clone(),
+        token: caller.token.clone(),
+        peer: caller.peer.map(|peer| Line::clipped(&peer.to_string())),
+        action: Line::clipped(action),
+        subject: Some(Line::clipped(subject)),
+        outcome: AuditOutcome::Done,
+        event,
+        request: caller.request.clone(),
+    }
+}
+
+/// Records that the caller did what has no event of its own.
+pub(crate) async fn did(
+    log: &dyn EventLog,
+    caller: &Caller,
+    action: &str,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), AppendError> {
+    let data = entry(caller, action, subject, None);
+    let audit = Event::with_id(EventId::generate(), Line::clipped(SOURCE), now, data);
+    log.append(audit.data.stream(), ExpectedRevision::Any, vec![audit]).await.map(drop)
+}
+
+/// Appends entries of the audit, all of one stream; answers how many were new.
+pub(crate) async fn record(log: &dyn EventLog, mut audit: Vec<Event>) -> Result<u64, AppendError> {
+    loop {
+        audit = missing(log, audit).await;
+        let Some(stream) = audit.first().map(|entry| entry.data.stream()) else {
+            return Ok(0);
+        };
+        let head = log.head();
+        match log.append(stream, ExpectedRevision::Any, audit.clone()).await {
+            Ok(appended) if appended.iter().all(|at| at.position > head) => {
+                return Ok(appended.len() as u64);
+            }
+            // Someone took an id since it was looked for: it is looked at what stands there.
+            Ok(_) | Err(AppendError::PartlyKnown { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The entries that the log does not have. One whose id was taken for something else gets
+/// another: nobody shall do unseen what they prepared an id for.
+async fn missing(log: &dyn EventLog, audit: Vec<Event>) -> Vec<Event> {
+    let mut missing = Vec::with_capacity(audit.len());
+    for mut entry in audit {
+        match log.find(entry.id).await {
+            Ok(None) => {}
+            // Someone did it before, and answers for it.
+            Ok(Some(known)) if tells_the_same(&known.event.data, &entry.data) => continue,
+            Ok(Some(known)) => {
+                let by = known.event.data.event_type();
+                tracing::error!(id = %entry.id, by, "an audit's id was taken");
+                entry.id = EventId::generate();
+            }
+            Err(error) => {
+                tracing::error!(id = %entry.id, %error, "it is not known whether this is audited");
+                entry.id = EventId::generate();
+            }
+        }
+        missing.push(entry);
+    }
+    missing
+}
+
+/// Whether both are of the same deed, whoever did it.
+fn tells_the_same(known: &EventData, entry: &EventData) -> bool {
+    match (known, entry) {
+        (EventData::AuditRecorded(known), EventData::AuditRecorded(entry)) => {
+            (&known.event, &known.action, &known.subject)
+                == (&entry.event, &entry.action, &entry.subject)
+        }
+        _ => false,
     }
 }
 
@@ -120,6 +206,9 @@ fn answered_for(data: &EventData) -> Option<(&'static str, &str)> {
         EventData::LabelAssigned(data) => ("label.assign", data.incident.as_str()),
         EventData::LabelRetracted(data) => ("label.retract", data.incident.as_str()),
         EventData::FeedbackGiven(data) => ("feedback.give", data.incident.as_str()),
+        EventData::IncidentOpened(data) => ("incident.open", data.incident.as_str()),
+        EventData::MitigationApplied(data) => ("mitigation.apply", data.incident.as_str()),
+        EventData::IncidentMitigated(data) => ("incident.mitigate", data.incident.as_str()),
         EventData::IncidentAcknowledged(data) => ("incident.acknowledge", data.incident.as_str()),
         EventData::IncidentResolved(data) => ("incident.resolve", data.incident.as_str()),
         EventData::IncidentReopened(data) => ("incident.reopen", data.incident.as_str()),
@@ -175,27 +264,95 @@ impl EventLog for ObservedLog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::auth::{Scope, scope_of_event};
+    use std::collections::BTreeSet;
+    use std::time::Duration;
 
-    /// What needs the scope of people is what people answer for.
+    use events::log::{EmbeddedLog, Options};
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::auth::MUTATIONS;
+
+    /// The verb behind what it is done to, as in `label.assign` for `assignLabels`.
+    fn action_of(mutation: &str) -> String {
+        let noun = mutation.find(|it: char| it.is_ascii_uppercase()).unwrap();
+        let (verb, noun) = mutation.split_at(noun);
+        format!("{}.{verb}", noun.to_ascii_lowercase().trim_end_matches('s'))
+    }
+
+    /// What needs the scope of people, and what every mutation records, is what people answer for.
     #[test]
     fn every_action_of_people_is_audited() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/tests/fixtures");
+        let mut actions = BTreeSet::new();
         let mut read = 0;
         for file in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read(file.unwrap().path()).unwrap();
             let document = serde_json::from_slice(&text).unwrap();
             let event = Event::from_cloud_event(document, events::Timestamp::UNIX_EPOCH).unwrap();
+            let action = answered_for(&event.data).map(|(action, _)| action.to_owned());
             let of_people = scope_of_event(&event.data) == Scope::Label;
-            assert_eq!(
-                answered_for(&event.data).is_some(),
-                of_people,
-                "{}",
-                event.data.event_type()
-            );
+            assert!(action.is_some() || !of_people, "{}", event.data.event_type());
+            actions.extend(action);
             read += 1;
         }
         assert!(read >= EventData::TYPES.len());
+        let mutations = MUTATIONS.iter().map(|(name, _)| action_of(name)).collect();
+        assert_eq!(actions, mutations);
+    }
+
+    fn audit(of: EventId, action: &str) -> Event {
+        let caller = Caller::anonymous(crate::auth::Scopes::default());
+        let data = entry(&caller, action, "i-1", Some(of));
+        let at = events::Timestamp::UNIX_EPOCH;
+        Event::with_id(of.derived("audit"), Line::clipped(SOURCE), at, data)
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_is_audited_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Arc::new(EmbeddedLog::open(folder.path(), Options::default()).unwrap());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let observed = ObservedLog::new(log.clone(), metrics, Timestamp::now);
+        let data = serde_json::json!({ "incident": "i-1", "by": "alice" });
+        let data = EventData::from_json("io.faultline.incident.acknowledged.v1", data).unwrap();
+        let event =
+            Event::with_id(EventId::generate(), Line::clipped(SOURCE), Timestamp::now(), data);
+        let append = observed.append(event.data.stream(), ExpectedRevision::Any, vec![event]);
+        let caller = Caller::anonymous(crate::auth::Scopes::new([Scope::Label]));
+        let mut request = on_behalf_of(caller, append).boxed();
+        assert!(futures::poll!(&mut request).is_pending());
+        drop(request);
+        let waiting = log.subscribe(0).take(2).collect::<Vec<_>>();
+        let recorded = tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
+        let last = recorded.into_iter().last().unwrap().unwrap();
+        assert_eq!(last.event.data.event_type(), AUDIT_RECORDED);
+    }
+
+    #[tokio::test]
+    async fn an_audit_whose_id_was_taken_is_recorded_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(folder.path(), Options::default()).unwrap();
+        let [first, second] = [EventId::generate(), EventId::generate()];
+        // Someone was there before with the id of the first one's audit.
+        let mut other = audit(second, "label.assign");
+        other.id = first.derived("audit");
+        assert_eq!(record(&log, vec![other]).await.unwrap(), 1);
+        let both = || vec![audit(first, "label.retract"), audit(second, "label.assign")];
+        assert_eq!(record(&log, both()).await.unwrap(), 2);
+        let recorded = log.read_all(1, 10).await.unwrap();
+        let told: Vec<bool> = [first, second]
+            .into_iter()
+            .map(|of| {
+                let of = |it: &RecordedEvent| match &it.event.data {
+                    EventData::AuditRecorded(data) => data.event == Some(of),
+                    _ => false,
+                };
+                recorded.iter().any(of)
+            })
+            .collect();
+        assert_eq!(told, [true, true]);
+        // What is known as it is adds nothing.
+        assert_eq!(record(&log, vec![audit(second, "label.assign")]).await.unwrap(), 0);
     }
 }

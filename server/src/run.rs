@@ -21,7 +21,7 @@ use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
 use crate::log::{self, LogError};
 use crate::metrics::{Metrics, MetricsError};
-use crate::observed::ObservedLog;
+use crate::observed::{self, ObservedLog};
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::{Diagnostician, Reacted, Reactors};
@@ -166,7 +166,8 @@ pub async fn run_on(
     }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
-    let base = Base::new(graph.clone(), log.clone(), projected, clock, limits);
+    let base =
+        Base::new(graph.clone(), log.clone(), projected, clock, limits).carrying(observed::carried);
     let tokens = Tokens::new(config.auth.tokens.clone(), TokenFile::of(&config.storage.data));
     let app = Arc::new(Shared {
         commands: base.commands().clone(),

@@ -128,7 +128,7 @@ impl Server {
 
     /// POSTs nothing to a path; the status and the answer.
     pub async fn post_to(&self, path: &str) -> reqwest::Result<(u16, Value)> {
-        let answer = self.http.post(format!("{}{path}", self.url)).send().await?;
+        let answer = self.http.post(format!("{}{path}", self.url)).json(&json!({})).send().await?;
         let status = answer.status().as_u16();
         Ok((status, answer.json().await?))
     }

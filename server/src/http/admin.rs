@@ -1,12 +1,15 @@
 //! What operators ask of a running server.
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::App;
 use super::error::ApiError;
+use super::media;
+use crate::auth::Caller;
+use crate::observed::did;
 use crate::rebuilding;
 
 /// Query of a rebuild.
@@ -20,10 +23,17 @@ pub(super) struct RebuildQuery {
 /// `POST /v1/admin/rebuild?compare=`: begins a rebuild beside the graph in use.
 pub(super) async fn rebuild(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<RebuildQuery>,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, Json<rebuilding::State>), ApiError> {
+    // No body is read, but a foreign page cannot send this type without asking first.
+    media::require_json(&headers)?;
     match app.rebuilds.begin(query.compare) {
-        Ok(state) => Ok((StatusCode::ACCEPTED, Json(state))),
+        Ok(state) => {
+            did(&*app.log, &caller, "rebuild", "graph", (app.clock)()).await?;
+            Ok((StatusCode::ACCEPTED, Json(state)))
+        }
         Err(rebuilding::Running) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "rebuild_running",

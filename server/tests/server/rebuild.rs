@@ -58,3 +58,17 @@ async fn a_second_rebuild_at_the_same_time_is_refused() {
     let refused = server.post("/v1/admin/rebuild?compare=maybe", JSON, "").await;
     assert_eq!(refused.code(), (400, "invalid_request"));
 }
+
+/// A page of elsewhere can send a form or plain text without asking, but no JSON.
+#[tokio::test]
+async fn a_page_of_elsewhere_cannot_ask_for_a_rebuild() {
+    let server = Server::start().await;
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let refused = server.post("/v1/admin/rebuild", content_type, "").await;
+        assert_eq!(refused.code(), (415, "unsupported_media_type"), "{content_type}");
+    }
+    let bare = server.client.post(server.url("/v1/admin/rebuild")).send().await.expect("an answer");
+    assert_eq!(bare.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(server.get("/v1/admin/rebuild").await.body["status"], "idle");
+    assert!(server.recorded("io.faultline.audit.recorded.v1").await.is_empty());
+}
