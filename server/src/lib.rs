@@ -28,6 +28,7 @@ mod run;
 mod serve;
 pub mod telemetry;
 mod upkeep;
+mod whole_file;
 
 pub use http::Clock;
 pub use run::{RunningServer, StartError, StopError, run, run_on};

@@ -2,7 +2,6 @@
 //! writes and a running server reads again when it changes.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::Caller;
 use super::scope::Scopes;
 use super::token::{SecretHash, Shown};
+use crate::whole_file;
 
 /// A token as it is kept: everything but its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,19 +109,7 @@ impl TokenFile {
         let answer = change(&mut kept.tokens);
         let text = serde_json::to_vec_pretty(&kept)
             .map_err(|source| StoreError::Malformed { path: self.0.clone(), source })?;
-        let new = self.0.with_extension("json.new");
-        // Made anew, so that it has these rights whatever was left behind.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(error));
-            }
-            _ => {}
-        }
-        let mut open = std::fs::OpenOptions::new();
-        let mut file = open.create_new(true).write(true).mode(0o600).open(&new).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&new, &self.0).map_err(failed)?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        whole_file::replace(&self.0, &text).map_err(failed)?;
         Ok(answer)
     }
 

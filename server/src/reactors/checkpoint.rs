@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::whole_file;
+
 /// How many events may be decided again after a crash.
 const WRITE_EVERY: u64 = 200;
 
 /// Its name in the data folder.
 const FILE: &str = "reactors.json";
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Stored {
     position: u64,
     /// First and last position of what was imported, in order.
@@ -37,15 +39,21 @@ impl Checkpoint {
         let stored = std::fs::read(&file)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok())
-            .filter(|stored| stored.position <= head)
             .unwrap_or_default();
-        let Stored { position, mut imported } = stored;
+        let known = stored.clone();
+        let kept = Some(stored).filter(|stored| stored.position <= head).unwrap_or_default();
+        let Stored { position, mut imported } = kept;
         // An import that was interrupted, or another log: nothing behind the head is imported yet.
         imported.retain(|(first, _)| *first <= head);
         if let Some((_, last)) = imported.last_mut() {
             *last = (*last).min(head);
         }
-        Self { file, position, imported, written: position }
+        let mut checkpoint = Self { file, position, imported, written: position };
+        // At once: when the log has grown, what was dropped must not count again.
+        if (known.position, &known.imported) != (checkpoint.position, &checkpoint.imported) {
+            checkpoint.write();
+        }
+        checkpoint
     }
 
     /// Whether the event at `position` is to be decided about.
@@ -85,12 +93,10 @@ impl Checkpoint {
 
     /// Writes the file; a failure costs time after the next start, nothing else.
     pub(super) fn write(&mut self) {
-        let next = self.file.with_extension("next");
         let stored = Stored { position: self.position, imported: self.imported.clone() };
         let written = serde_json::to_vec(&stored)
             .map_err(std::io::Error::other)
-            .and_then(|bytes| std::fs::write(&next, bytes))
-            .and_then(|()| std::fs::rename(&next, &self.file));
+            .and_then(|bytes| whole_file::replace(&self.file, &bytes));
         match written {
             Ok(()) => self.written = self.position,
             Err(error) => {
@@ -135,11 +141,16 @@ mod tests {
         checkpoint.pass_over(11, 20);
         checkpoint.pass_over(21, 30);
         checkpoint.pass_over_only_to(25);
+        let longer = Checkpoint::read(folder.path(), 40);
+        let decided: Vec<u64> = (7..29).filter(|position| longer.decides(*position)).collect();
+        assert_eq!(decided, [9, 10, 26, 27, 28]);
+        drop(longer);
         let shorter = Checkpoint::read(folder.path(), 12);
         assert!(!shorter.decides(12) && shorter.decides(13), "what is not there was not imported");
+        drop(shorter);
         let mut again = Checkpoint::read(folder.path(), 40);
-        let decided: Vec<u64> = (7..29).filter(|position| again.decides(*position)).collect();
-        assert_eq!(decided, [9, 10, 26, 27, 28]);
+        let decided: Vec<u64> = (7..15).filter(|position| again.decides(*position)).collect();
+        assert_eq!(decided, [9, 10, 13, 14], "nor when the log has grown");
         again.advance(26);
         assert!(again.imported.is_empty() && !again.decides(10) && again.decides(27));
     }
