@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use futures::stream::{self, BoxStream};
+use futures::stream::{self, BoxStream, SplitSink};
 use futures::{SinkExt, Stream, StreamExt};
 use schema::graphql::WithoutAudit;
 use serde_json::Value;
@@ -27,6 +27,10 @@ use crate::observed::on_behalf_of;
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Pings without an answer after which a connection is given up.
 const MISSED: u32 = 3;
+/// How long a client may take for one message.
+const SEND_LIMIT: Duration = Duration::from_secs(20);
+/// How long the last message may take.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 // Close codes of graphql-transport-ws, and of RFC 6455.
 const UNAUTHORISED: u16 = 4401;
@@ -123,7 +127,7 @@ impl Connection {
             tokio::select! {
                 answer = answers.next() => match answer {
                     Some(WsMessage::Text(text)) => {
-                        if sink.send(Message::Text(text.into())).await.is_err() {
+                        if !self.sent(&mut sink, Message::Text(text.into())).await {
                             return;
                         }
                     }
@@ -145,7 +149,7 @@ impl Connection {
                         Some(_) if silent > interval * MISSED => return,
                         Some(_) => {}
                     }
-                    if sink.send(Message::Ping(Vec::new().into())).await.is_err() {
+                    if !self.sent(&mut sink, Message::Ping(Vec::new().into())).await {
                         return;
                     }
                 }
@@ -154,12 +158,26 @@ impl Connection {
                 }
             }
         };
-        if let Some((code, reason)) = end {
-            let frame = CloseFrame { code, reason: shortened(&reason).into() };
-            // A client that is gone needs no goodbye.
-            let _ = sink.send(Message::Close(Some(frame))).await;
+        let goodbye = async {
+            if let Some((code, reason)) = end {
+                let frame = CloseFrame { code, reason: shortened(&reason).into() };
+                // A client that is gone needs no goodbye.
+                let _ = sink.send(Message::Close(Some(frame))).await;
+            }
+            let _ = sink.close().await;
+        };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+
+    /// Whether the client took a message. One that reads nothing is given up after a ping's
+    /// time, or when the server stops: nothing else is looked at meanwhile, its token neither.
+    async fn sent(&self, sink: &mut SplitSink<WebSocket, Message>, message: Message) -> bool {
+        let limit = Duration::from_millis(self.app.config.graphql.ping_ms).min(SEND_LIMIT);
+        tokio::select! {
+            biased;
+            sent = tokio::time::timeout(limit, sink.send(message)) => matches!(sent, Ok(Ok(()))),
+            () = self.app.draining.cancelled() => false,
         }
-        let _ = sink.close().await;
     }
 
     /// A token that expired or was taken back ends what it opened.

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{Server, discovered, event};
+use crate::harness::{Server, discovered, event, eventually};
 use crate::security::create;
 
 struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -229,6 +229,31 @@ async fn events_arrive_as_they_are_recorded_until_the_server_stops() {
     let (stopped, heard) = tokio::join!(server.running.stop(), socket.hear());
     stopped.expect("an open subscription does not keep the server");
     assert_eq!(heard, Heard::Closed(1001, "the server stops".to_owned()));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_given_up() {
+    let server = Server::start_with(|config| {
+        config.graphql.ping_ms = 500;
+        config.graphql.max_sockets = 1;
+    })
+    .await;
+    let mut socket = opened(&server, json!({})).await;
+    let large =
+        "{ __schema { types { name description fields { name description args { name } } } } }";
+    // More than the system keeps for a connection, or until it is given up.
+    for id in 0..400 {
+        let payload = json!({ "query": large });
+        let message = json!({ "id": id.to_string(), "type": "subscribe", "payload": payload });
+        if socket.0.send(Message::text(message.to_string())).await.is_err() {
+            break;
+        }
+    }
+    eventually("its place", async || match try_open(&server, &[]).await {
+        Ok(socket) => Ok(socket),
+        Err(error) => Err(error.to_string()),
+    })
+    .await;
 }
 
 #[tokio::test]
