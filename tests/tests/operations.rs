@@ -187,6 +187,29 @@ async fn exports_and_imports_go_on_where_they_stopped() {
     assert_eq!(head(&server).await, lines as u64 + 1, "nothing of it was decided again");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn seed_data_comes_into_a_base_that_went_on_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("first");
+    drop(filled(&data).await);
+    let whole = faultline(&data, &["export"]).ok();
+    let file = folder.path().join("seed.ndjson");
+    std::fs::write(&file, &whole).unwrap();
+    let beginning = folder.path().join("beginning.ndjson");
+    let few: String = whole.split_inclusive('\n').take(7).collect();
+    std::fs::write(&beginning, few).unwrap();
+    let second = folder.path().join("second");
+    faultline(&second, &["import", beginning.to_str().unwrap()]).ok();
+    let own = folder.path().join("own.ndjson");
+    std::fs::write(&own, format!("{}\n", label("inc-own", "orders"))).unwrap();
+    faultline(&second, &["import", "--append", own.to_str().unwrap()]).ok();
+    let lines = whole.lines().count();
+    for new in [lines - 7, 0] {
+        let told = faultline(&second, &["seed", file.to_str().unwrap()]).ok();
+        assert!(told.contains(&format!("{lines} events read, {new} new")), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_line_is_named_and_nothing_of_its_batch_is_written() {
     let folder = tempfile::tempdir().unwrap();

@@ -126,13 +126,11 @@ fn invalid(rejected: &[Rejected], of: usize, batch: bool) -> ApiError {
 pub(super) struct PageQuery {
     #[serde(default)]
     after: u64,
-    #[serde(default = "default_limit")]
-    limit: usize,
+    limit: Option<usize>,
 }
 
-fn default_limit() -> usize {
-    100
-}
+/// Events of a page when the client does not say.
+const DEFAULT_LIMIT: usize = 100;
 
 /// Who did what is for those who administer.
 fn visible(caller: &Caller, event: &RecordedEvent) -> bool {
@@ -140,20 +138,21 @@ fn visible(caller: &Caller, event: &RecordedEvent) -> bool {
 }
 
 /// `GET /v1/events?after=&limit=`: recorded events in order; `next` is the `after` of the next
-/// page, and the page is the last one when `next` is `head`.
+/// page, and the page is the last one when `next` is `head`; `limit` goes up to `max_limit`.
 pub(super) async fn page(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let max = app.config.ingest.max_page_events;
-    if !(1..=max).contains(&query.limit) {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT.min(max));
+    if !(1..=max).contains(&limit) {
         return Err(ApiError::bad_request(
             "invalid_parameter",
-            format!("limit: expected 1 to {max}, got {}", query.limit),
+            format!("limit: expected 1 to {max}, got {limit}"),
         ));
     }
-    let events = app.log.read_all(query.after, query.limit).await?;
+    let events = app.log.read_all(query.after, limit).await?;
     let head = app.log.head();
     // Behind the end there is nothing yet: whoever asked goes on at the end.
     let next = events.last().map_or(query.after.min(head), |event| event.position);
@@ -162,7 +161,7 @@ pub(super) async fn page(
         .filter(|event| visible(&caller, event))
         .map(RecordedEvent::to_cloud_event)
         .collect();
-    Ok(Json(json!({ "events": events, "next": next, "head": head })))
+    Ok(Json(json!({ "events": events, "next": next, "head": head, "max_limit": max })))
 }
 
 /// `GET /v1/events/{id}`: one recorded event.

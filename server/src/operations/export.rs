@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use events::RecordedEvent;
 use events::log::EventLog;
 use serde_json::Value;
@@ -38,43 +38,67 @@ pub struct ExportArgs {
     resume: bool,
 }
 
+/// Some events that follow each other.
+struct Page {
+    events: Vec<Value>,
+    /// Where the next page begins.
+    next: u64,
+    /// Position of the last event that there is.
+    head: u64,
+}
+
 /// Where events come from.
 enum Source {
     Log(Arc<dyn EventLog>),
-    Server(Client),
+    Server { client: Client, limit: Option<u64> },
 }
 
 impl Source {
-    /// The next events and the position of the last event that there is.
-    async fn page(&self, after: u64) -> anyhow::Result<(Vec<Value>, u64)> {
+    async fn page(&mut self, after: u64) -> anyhow::Result<Page> {
         match self {
             Self::Log(log) => {
                 let events = log.read_all(after, PAGE).await?;
+                let next = events.last().map_or(after, |event| event.position);
                 let events = events.iter().map(RecordedEvent::to_cloud_event).collect();
-                Ok((events, log.head()))
+                Ok(Page { events, next, head: log.head() })
             }
-            Self::Server(client) => {
-                let path = format!("/v1/events?after={after}&limit={PAGE}");
-                let mut page = client.get(&path).await?;
+            Self::Server { client, limit } => {
+                let limited = limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+                let mut page = client.get(&format!("/v1/events?after={after}{limited}")).await?;
+                // How large a page may be, the server tells with the first.
+                *limit = page["max_limit"].as_u64().map(|max| max.min(PAGE as u64));
                 let head = page["head"].as_u64().context("the answer has no head")?;
+                let next = page["next"].as_u64().context("the answer has no next")?;
                 match page["events"].take() {
-                    Value::Array(events) => Ok((events, head)),
+                    Value::Array(events) => Ok(Page { events, next, head }),
                     _ => bail!("the answer of {} has no list of events", client.server()),
                 }
             }
+        }
+    }
+
+    /// What to say when an event is not there.
+    fn gap(&self, position: u64) -> anyhow::Error {
+        match self {
+            Self::Log(_) => anyhow!("the log shows no event at position {position}"),
+            Self::Server { client, .. } => anyhow!(
+                "{} does not show the event at position {position}: a whole export needs a token \
+                 with the scope admin, which sees the audit too",
+                client.server()
+            ),
         }
     }
 }
 
 /// Writes the events and answers how many there were.
 pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
-    let source = match args.server.client()? {
-        Some(client) => Source::Server(client),
+    let mut source = match args.server.client()? {
+        Some(client) => Source::Server { client, limit: None },
         None => Source::Log(open_any_log(&args.base.config()?, true).await?),
     };
     let Some(path) = &args.output else {
         let out = BufWriter::new(std::io::stdout().lock());
-        return match write(&source, args.after, out).await {
+        return match write(&mut source, args.after, out).await {
             // `faultline export | head` is no failure.
             Err(error) if is_broken_pipe(&error) => Ok(()),
             written => written.map(drop),
@@ -84,7 +108,7 @@ pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
         true => resumed(path)?,
         false => (new(path)?, args.after),
     };
-    let count = write(&source, after, BufWriter::new(&file)).await?;
+    let count = write(&mut source, after, BufWriter::new(&file)).await?;
     file.sync_all().with_context(|| format!("writing {}", path.display()))?;
     eprintln_count(count, path);
     Ok(())
@@ -95,25 +119,34 @@ fn eprintln_count(count: u64, path: &Path) {
     let _ = writeln!(std::io::stderr(), "{count} events exported to {}", path.display());
 }
 
-/// Up to the head as it is at the beginning: under load the end would move for ever.
-async fn write(source: &Source, mut after: u64, mut out: impl Write) -> anyhow::Result<u64> {
+/// Up to the head as it is at the beginning: under load the end would move for ever. Every
+/// position is there, or the export is none.
+async fn write(source: &mut Source, mut after: u64, mut out: impl Write) -> anyhow::Result<u64> {
     let mut meter = Meter::new("exporting");
-    let (mut page, end) = source.page(after).await?;
-    let (begin, mut count) = (after, 0);
-    while after < end && !page.is_empty() {
-        for event in &page {
+    let mut page = source.page(after).await?;
+    let (begin, end, mut count) = (after, page.head, 0);
+    while after < end {
+        for event in &page.events {
             let position = event["position"].as_u64().context("an event without a position")?;
             if position > end {
                 break;
+            }
+            if position != after + 1 {
+                out.flush()?;
+                return Err(source.gap(after + 1));
             }
             serde_json::to_writer(&mut out, event)?;
             out.write_all(b"\n")?;
             after = position;
             count += 1;
         }
+        if page.events.is_empty() || after < page.next.min(end) {
+            out.flush()?;
+            return Err(source.gap(after + 1));
+        }
         meter.at(after - begin, end.saturating_sub(begin));
         if after < end {
-            page = source.page(after).await?.0;
+            page = source.page(after).await?;
         }
     }
     out.flush()?;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use events::log::{EmbeddedLog, EventLog};
+use events::log::{EmbeddedLog, EventLog, RestoreError};
 use serde_json::Value;
 
-use super::import::{Imported, Mode, import};
+use super::import::{ImportError, Imported, Mode, import};
 use super::lines::Lines;
 use super::{BaseArgs, open_log};
 
@@ -52,11 +52,16 @@ pub(crate) async fn seed(
     data: &Path,
     files: &[PathBuf],
 ) -> anyhow::Result<Imported> {
-    let mode = match begins_like(log, files).await? {
-        true => Mode::Restore,
-        false => Mode::Append,
-    };
-    Ok(import(log, data, files, mode).await?)
+    let before = log.head();
+    if begins_like(log, files).await? {
+        match import(log, data, files, Mode::Restore).await {
+            // The log goes on otherwise than the files.
+            Err(ImportError::Restore { source: RestoreError::Diverges { .. }, .. }) => {}
+            restored => return Ok(restored?),
+        }
+    }
+    let Imported { read, .. } = import(log, data, files, Mode::Append).await?;
+    Ok(Imported { read, new: log.head() - before })
 }
 
 /// The folder of recorded incidents: in the working folder, or above the program as it is built.

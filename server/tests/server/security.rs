@@ -297,3 +297,76 @@ async fn a_client_that_says_nothing_is_let_go() {
     }
     assert_eq!(server.get("/healthz").await.status, 200);
 }
+
+#[tokio::test]
+async fn what_people_do_to_incidents_is_audited_and_what_machines_do_is_not() {
+    let server = Server::start_with(guarded).await;
+    let [ingest, label, admin] =
+        ["ingest", "label", "admin"].map(|scope| create(&server, scope, &[]));
+    assert_eq!(
+        append(&server, &ingest, &json!([discovered("checkout"), opened()])).await.status,
+        200
+    );
+    let mutations = r#"mutation {
+        openIncident(input: { incident: "i-2", title: "t", component: "checkout", severity: ERROR,
+                              by: "alice" }) { position }
+        applyMitigation(input: { incident: "i-2", action: "restarted", by: "alice" }) { position } }"#;
+    let answer = ask(&server, &label, mutations).await;
+    assert_eq!(answer.body["errors"], Value::Null, "{}", answer.text);
+    let path = server.url("/v1/incidents/i-2/mitigate");
+    let request = server.client.post(path).header("content-type", JSON);
+    let answer = with_token(request.body(r#"{"by":"alice"}"#), &label).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let rebuild = server.client.post(server.url("/v1/admin/rebuild"));
+    let answer = with_token(rebuild.header("content-type", JSON), &admin).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let audit = server.recorded("io.faultline.audit.recorded.v1").await;
+    let told: Vec<_> = audit
+        .iter()
+        .map(|it| (it["data"]["action"].as_str(), it["data"]["subject"].as_str()))
+        .filter(|(action, _)| !action.is_some_and(|action| action.starts_with("token.")))
+        .collect();
+    let done = ["incident.open", "mitigation.apply", "incident.mitigate"];
+    let mut expected = done.map(|action| (Some(action), Some("i-2"))).to_vec();
+    expected.push((Some("rebuild"), Some("graph")));
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_whole_or_none() {
+    let server = Server::start_with(|config| {
+        guarded(config);
+        config.ingest.max_page_events = 2;
+    })
+    .await;
+    let [ingest, label, read, admin] =
+        ["ingest", "label", "read", "admin"].map(|scope| create(&server, scope, &[]));
+    let export = |token: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_faultline"))
+            .args(["export", "--server", &server.running.url(), "--token", token])
+            .env_clear()
+            .output()
+            .expect("the binary runs");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(
+        append(&server, &ingest, &json!([discovered("checkout"), opened()])).await.status,
+        200
+    );
+    let acknowledge =
+        r#"mutation { acknowledgeIncident(input: { incident: "i-1", by: "alice" }) { position } }"#;
+    let answer = ask(&server, &label, acknowledge).await;
+    assert_eq!(answer.body["errors"], Value::Null, "{}", answer.text);
+    assert_eq!(append(&server, &ingest, &discovered("later")).await.status, 200);
+    let (whole, out, said) = export(&read);
+    assert!(!whole && said.contains("scope admin"), "{out}{said}");
+    let (whole, out, said) = export(&admin);
+    assert!(whole, "{said}");
+    let positions: Vec<_> = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["position"].as_u64())
+        .collect();
+    let head = server.running.log().head();
+    assert_eq!(positions, (1..=head).map(Some).collect::<Vec<_>>());
+}
