@@ -165,6 +165,7 @@ async fn an_incident_goes_through_its_steps() {
         actions,
         [
             "incident.acknowledge",
+            "incident.mitigate",
             "incident.resolve",
             "incident.reopen",
             "incident.resolve",
