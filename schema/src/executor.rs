@@ -22,7 +22,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::fold::Rows;
-use crate::graph::{Checkpoint, Graph};
+use crate::graph::{Checkpoint, Graph, OpenError};
 use crate::projection::{ProjectError, project};
 
 pub use set_aside::{SetAside, SetAsideError};
@@ -74,6 +74,15 @@ pub struct Applied {
 
 const ATTEMPTS: u32 = 8;
 
+/// Why the checkpoint that another writer left behind `position` is not known: a store that
+/// fails is asked again, a checkpoint that is none stays one.
+fn unreadable(error: OpenError, position: u64) -> ApplyError {
+    match error {
+        OpenError::Store { source, .. } => ApplyError::Store { position, source },
+        foreign => ApplyError::Foreign { what: format!("checkpoint behind {position}: {foreign}") },
+    }
+}
+
 impl Graph {
     /// Applies `events`, which stand in the order of the log, and moves the checkpoint behind
     /// them. Events that the graph contains are passed over.
@@ -82,9 +91,8 @@ impl Graph {
         match self.apply_behind(&mut checkpoint, events).await {
             // Another writer, or this one when it was dropped after it committed.
             Err(ApplyError::Moved { expected }) => {
-                *checkpoint = self.stored_checkpoint().await.map_err(|error| {
-                    ApplyError::Foreign { what: format!("checkpoint behind {expected}: {error}") }
-                })?;
+                let stored = self.stored_checkpoint().await;
+                *checkpoint = stored.map_err(|error| unreadable(error, expected))?;
                 // What was committed there was not fed.
                 self.index.reload();
                 self.apply_behind(&mut checkpoint, events).await

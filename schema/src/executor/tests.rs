@@ -9,7 +9,6 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::*;
-use crate::graph::OpenError;
 
 fn described(position: u64, component: &str, owner: &str) -> RecordedEvent {
     let data = json!({"component": component, "owner": owner});
@@ -73,6 +72,18 @@ async fn a_writer_that_was_overtaken_skips_what_the_other_wrote() {
     assert_eq!(owners(&graph).await, ["ada", "grace"]);
     assert_eq!(graph.apply(&history).await.unwrap(), Applied::default());
     assert_eq!(graph.checkpoint().await, other.checkpoint().await);
+}
+
+/// A store that fails is tried again; what is no checkpoint would be none again.
+#[tokio::test]
+async fn an_overtaken_writer_tells_a_failing_store_from_a_foreign_checkpoint() {
+    let graph = Graph::open("mem://").await.unwrap();
+    run(&graph, "UPSERT checkpoint:graph SET position = 5, event = 'none', projection = 1").await;
+    let foreign = graph.apply(&[described(1, "a", "ada")]).await.unwrap_err();
+    assert!(matches!(foreign, ApplyError::Foreign { .. }), "{foreign:?}");
+    let source = Box::new(surrealdb::Error::internal("the connection is gone".to_owned()));
+    let error = OpenError::Store { url: "mem://".to_owned(), source };
+    assert!(matches!(unreadable(error, 3), ApplyError::Store { position: 3, .. }));
 }
 
 #[tokio::test]
