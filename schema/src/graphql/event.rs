@@ -84,19 +84,34 @@ impl Event {
         #[graphql(desc = "Behind this cursor.")] after: Option<String>,
     ) -> ApiResult<Nodes<Event>> {
         let page = Page::read(first, after)?;
-        let rows = Loaders::of(ctx).effects(&self.0.event.id).await?;
-        let place = |row: &rows::Effect| Cursor::named(format!("{:020}", row.provenance.since));
-        let wanted = page.wanted(&rows, false, place).into_iter();
-        let events = wanted
-            .map(|(at, row)| async move { Ok(event(ctx, row.id).await?.map(|event| (at, event))) });
-        let events = try_join_all(events).await?.into_iter().flatten().collect();
-        Ok(page.connect(events, |event| event))
+        effects(ctx, &self.0.event.id, &page).await
     }
 
     /// The whole event as a CloudEvents 1.0 JSON object, with `recordedtime`, `stream`,
     /// `revision` and `position`.
     async fn cloud_event(&self) -> Json<serde_json::Value> {
         Json(self.0.to_cloud_event())
+    }
+}
+
+/// A page of the events that `cause` caused, in the order of the log.
+async fn effects(ctx: &Context<'_>, cause: &EventId, page: &Page) -> ApiResult<Nodes<Event>> {
+    let rows = Loaders::of(ctx).effects(cause).await?;
+    let place = |row: &rows::Effect| Cursor::named(format!("{:020}", row.provenance.since));
+    let mut events = Vec::new();
+    let mut next = page.clone();
+    // What the caller may not see takes no place, so the page is filled from behind it.
+    loop {
+        let wanted = next.wanted(&rows, false, place);
+        let ended = wanted.len() < next.limit();
+        next.after = wanted.last().map(|(at, _)| at.clone());
+        let shown = wanted
+            .into_iter()
+            .map(|(at, row)| async move { Ok(event(ctx, row.id).await?.map(|event| (at, event))) });
+        events.extend(try_join_all(shown).await?.into_iter().flatten());
+        if ended || events.len() >= page.limit() {
+            return Ok(page.connect(events, |event| event));
+        }
     }
 }
 

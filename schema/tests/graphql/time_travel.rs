@@ -1,9 +1,11 @@
 //! QU-2: what was asked as of a position is answered the same for good, byte for byte: as it was
 //! answered when the log ended there, whatever was recorded since, and by a rebuilt graph.
 
+use async_graphql::Request;
 use events::log::EventLog;
 use events::{Event, EventId};
 use proptest::prelude::*;
+use schema::graphql::WithoutAudit;
 use serde_json::{Value, json};
 
 use super::base::{TestBase, event, id};
@@ -314,4 +316,49 @@ async fn an_event_leads_to_what_it_caused() {
         ))
         .await;
     assert_eq!(effects(&rest), [9]);
+}
+
+/// Events that the caller may not see take no place on a page and do not end the list.
+#[tokio::test]
+async fn hidden_effects_do_not_end_the_list_of_the_others() {
+    let mut history = shop();
+    let cause: EventId = history[0].id;
+    for (number, hidden) in [(800, true), (801, true), (802, false), (803, true), (804, false)]
+        .into_iter()
+        .chain([(805, true)])
+    {
+        let mut effect = match hidden {
+            true => event(
+                number,
+                900,
+                "audit.recorded",
+                json!({ "actor": "ada", "action": "label.assign", "outcome": "done" }),
+            ),
+            false => event(
+                number,
+                900,
+                "component.described",
+                json!({ "component": format!("part-{number}"), "kind": "service" }),
+            ),
+        };
+        effect.causation_id = Some(cause);
+        history.push(effect);
+    }
+    let base = TestBase::of(history).await;
+    let page = async |after: &str| {
+        let query = format!(
+            "{{ event(id: \"{cause}\") {{ effects(first: 1{after}) {{
+                nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }} }}"
+        );
+        let request = Request::new(query).data(WithoutAudit);
+        let answer = serde_json::to_value(base.schema.execute(request).await).unwrap();
+        let effects = &answer["data"]["event"]["effects"];
+        let cursor = effects["pageInfo"]["endCursor"].to_string();
+        let more = effects["pageInfo"]["hasNextPage"].clone();
+        (effects["nodes"].clone(), more, format!(", after: {cursor}"))
+    };
+    let (nodes, more, after) = page("").await;
+    assert_eq!((nodes, more), (json!([{ "id": id(802) }]), json!(true)));
+    let (nodes, more, _) = page(&after).await;
+    assert_eq!((nodes, more), (json!([{ "id": id(804) }]), json!(false)));
 }
