@@ -37,7 +37,7 @@ impl System {
             List::by_key("component").all::<rows::Component>(view, "*"),
             List::by_key("calls")
                 .when("until = NONE")
-                .all::<Link<ComponentName, ComponentName>>(view, "in, out"),
+                .all::<Link<ComponentName, ComponentName>>(view, "id, in, out"),
         )?;
         let components: BTreeMap<_, _> =
             components.into_iter().map(|row| (row.id.clone(), Arc::new(row))).collect();
@@ -208,11 +208,10 @@ async fn caused_by(
     name: &ComponentName,
 ) -> ApiResult<Vec<Arc<rows::Incident>>> {
     let newest = Page { first: INCIDENTS, after: None };
-    let named = List::newest("label", "at").when("claim = 'root_cause'").filter(
-        "component = $component",
-        "component",
-        Some(name.as_str()),
-    );
+    let named = List::newest("label", "at")
+        .when("claim = 'root_cause'")
+        .when("until = NONE")
+        .filter("component = $component", "component", Some(name.as_str()));
     let labels: Vec<Arc<rows::Label>> = named.rows(view, &newest).await?;
     let incidents: BTreeSet<IncidentId> =
         labels.iter().map(|label| label.incident.clone()).collect();

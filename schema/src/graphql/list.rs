@@ -243,7 +243,8 @@ impl List {
         Ok(placed.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// All rows, in no order, with these columns.
+    /// All rows, in no order, with these columns, one of which is `id`: rows that a batch changes
+    /// meanwhile are told apart by it.
     pub async fn all<R: DeserializeOwned>(
         self,
         view: &View,

@@ -135,7 +135,8 @@ const FORMERLY: &str = "superseded > $position AND changed <= $position";
 #[derive(Clone, Copy)]
 pub struct Source {
     table: &'static str,
-    columns: &'static str,
+    /// Whether only what edges join is read.
+    ends: bool,
     near: Near,
 }
 
@@ -154,27 +155,27 @@ enum Near {
 impl Source {
     /// The edges of `table` that begin at a node of `node`.
     pub fn from(node: &'static str, table: &'static str) -> Self {
-        Self { table, columns: "*", near: Near::From(node) }
+        Self { table, ends: false, near: Near::From(node) }
     }
 
     /// The edges of `table` that end at a node of `node`.
     pub fn into(node: &'static str, table: &'static str) -> Self {
-        Self { table, columns: "*", near: Near::Into(node) }
+        Self { table, ends: false, near: Near::Into(node) }
     }
 
     /// The rows of `table` that hold a node's key in `column`.
     pub fn naming(table: &'static str, column: &'static str) -> Self {
-        Self { table, columns: "*", near: Near::Naming(column, None) }
+        Self { table, ends: false, near: Near::Naming(column, None) }
     }
 
     /// The rows of `table` whose keys begin with the node's.
     pub fn keyed(table: &'static str) -> Self {
-        Self { table, columns: "*", near: Near::Keyed }
+        Self { table, ends: false, near: Near::Keyed }
     }
 
     /// Of edges only what they join.
     pub fn ends(self) -> Self {
-        Self { columns: "in, out", ..self }
+        Self { ends: true, ..self }
     }
 
     /// Of rows that name a node those for which `condition` holds.
@@ -200,7 +201,12 @@ impl Source {
     }
 
     fn statement(self, Known { table, when }: &Known, keys: usize) -> String {
-        let Self { columns, near, .. } = self;
+        let near = self.near;
+        let columns = match self.ends {
+            true if *table == self.table => "id, in, out",
+            true => "original, in, out",
+            false => "*",
+        };
         let when = when.map(|when| format!(" AND {when}")).unwrap_or_default();
         let edges = format!("(SELECT {columns} FROM {table} WHERE until = NONE{when})");
         match near {
@@ -290,4 +296,19 @@ where
         }
         .boxed()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row that is given by both statements is told by its key, and only then given once.
+    #[test]
+    fn edges_of_which_only_the_ends_are_read_have_their_keys() {
+        let calls = Source::from("component", "calls").ends();
+        let then = |table| calls.statement(&Known { table, when: Some("since <= $position") }, 1);
+        assert!(then("calls").contains("(SELECT id, in, out FROM calls "), "{}", then("calls"));
+        let former = then("was_calls");
+        assert!(former.contains("(SELECT original, in, out FROM was_calls "), "{former}");
+    }
 }

@@ -122,6 +122,24 @@ async fn critical_points_and_recovery_are_answered_from_the_graph() {
     insta::assert_json_snapshot!(data);
 }
 
+/// Only the newest labels are looked at, and what was taken back is none of them.
+#[tokio::test]
+async fn labels_that_were_taken_back_leave_room_for_those_that_count() {
+    let mut history = shop();
+    for n in 0..201u128 {
+        let label = json!({
+            "label": format!("hasty-{n}"), "incident": "inc-2", "by": "kim", "confidence": 1.0,
+            "claim": { "claim": "root_cause", "component": "payments" },
+        });
+        history.push(event(1_000 + 2 * n, 900, "label.assigned", label));
+        let back = json!({ "label": format!("hasty-{n}"), "incident": "inc-2", "by": "kim" });
+        history.push(event(1_001 + 2 * n, 901, "label.retracted", back));
+    }
+    let base = TestBase::of(history).await;
+    let data = base.data(r#"{ recovery(component: "payments") { incidents } }"#).await;
+    assert_eq!(data["recovery"]["incidents"], 1);
+}
+
 #[tokio::test]
 async fn golden_signals_are_windows_and_the_calls_around_them() {
     let mut history = shop();
