@@ -155,8 +155,12 @@ pub(super) fn merged(recorded: &RecordedEvent, data: &IncidentMerged) -> Vec<Cha
         .newest(at, "merged_into", text(data.into.as_str()))
         .newest(at, "status", text("merged"));
     let summary = format!("merged into {}", data.into);
-    let mut changes = step(recorded, &data.incident, row, summary, data.by.as_str());
-    changes.push(Upsert::node(Table::Incident, &data.into).into());
+    let into = Upsert::node(Table::Incident, &data.into);
+    // Neither end goes on as another one already, so no chain of merges leads anywhere else.
+    let unmerged = |row: &RowId| Change::Require(row.clone(), Required::Unset("merged_into"));
+    let mut changes = vec![unmerged(&row.row), unmerged(&into.row)];
+    changes.extend(step(recorded, &data.incident, row, summary, data.by.as_str()));
+    changes.push(into.into());
     changes
 }
 

@@ -214,3 +214,21 @@ fn hot_rows_keep_the_first_and_last_events_and_a_count() {
     assert_eq!(graph.field(Table::Component, "cart", "event_count"), Value::Number(100.into()));
     assert_eq!(graph.field(Table::Component, "cart", "since"), Value::Number(1.into()));
 }
+
+#[test]
+fn an_incident_that_goes_on_as_another_is_no_end_of_a_merge() {
+    let merged = |from: &str, into: &str| json!({"incident": from, "into": into, "by": "ada"});
+    let mut graph = Graph::given(&[
+        (1, "incident.opened", opened("i1")),
+        (1, "incident.opened", opened("i2")),
+        (1, "incident.opened", opened("i3")),
+        (2, "incident.merged", merged("i1", "i2")),
+    ]);
+    for (from, into) in [("i1", "i3"), ("i2", "i1"), ("i3", "i1"), ("i1", "i2")] {
+        let error = graph.when(3, "incident.merged", merged(from, into)).unwrap_err();
+        assert_eq!(error.code(), "already_known", "{from} into {into}: {error}");
+    }
+    assert_eq!(graph.field(Table::Incident, "i1", "merged_into"), text("i2"));
+    graph.when(4, "incident.merged", merged("i2", "i3")).unwrap();
+    assert_eq!(graph.field(Table::Incident, "i2", "merged_into"), text("i3"));
+}
