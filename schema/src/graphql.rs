@@ -43,6 +43,7 @@ mod page;
 mod provenance;
 mod query;
 mod read;
+mod recovery;
 mod scalar;
 mod search;
 mod signals;

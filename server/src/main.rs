@@ -6,12 +6,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use events::Timestamp;
+use nix::sys::stat::{Mode, umask};
 use server::cli::{Cli, Command, ServeArgs, token};
 use server::operations::{export, import, rebuild, seed, verify};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> anyhow::Result<ExitCode> {
+    // What is recorded of incidents is for the owner of the base alone.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     match Cli::parse().command {
         Command::Serve(args) => serve(&args)?,
         Command::Demo(args) => return runtime()?.block_on(demo::run(args)),

@@ -38,6 +38,14 @@ pub struct History {
 }
 
 impl History {
+    /// Everything that is told of it, in the order in which it happened.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = self.telemetry();
+        events.extend(self.truth());
+        events.sort_by_key(|event| event.time);
+        events
+    }
+
     /// Topology and telemetry, in order.
     pub fn telemetry(&self) -> Vec<Event> {
         let mut made = Maker::new("telemetry");

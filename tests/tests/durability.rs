@@ -121,17 +121,14 @@ fn by_people(client: usize, number: usize) -> Vec<Value> {
 
 /// A fault that begins and ends while the server is killed again and again.
 fn telemetry() -> Vec<Event> {
-    let history = History {
+    History {
         start: "2026-03-01T12:00:00Z".parse().unwrap(),
         windows: 80,
         slow: "payments",
         from: 30,
         to: 45,
-    };
-    let mut events = history.telemetry();
-    events.extend(history.truth());
-    events.sort_by_key(|event| event.time);
-    events
+    }
+    .events()
 }
 
 #[tokio::test(flavor = "multi_thread")]

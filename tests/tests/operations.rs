@@ -14,17 +14,14 @@ use tests::shop_history::History;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn history() -> Vec<Event> {
-    let history = History {
+    History {
         start: "2026-03-01T12:00:00Z".parse().unwrap(),
         windows: 45,
         slow: "payments",
         from: 25,
         to: 34,
-    };
-    let mut events = history.telemetry();
-    events.extend(history.truth());
-    events.sort_by_key(|event| event.time);
-    events
+    }
+    .events()
 }
 
 /// A server on `data` that has decided everything about the history.

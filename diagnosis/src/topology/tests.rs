@@ -1,5 +1,4 @@
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
 
 use events::ComponentName;
 use proptest::prelude::*;
@@ -116,7 +115,6 @@ fn a_gate_is_what_requests_cannot_get_round() {
 
 #[test]
 fn ten_thousand_calls_on_one_component_and_a_chain_of_as_many() {
-    let started = Instant::now();
     let star = CallGraph::new([], (0..10_000).map(|n| (name(format!("caller-{n}")), name("hub"))));
     let entrances = star.entrances(is_client);
     assert_eq!(star.blast_radius(&name("hub"), 3, &entrances).affected.len(), 10_000);
@@ -132,7 +130,6 @@ fn ten_thousand_calls_on_one_component_and_a_chain_of_as_many() {
     assert!(cuts.iter().all(|cut| cut.parts.iter().all(|it| it.members.len() <= NAMED)));
     let gates = chain.gates(&chain.entrances(is_client));
     assert_eq!((gates.len(), gates[0].behind, gates[9_999].behind), (10_000, 10_000, 1));
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
 /// What is reached from `from` along `next`, without passing `without`.

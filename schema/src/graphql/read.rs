@@ -14,7 +14,7 @@ use super::error::{ApiError, ApiResult};
 use super::view::View;
 use crate::reads::at_position;
 use crate::table::Table;
-use crate::value;
+use crate::value::{self, texts};
 
 /// Rows that several readers share.
 pub type Rows<R> = Arc<[Arc<R>]>;
@@ -95,12 +95,6 @@ enum ReadError {
 pub fn records<K: ToString>(table: &'static str, keys: &[K]) -> Value {
     let id = |key: &K| Value::RecordId(RecordId::new(table, key.to_string()));
     Value::Array(Array::from(keys.iter().map(id).collect::<Vec<_>>()))
-}
-
-/// The keys as texts.
-pub fn texts<K: ToString>(keys: &[K]) -> Value {
-    let text = |key: &K| Value::String(key.to_string());
-    Value::Array(Array::from(keys.iter().map(text).collect::<Vec<_>>()))
 }
 
 /// Where the rows of a table stand as a view knows them.

@@ -1,8 +1,9 @@
 //! Who asks, whether they may, and how often: before any handler.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -48,6 +49,9 @@ fn admitted(app: &App, mut request: Request) -> Result<Admitted, ApiError> {
     if access == Access::Open {
         return Ok(Admitted::Anyone(request));
     }
+    if !app.auth_required && app.config.http.listen.ip().is_loopback() {
+        of_this_machine(&request)?;
+    }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let shown = shown(request.headers())?;
     let mut caller = match (shown, access) {
@@ -67,6 +71,27 @@ fn admitted(app: &App, mut request: Request) -> Result<Admitted, ApiError> {
     }
     request.extensions_mut().insert(caller.clone());
     Ok(Admitted::Known(request, caller))
+}
+
+/// A page of elsewhere whose name is made to lead to this machine is, to a browser, of one origin
+/// with a server here. The name that it asked for gives it away.
+fn of_this_machine(request: &Request) -> Result<(), ApiError> {
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let asked = request.uri().authority().map(Authority::as_str).or(header).unwrap_or_default();
+    let host = asked.parse().map(|asked: Authority| asked.host().to_ascii_lowercase());
+    let host = host.unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if address.is_ok_and(|ip| ip.is_loopback()) || host == "localhost" {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "foreign_host",
+        format!(
+            "expected the host localhost, 127.0.0.1 or [::1], got {asked:?}: a server that asks for \
+             no tokens answers under names of its own machine; with auth.required = true under any"
+        ),
+    ))
 }
 
 /// The token of the `Authorization` header.

@@ -1,8 +1,10 @@
 //! Asking a running server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use reqwest::Certificate;
 use serde_json::Value;
 
 /// How long one answer may take.
@@ -17,16 +19,24 @@ pub struct ServerArgs {
     /// Bearer token for the server
     #[arg(long, value_name = "TOKEN", env = "FAULTLINE_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Trust the server by the certificates of this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "FAULTLINE_CA_FILE", requires = "server")]
+    ca_file: Option<PathBuf>,
 }
 
 impl ServerArgs {
     /// A client, when a server is named.
     pub(super) fn client(&self) -> anyhow::Result<Option<Client>> {
         let Some(server) = &self.server else { return Ok(None) };
-        let http = reqwest::Client::builder()
-            .timeout(ANSWER_LIMIT)
-            .build()
-            .context("building the HTTP client")?;
+        let mut http = reqwest::Client::builder().timeout(ANSWER_LIMIT);
+        if let Some(path) = &self.ca_file {
+            let certificates = std::fs::read(path)
+                .map_err(anyhow::Error::from)
+                .and_then(|pem| Ok(Certificate::from_pem_bundle(&pem)?))
+                .with_context(|| format!("reading the certificates in {}", path.display()))?;
+            http = http.tls_certs_only(certificates);
+        }
+        let http = http.build().context("building the HTTP client")?;
         let server = server.trim_end_matches('/').to_owned();
         Ok(Some(Client { http, server, token: self.token.clone() }))
     }

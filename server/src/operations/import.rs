@@ -80,12 +80,24 @@ pub enum ImportError {
         error: InvalidEvent,
     },
     /// The log does not take the history.
-    #[error("{place}: not_restored: {source}; --append records the events anew instead")]
+    #[error("{place}: not_restored: {source}{}", advice(.source))]
     Restore {
         /// The line, or the first of its batch.
         place: Place,
         /// Why.
         source: RestoreError,
+    },
+    /// What is recorded later would carry this time too.
+    #[error(
+        "{place}: from_the_future at \"/recordedtime\": expected a time before {now}, got {got}"
+    )]
+    Future {
+        /// Where.
+        place: Place,
+        /// The clock of this machine.
+        now: Timestamp,
+        /// When the event says it was recorded.
+        got: Timestamp,
     },
     /// The log does not take an event.
     #[error("{place}: not_appended: {source}")]
@@ -95,6 +107,17 @@ pub enum ImportError {
         /// Why.
         source: AppendError,
     },
+}
+
+/// What to do about an export that the log does not take.
+fn advice(error: &RestoreError) -> &'static str {
+    match error {
+        RestoreError::Diverges { .. } | RestoreError::KnownId { .. } => {
+            "; --append records the events anew instead"
+        }
+        RestoreError::Append(_) | RestoreError::Read(_) => "",
+        _ => "; the export is damaged, or lines of it are missing",
+    }
 }
 
 /// Imports files into the base on this machine.
@@ -170,6 +193,11 @@ fn read<T>(
 
 async fn restore(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError> {
     let events = read(&batch, RecordedEvent::from_cloud_event)?;
+    let now = Timestamp::now();
+    if let Some(index) = events.iter().position(|event| event.recorded_at > now) {
+        let (place, got) = (batch[index].place.clone(), events[index].recorded_at);
+        return Err(ImportError::Future { place, now, got });
+    }
     loop {
         match log.restore(events.clone()).await {
             Ok(new) => return Ok(new as u64),

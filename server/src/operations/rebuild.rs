@@ -22,7 +22,8 @@ pub struct RebuildArgs {
     base: BaseArgs,
     #[command(flatten)]
     server: ServerArgs,
-    /// Hold the graph before against the rebuilt one and say where they differ
+    /// Hold the graph before against the rebuilt one and say where they differ; without a server
+    /// `faultline verify` does that
     #[arg(long, requires = "server")]
     compare: bool,
 }
@@ -100,8 +101,12 @@ async fn on_server(client: &Client, compare: bool) -> anyhow::Result<()> {
             "running" => tokio::time::sleep(POLL).await,
             "done" => {
                 meter.end();
-                if let Some(difference) = state.difference {
-                    tell(&format!("the graph before was not the fold of the log: {difference}"))?;
+                match state.difference {
+                    Some(difference) => tell(&format!(
+                        "the graph before was not the fold of the log: {difference}"
+                    ))?,
+                    None if compare => tell("the graph before was the same")?,
+                    None => {}
                 }
                 return told(state.position, meter.elapsed(), state.events_per_s);
             }

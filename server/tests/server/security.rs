@@ -56,6 +56,31 @@ fn opened() -> Value {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_to_this_machine_opens_no_server_without_tokens() {
+    let mut server = Server::start().await;
+    let port = server.running.address().port();
+    let asked = async |server: &Server, host: String| {
+        let request = server.client.post(server.url("/graphql")).header("host", host);
+        let request = request.header("content-type", JSON).body("{\"query\":\"{ __typename }\"}");
+        Answer::of(request.send().await.expect("an answer")).await
+    };
+    for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"] {
+        for host in [host.to_owned(), format!("{host}:{port}")] {
+            assert_eq!(asked(&server, host.clone()).await.status, 200, "{host}");
+        }
+    }
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"] {
+        for host in [host.to_owned(), format!("{host}:{port}")] {
+            let answer = asked(&server, host.clone()).await;
+            assert_eq!(answer.code(), (403, "foreign_host"), "{host}");
+        }
+    }
+    server = server.restart_with(guarded).await;
+    let answer = asked(&server, "faultline.example".to_owned()).await;
+    assert_eq!(answer.code(), (401, "token_missing"), "the token decides");
+}
+
+#[tokio::test]
 async fn without_a_good_token_nothing_is_told_or_taken() {
     let server = Server::start_with(guarded).await;
     let token = create(&server, "admin", &[]);

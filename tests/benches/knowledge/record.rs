@@ -61,9 +61,7 @@ pub fn telemetry(count: usize) -> Vec<Event> {
         let slow = SLOW[round as usize % SLOW.len()];
         let (from, to) = (WINDOWS / 2, WINDOWS / 2 + 15 + round % 7);
         let history = History { start: begin + after, windows: WINDOWS, slow, from, to };
-        let mut told = history.telemetry();
-        told.extend(history.truth());
-        told.sort_by_key(|event| event.time);
+        let mut told = history.events();
         // Every history of the same shape has the same ids.
         for event in &mut told {
             event.id = event.id.derived(&format!("round {round}"));

@@ -5,12 +5,13 @@ use async_graphql::{Context, ID, Object};
 use events::ComponentName;
 
 use super::super::coverage::{self, CoverageCell, CoverageFilter};
-use super::super::critical::{self, BlastRadius, CriticalPoint, Recovery};
+use super::super::critical::{self, BlastRadius, CriticalPoint};
 use super::super::error::ApiResult;
 use super::super::id::key;
 use super::super::knowledge::Change;
 use super::super::operations::{Alert, Maintenance};
 use super::super::page::{Nodes, Page, cost, overview_cost};
+use super::super::recovery::{self, Recovery};
 use super::super::scalar::{DateTime, Position};
 use super::super::signals::{self, GoldenSignals};
 use super::super::view::{AsOf, enter};
@@ -175,6 +176,6 @@ impl Operations {
     ) -> ApiResult<Recovery> {
         let view = enter(ctx, as_of, wait_for).await?;
         let name = key::<ComponentName>("component", "component", &component)?;
-        critical::recovery(ctx, &view, name).await
+        recovery::recovery(ctx, &view, name).await
     }
 }
