@@ -210,7 +210,7 @@ pub fn ranking_cost(method: Option<&str>, child: usize) -> usize {
 
 /// What an answer may cost that is made of whole tables.
 pub fn overview_cost(first: Option<i32>, child: usize) -> usize {
-    const OVERVIEW: usize = 1_000;
+    const OVERVIEW: usize = 5_000;
     OVERVIEW + cost(first, child)
 }
 
