@@ -81,7 +81,7 @@ async fn round(recorder: &mut Recorder, show: &Show, items: &[Item]) {
             Err(error) => format!("left out: {error:#}"),
         };
         show.say(&format!(
-            "{:>2}/{} {:<32}{came}, {:.0} s",
+            "{:>2}/{} {:<40} {came}, {:.0} s",
             index + 1,
             items.len(),
             item.name,
