@@ -5,6 +5,7 @@
 //! travels with the request's task.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use events::catalogue::audit::{AuditOutcome, AuditRecorded};
@@ -68,7 +69,12 @@ impl ObservedLog {
         let audit = caller.map(|caller| self.audit(&caller, &events)).unwrap_or_default();
         let (log, metrics) = (self.log.clone(), self.metrics.clone());
         let work = async move { append(&*log, &metrics, stream, expected, events, audit).await };
-        match tokio::spawn(work.in_current_span()).await {
+        let mut work = work.in_current_span().boxed();
+        // Queued here, or appends that were made one behind the other would change places.
+        if let Poll::Ready(appended) = futures::poll!(&mut work) {
+            return appended;
+        }
+        match tokio::spawn(work).await {
             Ok(appended) => appended,
             Err(error) => Err(AppendError::Poisoned(error.to_string())),
         }
@@ -327,6 +333,24 @@ mod tests {
         let recorded = tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
         let last = recorded.into_iter().last().unwrap().unwrap();
         assert_eq!(last.event.data.event_type(), AUDIT_RECORDED);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn appends_stay_in_the_order_in_which_they_were_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Arc::new(EmbeddedLog::open(folder.path(), Options::default()).unwrap());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let observed = ObservedLog::new(log.clone(), metrics, Timestamp::now);
+        let made: Vec<EventId> = (0..200).map(|_| EventId::generate()).collect();
+        let appends = made.iter().map(|id| {
+            let data = serde_json::json!({ "incident": format!("i-{id}"), "by": "alice" });
+            let data = EventData::from_json("io.faultline.incident.acknowledged.v1", data).unwrap();
+            let event = Event::with_id(*id, Line::clipped(SOURCE), Timestamp::now(), data);
+            observed.append(event.data.stream(), ExpectedRevision::Any, vec![event])
+        });
+        futures::future::try_join_all(appends).await.unwrap();
+        let recorded = log.read_all(0, made.len()).await.unwrap();
+        assert_eq!(recorded.iter().map(|it| it.event.id).collect::<Vec<_>>(), made);
     }
 
     #[tokio::test]
