@@ -167,6 +167,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// Position of the last durable event; 0 when there is none.
     fn head(&self) -> u64;
 
+    /// The head, once everything that was being appended when this was asked is durable or
+    /// refused: where this process stamps the time of recording, what follows has a later one. A
+    /// log whose server stamps it cannot know, and answers its head.
+    fn settled(&self) -> BoxFuture<'_, Result<u64, AppendError>> {
+        Box::pin(async { Ok(self.head()) })
+    }
+
     /// How many events stand behind `position`, for progress and lag. Where positions are dense
     /// that follows from the head.
     fn count_behind(&self, position: u64) -> u64 {

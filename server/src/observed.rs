@@ -263,6 +263,10 @@ impl EventLog for ObservedLog {
         self.log.head()
     }
 
+    fn settled(&self) -> BoxFuture<'_, Result<u64, AppendError>> {
+        self.log.settled()
+    }
+
     fn count_behind(&self, position: u64) -> u64 {
         self.log.count_behind(position)
     }

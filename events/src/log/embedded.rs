@@ -264,6 +264,14 @@ impl EventLog for EmbeddedLog {
     fn head(&self) -> u64 {
         *self.head.borrow()
     }
+
+    fn settled(&self) -> BoxFuture<'_, Result<u64, AppendError>> {
+        Box::pin(async {
+            let (reply, answer) = oneshot::channel();
+            self.queue_work(Work::Settle { reply }, 0)?;
+            answer.await.map_err(|_| stopped())
+        })
+    }
 }
 
 impl Drop for EmbeddedLog {

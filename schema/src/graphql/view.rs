@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_graphql::{Context, OneofObject, QueryPathSegment};
 use events::Timestamp;
-use events::log::{EventLog, ReadError};
+use events::log::{AppendError, EventLog, ReadError};
 
 use super::Base;
 use super::error::{ApiError, ApiResult};
@@ -173,8 +173,23 @@ async fn resolve(base: &Base, as_of: AsOf) -> ApiResult<u64> {
                 let message = format!("expected a time before {now}, which is now, got {at}");
                 return Err(ApiError::invalid("asOf", message));
             }
+            settled_by(&*base.log, at).await?;
             last_by(&*base.log, at).await.map_err(ApiError::internal)
         }
+    }
+}
+
+/// Waits until nothing more can come that was recorded at `at` or before: a group is stamped
+/// before it is synced, and seen after it.
+async fn settled_by(log: &dyn EventLog, at: Timestamp) -> ApiResult<()> {
+    let last = log.read_all(log.head().saturating_sub(1), 1).await.map_err(ApiError::internal)?;
+    if last.first().is_some_and(|last| last.recorded_at > at) {
+        return Ok(());
+    }
+    match log.settled().await {
+        Ok(_) => Ok(()),
+        Err(AppendError::Overloaded) => Err(ApiError::Overloaded),
+        Err(error) => Err(ApiError::internal(error)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The one thread that writes.
 //!
-//! It takes what is queued without waiting (a restored batch by itself), decides every request against the index and the
-//! requests before it, writes all new records as one frame, syncs, updates the index, moves the
-//! head and answers. So a request waits for one sync at most twice, however many there are.
+//! It takes what is queued without waiting (a restored batch by itself), decides every request
+//! against the index and the requests before it, writes all new records as one frame, syncs,
+//! updates the index, moves the head and answers. So a request waits for one sync at most twice, however many there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,6 +63,11 @@ pub enum Work {
         events: Vec<Historic>,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<(), RestoreError>>,
+    },
+    /// Nothing: whoever asks wants to know when it was its turn.
+    Settle {
+        /// Where the head goes.
+        reply: oneshot::Sender<u64>,
     },
 }
 
@@ -220,6 +225,9 @@ impl Writer {
                         written.unwrap_or_else(|refusal| Err(RestoreError::Append(refusal.into()))),
                     );
                 }
+                Work::Settle { reply } => {
+                    let _ = reply.send(*self.head.borrow());
+                }
             }
         }
     }
@@ -281,7 +289,7 @@ impl Writer {
                     batches.push(batch);
                     replies.push(reply);
                 }
-                Work::Restore { .. } => {
+                Work::Restore { .. } | Work::Settle { .. } => {
                     return (batches, replies, Some(Request { work, permit }));
                 }
             }

@@ -82,3 +82,25 @@ async fn what_readers_are_shown_survives_a_failed_sync_and_a_crash() {
         assert_shown_is_durable(seed).await;
     }
 }
+
+/// QU-2: an answer as of a time knows everything that can still come with an earlier one.
+#[tokio::test]
+async fn a_log_is_settled_when_what_was_queued_before_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path()).unwrap();
+    let mut queued: Vec<_> = (0..40)
+        .map(|n| {
+            let events = vec![discovered(&format!("c-{n}"))];
+            log.append(stream("a"), ExpectedRevision::Any, events)
+        })
+        .collect();
+    for append in &mut queued {
+        let _ = futures::poll!(append);
+    }
+    let asked_at = Timestamp::now();
+    assert_eq!(log.settled().await.unwrap(), 40);
+    let later = log.append(stream("b"), ExpectedRevision::Any, vec![discovered("later")]);
+    let later = later.await.unwrap()[0];
+    let recorded = log.find(later.id).await.unwrap().unwrap();
+    assert!(recorded.recorded_at >= asked_at);
+}
