@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::demo;
-use crate::operations::{export, import, rebuild, seed, verify};
+use crate::operations::{backup, export, import, rebuild, seed, verify};
 
 /// Faultline: an event-sourced incident knowledge base
 #[derive(Debug, Parser)]
@@ -34,6 +34,10 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Make a log of what `export` wrote
     Import(import::ImportArgs),
+    /// Copy a base, which may be in use, to a folder; later only what is new
+    Backup(backup::BackupArgs),
+    /// Make a base of a backup
+    Restore(backup::RestoreArgs),
     /// Load recorded incidents into a base
     Seed(seed::SeedArgs),
     /// Print the JSON Schema of every event type

@@ -8,7 +8,7 @@ use clap::Parser;
 use events::Timestamp;
 use nix::sys::stat::{Mode, umask};
 use server::cli::{Cli, Command, ServeArgs, token};
-use server::operations::{export, import, rebuild, seed, verify};
+use server::operations::{backup, export, import, rebuild, seed, verify};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,6 +23,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Verify(args) => return runtime()?.block_on(verify::run(&args)),
         Command::Export(args) => runtime()?.block_on(export::run(&args))?,
         Command::Import(args) => runtime()?.block_on(import::run(&args))?,
+        Command::Backup(args) => runtime()?.block_on(backup::back_up(args))?,
+        Command::Restore(args) => runtime()?.block_on(backup::restore(args))?,
         Command::Seed(args) => runtime()?.block_on(seed::run(&args))?,
         Command::Schemas => print(&server::schemas()?)?,
         Command::Sdl => print(&server::sdl())?,

@@ -1,10 +1,11 @@
 //! What an operator does with a base as a whole: rebuild its graph, verify it, take it out and
-//! put it in.
+//! put it in, back it up and restore it.
 //!
 //! The commands work on a data folder that no server holds; `export` and `rebuild` also ask a
 //! running server. Each exits with 0 when all is well, 1 when the base is not as it should be or
 //! the work was refused, 2 when the command line was wrong.
 
+pub mod backup;
 mod client;
 pub mod export;
 pub mod import;
@@ -51,13 +52,7 @@ impl BaseArgs {
 /// Opens the log in the data folder. What only reads must not begin an empty log where there is
 /// none.
 pub(crate) async fn open_log(config: &Config, must_exist: bool) -> anyhow::Result<EmbeddedLog> {
-    if !config.storage.log_is_embedded() {
-        anyhow::bail!(
-            "this works on the embedded log only: the log is {}, which cannot take over positions \
-             and times, and whose files its own server keeps",
-            config.storage.shown_log()
-        );
-    }
+    embedded_only(config)?;
     if must_exist && !config.storage.log_dir().join("segments").is_dir() {
         anyhow::bail!("{} holds no event log", config.storage.data.display());
     }
@@ -68,6 +63,18 @@ pub(crate) async fn open_log(config: &Config, must_exist: bool) -> anyhow::Resul
         ),
         opened => Ok(opened?),
     }
+}
+
+/// Refuses a log whose history is not in files of the data folder.
+fn embedded_only(config: &Config) -> anyhow::Result<()> {
+    if !config.storage.log_is_embedded() {
+        anyhow::bail!(
+            "this works on the embedded log only: the log is {}, which cannot take over positions \
+             and times, and whose files its own server keeps",
+            config.storage.shown_log()
+        );
+    }
+    Ok(())
 }
 
 /// Opens the log that is configured, for what any log can do.

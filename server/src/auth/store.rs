@@ -76,9 +76,12 @@ pub struct TokenFile(PathBuf);
 struct Stamp(u64, i64, i64, u64);
 
 impl TokenFile {
+    /// Its name in the data folder.
+    pub(crate) const NAME: &str = "tokens.json";
+
     /// The one in this data folder; it need not exist.
     pub fn of(data: &Path) -> Self {
-        Self(data.join("tokens.json"))
+        Self(data.join(Self::NAME))
     }
 
     /// All tokens, those that are no longer good included.

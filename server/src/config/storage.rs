@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use events::log::Backup;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, invalid};
@@ -91,6 +92,10 @@ impl StorageConfig {
                 "none, because the embedded log has no user",
                 "a password",
             ));
+        }
+        if self.data.join(Backup::RESTORING).exists() {
+            let got = format!("{} with an interrupted restoration", self.data.display());
+            return Err(invalid("storage.data", "a whole base: empty it and restore again", got));
         }
         let schemes = ["mem://", "surrealkv://", "ws://", "wss://"];
         if !schemes.iter().any(|scheme| self.graph.starts_with(scheme)) {

@@ -33,6 +33,9 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Its name in the data folder.
+    pub(crate) const FILE: &str = FILE;
+
     /// Reads the file in `data`; one that is missing, unreadable or ahead of the log counts as 0.
     pub(crate) fn read(data: &Path, head: u64) -> Self {
         let file = data.join(FILE);
