@@ -138,7 +138,8 @@ fn visible(caller: &Caller, event: &RecordedEvent) -> bool {
 }
 
 /// `GET /v1/events?after=&limit=`: recorded events in order; `next` is the `after` of the next
-/// page, and the page is the last one when `next` is `head`; `limit` goes up to `max_limit`.
+/// page, and the page is the last one when `next` is `head`; `limit` goes up to `max_limit`;
+/// `withheld` events between are not for this caller.
 pub(super) async fn page(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -156,12 +157,20 @@ pub(super) async fn page(
     let head = app.log.head();
     // Behind the end there is nothing yet: whoever asked goes on at the end.
     let next = events.last().map_or(query.after.min(head), |event| event.position);
+    let read = events.len();
     let events: Vec<Value> = events
         .iter()
         .filter(|event| visible(&caller, event))
         .map(RecordedEvent::to_cloud_event)
         .collect();
-    Ok(Json(json!({ "events": events, "next": next, "head": head, "max_limit": max })))
+    let withheld = read - events.len();
+    Ok(Json(json!({
+        "events": events,
+        "withheld": withheld,
+        "next": next,
+        "head": head,
+        "max_limit": max,
+    })))
 }
 
 /// `GET /v1/events/{id}`: one recorded event.
