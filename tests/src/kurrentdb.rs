@@ -4,6 +4,7 @@
 //! It is written after the protocol's `.proto` files and the server's documentation: positions,
 //! idempotence by expected version, system events between ours, filters, subscriptions with
 //! checkpoints, the trailers of errors. And it can fail on purpose, see [`Fault`].
+#![allow(clippy::result_large_err, reason = "services of tonic answer with its Status")]
 
 mod faults;
 pub mod proto;
