@@ -5,7 +5,7 @@
 //! (<https://github.com/kurrent-io/KurrentDB-Client-Rust>, MIT licence), servers only, with
 //! `.event_store.client.Empty` as `()` and byte fields as `Bytes`. The crate itself has clients
 //! only, and generating at every build would cost more than these files do.
-#![allow(missing_docs, clippy::all, reason = "generated")]
+#![allow(missing_docs, clippy::all, rustdoc::broken_intra_doc_links, reason = "generated")]
 
 #[rustfmt::skip]
 pub mod event_store {
