@@ -173,7 +173,9 @@ fn vary(fingerprint: &mut Value, random: &mut Random) {
         moved(&mut symptom["strength"]);
     }
     for part in ["components", "reasons"] {
-        for (_, strength) in fingerprint[part].as_object_mut().into_iter().flatten() {
+        for (_, strength) in
+            fingerprint.get_mut(part).and_then(Value::as_object_mut).into_iter().flatten()
+        {
             moved(strength);
         }
     }
