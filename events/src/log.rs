@@ -16,6 +16,8 @@ mod embedded;
 mod kurrentdb;
 mod restore;
 
+use std::collections::HashSet;
+
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -109,6 +111,18 @@ pub enum AppendError {
 
 fn shown(revision: Option<u64>) -> String {
     revision.map_or_else(|| "no stream".to_owned(), |revision| revision.to_string())
+}
+
+/// What no log takes, whatever it holds.
+fn check_batch(events: &[Event]) -> Result<(), AppendError> {
+    if events.is_empty() {
+        return Err(AppendError::Empty);
+    }
+    let mut ids = HashSet::with_capacity(events.len());
+    match events.iter().find(|event| !ids.insert(event.id)) {
+        Some(repeated) => Err(AppendError::RepeatedId { id: repeated.id }),
+        None => Ok(()),
+    }
 }
 
 /// Why the log could not be read.

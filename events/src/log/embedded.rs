@@ -31,7 +31,6 @@ mod tests;
 mod verify;
 mod writer;
 
-use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -52,7 +51,7 @@ use self::segment::Segments;
 use self::storage::{Folder, Storage};
 pub use self::verify::{ChainHash, ParseChainError, Verified, Walked};
 use self::writer::{Batch, Request, Work, Writer};
-use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
+use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError, check_batch};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
 
@@ -165,13 +164,7 @@ impl EmbeddedLog {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
-        if events.is_empty() {
-            return Err(AppendError::Empty);
-        }
-        let mut ids = HashSet::with_capacity(events.len());
-        if let Some(repeated) = events.iter().find(|event| !ids.insert(event.id)) {
-            return Err(AppendError::RepeatedId { id: repeated.id });
-        }
+        check_batch(&events)?;
         let drafts: Vec<_> = events.iter().map(|event| Draft::new(event, &stream)).collect();
         let got_bytes = drafts.iter().map(Draft::len).sum();
         let (reply, answer) = oneshot::channel();

@@ -6,15 +6,13 @@
 //! at one batch that may have had an effect is repeated as it was, so its events can never be
 //! there twice.
 
-use std::collections::HashSet;
-
 use eventstore::{AppendToStreamOptions, EventData as Proposed, StreamState};
 
 use super::connection::{CALL, Patience, Trouble};
 use super::{KurrentLog, MAX_BYTES, read, record};
 use crate::envelope::Event;
 use crate::id::{EventId, StreamId};
-use crate::log::{AppendError, Appended, ExpectedRevision, ReadError};
+use crate::log::{AppendError, Appended, ExpectedRevision, ReadError, check_batch};
 
 /// What the index knows of a batch.
 enum Known {
@@ -33,13 +31,7 @@ impl KurrentLog {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
-        if events.is_empty() {
-            return Err(AppendError::Empty);
-        }
-        let mut ids = HashSet::with_capacity(events.len());
-        if let Some(repeated) = events.iter().find(|event| !ids.insert(event.id)) {
-            return Err(AppendError::RepeatedId { id: repeated.id });
-        }
+        check_batch(&events)?;
         if stream.as_str().starts_with('$') {
             return Err(AppendError::Refused(format!(
                 "stream {:?} begins with $, which KurrentDB keeps for itself",
