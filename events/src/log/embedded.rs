@@ -6,6 +6,7 @@
 //! segments/⟨base:020⟩.seg   the log: ground state
 //! index/                    derived; may be deleted while the log is closed
 //!   entries/                event id → place, stream and revision → position
+//!   seen                    how far the log was when it last answered
 //!   offsets/⟨base:020⟩.off  where each record of a full segment begins
 //! ```
 //!
@@ -43,7 +44,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::active::Active;
 pub use self::backup::{Attached, BackedUp, Backup, BackupError, Manifest};
-use self::index::Index;
+use self::index::{Background, Index};
 pub use self::options::{OpenError, Options};
 use self::record::Draft;
 use self::recovery::Recovery;
@@ -127,7 +128,13 @@ impl EmbeddedLog {
         let segments = Arc::new(Segments::new(storage, offsets, recovered.segments));
         let (head, durable) = watch::channel(recovered.head);
         let (queue, requests) = mpsc::channel(options.queue_batches);
+        let background = Background::start(index.clone()).map_err(|source| OpenError::Io {
+            doing: "starting the thread of",
+            path: shown.clone(),
+            source,
+        })?;
         let writer = Writer {
+            background,
             queue: requests,
             segments: Arc::clone(&segments),
             active,
@@ -303,7 +310,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 /// An index that does not open is derived state: it is begun anew.
 fn open_index(folder: &Path) -> Result<Index, OpenError> {
     let path = folder.join("entries");
-    Index::open(&path).and_then(|index| index.applied().map(|_| index)).or_else(|error| {
+    Index::open(&path).or_else(|error| {
         tracing::warn!(%error, "the index of the log does not open and is rebuilt");
         std::fs::remove_dir_all(folder).map_err(|source| OpenError::Io {
             doing: "removing",

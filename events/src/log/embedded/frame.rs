@@ -177,9 +177,9 @@ pub fn peek(bytes: &[u8]) -> Option<(usize, u64)> {
     (stored >= least).then(|| (stored, u64::from_le_bytes(array(start, 8))))
 }
 
-/// Checks the frame at the start of `bytes`.
-pub fn parse(bytes: &[u8], salt: u64) -> Result<FrameView<'_>, String> {
-    let Some((stored, base)) = peek(bytes) else {
+/// Checks the frame at the start of `bytes`; its stored length.
+pub fn check(bytes: &[u8], salt: u64) -> Result<usize, String> {
+    let Some((stored, _)) = peek(bytes) else {
         return Err("no frame begins here".to_owned());
     };
     if stored > bytes.len() {
@@ -190,16 +190,21 @@ pub fn parse(bytes: &[u8], salt: u64) -> Result<FrameView<'_>, String> {
     if expected != found {
         return Err(format!("the frame has checksum {found:08x}, expected {expected:08x}"));
     }
-    Ok(FrameView {
-        base,
-        count: u32::from_le_bytes(array(bytes, 16)),
-        chain: array(bytes, 20),
-        stored,
-        records: &bytes[FRAME_BYTES..stored],
-    })
+    Ok(stored)
 }
 
 impl<'a> FrameView<'a> {
+    /// A frame that was [checked](check).
+    pub fn of(frame: &'a [u8]) -> Self {
+        Self {
+            base: u64::from_le_bytes(array(frame, 8)),
+            count: u32::from_le_bytes(array(frame, 16)),
+            chain: array(frame, 20),
+            stored: frame.len(),
+            records: &frame[FRAME_BYTES..],
+        }
+    }
+
     /// The records with their offsets in the frame, checked against their own checksums and
     /// against the chain.
     pub fn records(

@@ -1,30 +1,36 @@
 //! The rebuildable index: which event is where.
 //!
-//! One keyspace, so that what a crash leaves of it is a prefix of its history, `applied`
-//! included. It is never synced for its own sake: what it lost, recovery reads from the log.
+//! What was appended last is in memory ([`recent`]), the rest in sorted tables on disk
+//! ([`tables`]), to which a thread moves it tens of thousands of events at a time. So an append
+//! waits for no index, and an event costs it one insertion into a hash map. What a crash takes
+//! from memory, recovery reads from the log again: from [`Index::known`] on.
 //!
-//! | key | value |
-//! |---|---|
-//! | `i` event id | position, revision |
-//! | `s` stream id, 0, revision | position |
-//! | `a` | last position whose entries are all here, hash chain behind it |
-//!
-//! Numbers are big-endian, so that a stream's entries are in the order of its revisions.
+//! Beside the tables, [`seen`] keeps how far the log was when it last answered: a log that ends
+//! before that has lost acknowledged events.
 
+mod background;
 #[cfg(test)]
 pub mod memory;
+mod recent;
+mod seen;
+mod tables;
+mod varint;
 
 use std::path::Path;
+use std::sync::{Arc, RwLock};
 
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, UserValue};
-
+pub use self::background::Background;
+use self::recent::Recent;
+pub use self::recent::{Entries, Entry};
+use self::tables::{OnDisk, Tables};
 use super::frame::{CHAIN_START, Chain};
-use super::record::array;
 use crate::id::EventId;
 
-const APPLIED: &[u8] = b"a";
+/// Events whose entries are moved to the tables together. An entry takes about 50 bytes of memory
+/// and 100 ns of reading the log again after a crash.
+const CHUNK_EVENTS: usize = 65_536;
 
-/// How far the index has read the log.
+/// A place in the log's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The last position.
@@ -33,83 +39,75 @@ pub struct Applied {
     pub chain: Chain,
 }
 
-/// The index. Clones share it.
-#[derive(Clone)]
-pub struct Index(Store);
-
-#[derive(Clone)]
-enum Store {
-    Disk {
-        database: Database,
-        entries: Keyspace,
-    },
-    /// For simulations: a disk of theirs cannot be put behind the other.
-    #[cfg(test)]
-    Memory(memory::Shared),
+impl Applied {
+    /// Before the first event.
+    pub const START: Self = Self { position: 0, chain: CHAIN_START };
 }
 
-/// Entries that become visible together.
-pub struct Changes(Batch);
+/// One thing that the index says.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// Where an event is.
+    Id { id: EventId, position: u64, revision: u64 },
+    /// Where a revision is.
+    Revision { stream: &'a str, revision: u64, position: u64 },
+}
 
-enum Batch {
-    Disk {
-        batch: fjall::OwnedWriteBatch,
-        entries: Keyspace,
-    },
-    #[cfg(test)]
-    Memory {
-        new: memory::Entries,
-        entries: memory::Shared,
-    },
+/// The index. Clones share it.
+#[derive(Clone)]
+pub struct Index {
+    tables: Arc<dyn Tables>,
+    recent: Arc<RwLock<Recent>>,
 }
 
 impl Index {
     /// Opens or creates it.
     pub fn open(path: &Path) -> Result<Self, fjall::Error> {
-        let database = Database::builder(path).cache_size(8 << 20).worker_threads(1).open()?;
-        let entries = database
-            .keyspace("entries", || KeyspaceCreateOptions::default().max_memtable_size(8 << 20))?;
-        Ok(Self(Store::Disk { database, entries }))
+        let (tables, settled, newest) = OnDisk::open(path)?;
+        Ok(Self::over(Arc::new(tables), settled, newest))
     }
 
-    fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<UserValue>, fjall::Error> {
-        match &self.0 {
-            Store::Disk { entries, .. } => entries.get(key),
-            #[cfg(test)]
-            Store::Memory(entries) => Ok(memory::get(entries, key.as_ref())),
-        }
+    fn over(tables: Arc<dyn Tables>, settled: Applied, newest: EventId) -> Self {
+        Self { tables, recent: Arc::new(RwLock::new(Recent::new(settled, newest))) }
     }
 
-    /// How far it has read; the start when it is new.
+    /// How far its entries go; what lies behind is to be [added](Self::add) after opening.
+    pub fn known(&self) -> Applied {
+        self.read(Recent::known)
+    }
+
+    /// How far the log is known to have been.
     pub fn applied(&self) -> Result<Applied, fjall::Error> {
-        let Some(value) = self.get(APPLIED)? else {
-            return Ok(Applied { position: 0, chain: CHAIN_START });
-        };
-        Ok(Applied { position: number(&value, 0), chain: array(&value, 8) })
+        let (seen, known) = (self.tables.seen()?, self.known());
+        Ok(if seen.position > known.position { seen } else { known })
+    }
+
+    /// Notes how far the log is.
+    pub fn see(&self, seen: Applied) -> Result<(), fjall::Error> {
+        self.tables.see(seen)
     }
 
     /// Position and revision of an event.
     pub fn find(&self, id: EventId) -> Result<Option<(u64, u64)>, fjall::Error> {
-        let value = self.get(id_key(id))?;
-        Ok(value.map(|value| (number(&value, 0), number(&value, 8))))
+        // Memory first: entries are in the tables before they leave it.
+        match self.read(|recent| recent.find(id)) {
+            recent::Answer::Found(place) => Ok(Some(place)),
+            recent::Answer::Unknown => Ok(None),
+            recent::Answer::NotHere => self.tables.find(id),
+        }
     }
 
     /// Position of one revision of a stream.
     pub fn position(&self, stream: &str, revision: u64) -> Result<Option<u64>, fjall::Error> {
-        let value = self.get(stream_key(stream, revision))?;
-        Ok(value.map(|value| number(&value, 0)))
+        Ok(self.positions(stream, revision, 1)?.pop())
     }
 
     /// The last revision of a stream.
     pub fn last_revision(&self, stream: &str) -> Result<Option<u64>, fjall::Error> {
-        let all = stream_key(stream, 0)..=stream_key(stream, u64::MAX);
-        let last = match &self.0 {
-            Store::Disk { entries, .. } => entries.range(all).next_back().map(Guard::key),
-            #[cfg(test)]
-            Store::Memory(entries) => memory::last_key(entries, all).map(Ok),
-        };
-        let Some(key) = last.transpose()? else { return Ok(None) };
-        Ok(Some(number(&key, key.len() - 8)))
+        match self.read(|recent| recent.last_revision(stream)) {
+            Some(revision) => Ok(Some(revision)),
+            None => self.tables.last_revision(stream),
+        }
     }
 
     /// Positions of at most `limit` revisions of a stream.
@@ -119,107 +117,86 @@ impl Index {
         from_revision: u64,
         limit: usize,
     ) -> Result<Vec<u64>, fjall::Error> {
-        let all = stream_key(stream, from_revision)..=stream_key(stream, u64::MAX);
-        match &self.0 {
-            Store::Disk { entries, .. } => {
-                entries.range(all).take(limit).map(|entry| Ok(number(&entry.value()?, 0))).collect()
-            }
-            #[cfg(test)]
-            Store::Memory(entries) => Ok(memory::values(entries, all, limit)
-                .iter()
-                .map(|value| number(value, 0))
-                .collect()),
+        // What memory has is behind all that the tables have.
+        let recent = self.read(|recent| recent.positions(stream, from_revision, limit));
+        let (first, positions) = recent;
+        let before = usize::try_from(first.saturating_sub(from_revision)).unwrap_or(usize::MAX);
+        if before == 0 {
+            return Ok(positions);
         }
+        let mut all = self.tables.positions(stream, from_revision, limit.min(before))?;
+        if all.len() == before {
+            all.extend(positions.into_iter().take(limit - before));
+        }
+        Ok(all)
+    }
+
+    /// Shows everything that the index says, in no order.
+    pub fn each(&self, show: &mut dyn FnMut(Place<'_>)) -> Result<(), fjall::Error> {
+        // What memory shows lies behind `settled`, even where the tables have it already.
+        let settled = self.read(|recent| {
+            recent.each(show);
+            recent.settled().position
+        });
+        self.tables.each(&mut |place| {
+            let (Place::Id { position, .. } | Place::Revision { position, .. }) = place;
+            if position <= settled {
+                show(place);
+            }
+        })
+    }
+
+    /// Makes the next events of the log known, up to `until`.
+    pub fn add<'a>(&self, entries: impl Iterator<Item = Entry<'a>>, until: Applied) {
+        self.write(|recent| recent.add(entries, until));
+    }
+
+    /// Moves everything to the tables.
+    pub fn settle(&self) -> Result<(), fjall::Error> {
+        while let Some(entries) = self.write(|recent| recent.begin_move(1)) {
+            self.move_to_tables(&entries)?;
+        }
+        Ok(())
+    }
+
+    /// Moves to the tables what is a chunk.
+    pub fn settle_chunks(&self) -> Result<(), fjall::Error> {
+        while let Some(entries) = self.begin_move() {
+            self.move_to_tables(&entries)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be moved to the tables; `None` when that is not a chunk yet, or while the last
+    /// is on its way.
+    fn begin_move(&self) -> Option<Arc<Entries>> {
+        self.write(|recent| recent.begin_move(CHUNK_EVENTS))
+    }
+
+    fn move_to_tables(&self, entries: &Entries) -> Result<(), fjall::Error> {
+        let newest = self.read(Recent::newest);
+        self.tables.add(entries, newest)?;
+        self.write(Recent::end_move);
+        Ok(())
+    }
+
+    /// Events in memory that nobody moves yet.
+    fn waiting(&self) -> usize {
+        self.read(Recent::waiting)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Recent) -> T) -> T {
+        read(&self.recent.read().expect("nothing panics with the lock"))
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&mut Recent) -> T) -> T {
+        write(&mut self.recent.write().expect("nothing panics with the lock"))
     }
 
     /// Loses an entry, as damage would.
     #[cfg(test)]
     pub fn forget(&self, id: EventId) -> Result<(), fjall::Error> {
-        match &self.0 {
-            Store::Disk { entries, .. } => entries.remove(id_key(id)),
-            Store::Memory(entries) => {
-                memory::remove(entries, &id_key(id));
-                Ok(())
-            }
-        }
+        self.settle()?;
+        self.tables.forget(id)
     }
-
-    /// An empty set of changes.
-    pub fn changes(&self) -> Changes {
-        Changes(match &self.0 {
-            Store::Disk { database, entries } => {
-                Batch::Disk { batch: database.batch(), entries: entries.clone() }
-            }
-            #[cfg(test)]
-            Store::Memory(entries) => {
-                Batch::Memory { new: memory::Entries::new(), entries: entries.clone() }
-            }
-        })
-    }
-}
-
-impl Changes {
-    /// Adds one event.
-    pub fn add(&mut self, id: EventId, stream: &str, revision: u64, position: u64) {
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&position.to_be_bytes());
-        place[8..].copy_from_slice(&revision.to_be_bytes());
-        self.insert(&id_key(id), &place);
-        self.insert(&stream_key(stream, revision), &position.to_be_bytes());
-    }
-
-    fn insert(&mut self, key: &[u8], value: &[u8]) {
-        match &mut self.0 {
-            Batch::Disk { batch, entries } => batch.insert(entries, key, value),
-            #[cfg(test)]
-            Batch::Memory { new, .. } => {
-                new.insert(key.to_vec(), value.to_vec());
-            }
-        }
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        match &self.0 {
-            Batch::Disk { batch, .. } => batch.len(),
-            #[cfg(test)]
-            Batch::Memory { new, .. } => new.len(),
-        }
-    }
-
-    /// Makes them visible, and that the log was read up to `applied`.
-    pub fn commit(mut self, applied: Applied) -> Result<(), fjall::Error> {
-        let mut value = [0; 40];
-        value[..8].copy_from_slice(&applied.position.to_be_bytes());
-        value[8..].copy_from_slice(&applied.chain);
-        self.insert(APPLIED, &value);
-        match self.0 {
-            Batch::Disk { batch, .. } => batch.commit(),
-            #[cfg(test)]
-            Batch::Memory { new, entries } => {
-                memory::add(&entries, new);
-                Ok(())
-            }
-        }
-    }
-}
-
-fn id_key(id: EventId) -> [u8; 17] {
-    let mut key = [b'i'; 17];
-    key[1..].copy_from_slice(id.0.as_bytes());
-    key
-}
-
-/// A stream id has no control character, so the 0 behind it keeps `a` and `ab` apart.
-fn stream_key(stream: &str, revision: u64) -> Vec<u8> {
-    let mut key = Vec::with_capacity(stream.len() + 10);
-    key.push(b's');
-    key.extend_from_slice(stream.as_bytes());
-    key.push(0);
-    key.extend_from_slice(&revision.to_be_bytes());
-    key
-}
-
-fn number(bytes: &[u8], at: usize) -> u64 {
-    u64::from_be_bytes(array(bytes, at))
 }

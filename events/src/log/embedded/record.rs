@@ -32,19 +32,36 @@ pub const PREFIX_BYTES: usize = 8;
 pub const FIXED_BYTES: usize = 64;
 const REVISION_AT: usize = 24;
 const RECORDED_AT: usize = 32;
+const METADATA_LENGTH: usize = 60;
+/// What memory a record is given at first.
+const USUAL_BYTES: usize = 512;
 
 /// The attributes that no reader of the log itself needs.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Metadata {
     source: Line,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     subject: Option<Line>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     correlation_id: Option<Line>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     causation_id: Option<EventId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     traceparent: Option<Line>,
+}
+
+/// The same, of an event that is encoded.
+#[derive(Serialize)]
+struct MetadataOf<'a> {
+    source: &'a Line,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: &'a Option<Line>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: &'a Option<Line>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: &'a Option<Line>,
 }
 
 /// An encoded event that has no place in the log yet.
@@ -75,31 +92,33 @@ pub struct RecordView<'a> {
 impl Draft {
     /// Encodes `event` of `stream`.
     pub fn new(event: &Event, stream: &StreamId) -> Self {
-        let metadata = serde_json::to_vec(&Metadata {
-            source: event.source.clone(),
-            subject: event.subject.clone(),
-            correlation_id: event.correlation_id.clone(),
+        let metadata = MetadataOf {
+            source: &event.source,
+            subject: &event.subject,
+            correlation_id: &event.correlation_id,
             causation_id: event.causation_id,
-            traceparent: event.traceparent.clone(),
-        })
-        .expect("strings and a UUID are JSON");
-        let payload = serde_json::to_vec(&event.data)
-            .expect("the catalogue has string keys and finite numbers only");
+            traceparent: &event.traceparent,
+        };
         let stream = stream.as_str().as_bytes();
         let event_type = event.data.event_type().as_bytes();
-        let variable = stream.len() + event_type.len() + metadata.len() + payload.len();
-        let mut bytes = Vec::with_capacity(FIXED_BYTES + variable);
-        bytes.extend_from_slice(&length(FIXED_BYTES - PREFIX_BYTES + variable).to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.extend_from_slice(&[0; PREFIX_BYTES]);
         bytes.extend_from_slice(event.id.0.as_bytes());
         bytes.extend_from_slice(&[0; 20]);
         push_time(&mut bytes, event.time);
         bytes.extend_from_slice(&short(stream.len()).to_le_bytes());
         bytes.extend_from_slice(&short(event_type.len()).to_le_bytes());
-        bytes.extend_from_slice(&length(metadata.len()).to_le_bytes());
-        for part in [stream, event_type, &metadata, &payload] {
-            bytes.extend_from_slice(part);
-        }
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(stream);
+        bytes.extend_from_slice(event_type);
+        let metadata_at = bytes.len();
+        serde_json::to_writer(&mut bytes, &metadata).expect("strings and a UUID are JSON");
+        let metadata_length = length(bytes.len() - metadata_at);
+        bytes[METADATA_LENGTH..FIXED_BYTES].copy_from_slice(&metadata_length.to_le_bytes());
+        serde_json::to_writer(&mut bytes, &event.data)
+            .expect("the catalogue has string keys and finite numbers only");
+        let behind = length(bytes.len() - PREFIX_BYTES);
+        bytes[..4].copy_from_slice(&behind.to_le_bytes());
         Self { id: event.id, bytes }
     }
 

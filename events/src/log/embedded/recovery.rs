@@ -10,14 +10,11 @@ use std::sync::Arc;
 
 use super::active::{create, fill};
 use super::frame::{CHAIN_START, Chain, HEADER_BYTES, Header, HeaderError, seal};
-use super::index::{Applied, Index};
+use super::index::{Applied, Entry, Index};
 use super::scan::{Found, Scan, Tail};
 use super::segment::{self, Segment, base_of, file_name};
 use super::storage::{Storage, StoredFile};
 use super::{OpenError, Options};
-
-/// Index entries that are committed at once.
-const CHANGES_AT_ONCE: usize = 20_000;
 
 /// A log that is whole.
 pub struct Recovered {
@@ -43,7 +40,7 @@ pub struct Recovery<'a> {
     pub offsets: &'a Arc<dyn Storage>,
     /// The index, which is brought up to date.
     pub index: &'a Index,
-    /// How far it was when the log was opened.
+    /// How far the log is known to have been.
     pub applied: Applied,
     /// For a first segment.
     pub options: &'a Options,
@@ -69,7 +66,7 @@ impl Recovery<'_> {
             let next = &opened[index + 1].header;
             self.check_continues(header, expected)?;
             let count = next.base.saturating_sub(header.base);
-            let known = next.base.saturating_sub(1) <= self.applied.position;
+            let known = next.base.saturating_sub(1) <= self.index.known().position;
             if known && segment::has_offsets(&**self.offsets, header.base, count) {
                 expected = Some((next.base, next.chain));
             } else {
@@ -236,35 +233,30 @@ impl Recovery<'_> {
         let name = file_name(header.base);
         let io = |source| self.io("reading", &name, source);
         let mut scan = Scan::begin(*header, Arc::clone(file)).map_err(io)?;
-        let applied = self.applied;
+        let known = self.index.known().position;
         self.check_chain(header.base, header.base - 1, &header.chain, HEADER_BYTES as u64)?;
-        let mut changes = self.index.changes();
         loop {
             let at = scan.offset();
             let frame = scan.next_frame().map_err(io)?;
             let Some(frame) = frame.map_err(|what| self.damaged(header.base, at, what))? else {
                 break;
             };
-            for (position, record) in frame.records {
-                if position > applied.position {
-                    changes.add(record.id, record.stream, record.revision, position);
-                }
-            }
             let (position, chain) = (frame.last, frame.chain);
             self.check_chain(header.base, position, &chain, at)?;
-            if changes.len() >= CHANGES_AT_ONCE {
-                changes.commit(Applied { position, chain })?;
-                changes = self.index.changes();
-            }
+            let new = frame.records.iter().filter(|(position, _)| *position > known);
+            let entries = new.map(|(position, record)| Entry {
+                id: record.id,
+                stream: record.stream,
+                revision: record.revision,
+                position: *position,
+            });
+            self.index.add(entries, Applied { position, chain });
+            self.index.settle_chunks()?;
         }
-        let found = scan.finish().map_err(io)?;
-        if changes.len() > 0 {
-            changes.commit(Applied { position: found.next - 1, chain: found.chain })?;
-        }
-        Ok(found)
+        scan.finish().map_err(io)
     }
 
-    /// Where the index stopped, it saw the same history.
+    /// Where the index stopped, and where the log last answered, the history was the same.
     fn check_chain(
         &self,
         base: u64,
@@ -272,7 +264,8 @@ impl Recovery<'_> {
         chain: &Chain,
         at: u64,
     ) -> Result<(), OpenError> {
-        if position == self.applied.position && *chain != self.applied.chain {
+        let other = |known: Applied| position == known.position && *chain != known.chain;
+        if other(self.applied) || other(self.index.known()) {
             let what = format!(
                 "the history up to position {position} is not the one that the index was made \
                  from"

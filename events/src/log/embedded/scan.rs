@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::frame::{self, Chain, FRAME_BYTES, HEADER_BYTES, Header};
+use super::frame::{self, Chain, FRAME_BYTES, FrameView, HEADER_BYTES, Header};
 use super::record::RecordView;
 use super::storage::StoredFile;
 
@@ -95,13 +95,12 @@ impl Scan {
                 return Ok(Ok(None));
             }
         };
-        // Parsed twice, because a frame that is lent out cannot be replaced by the tail.
-        if let Err(what) = frame::parse(self.window.at(self.at, stored)?, self.header.salt) {
+        let (salt, before, at) = (self.header.salt, self.chain, self.at);
+        if let Err(what) = frame::check(self.window.at(at, stored)?, salt) {
             self.tail = Some(self.tail(what)?);
             return Ok(Ok(None));
         }
-        let (salt, before, at) = (self.header.salt, self.chain, self.at);
-        let view = frame::parse(self.window.at(at, stored)?, salt).expect("parsed just now");
+        let view = FrameView::of(self.window.at(at, stored)?);
         if view.base != self.next {
             let what = format!("a frame of position {}, expected {}", view.base, self.next);
             return Ok(Err(what));
@@ -184,7 +183,7 @@ impl Scan {
         for offset in candidates {
             let at = start + offset as u64;
             let Some((stored, _)) = frame::peek(self.window.at(at, FRAME_BYTES)?) else { continue };
-            if frame::parse(self.window.at(at, stored)?, self.header.salt).is_ok() {
+            if frame::check(self.window.at(at, stored)?, self.header.salt).is_ok() {
                 return Ok(true);
             }
         }

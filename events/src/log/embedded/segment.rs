@@ -117,8 +117,8 @@ impl Segments {
     }
 
     /// A segment's file.
-    pub fn file(&self, name: &str) -> io::Result<Arc<dyn StoredFile>> {
-        self.storage.open(name)
+    pub fn file(&self, segment: &Segment) -> io::Result<Arc<dyn StoredFile>> {
+        self.storage.open(&file_name(segment.header.base))
     }
 
     /// The offsets of all records of a full segment, as readers are given them.

@@ -1,21 +1,26 @@
 //! Reading a whole log again and holding it against everything that is derived from it.
 
+mod places;
+mod walk;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Chain, Header};
-use super::index::Index;
-use super::record::RecordView;
-use super::scan::{Scan, Tail};
-use super::segment::{Segment, file_name};
-use super::{EmbeddedLog, in_index};
-use crate::id::EventId;
+use self::places::Sum;
+use self::walk::{Bounds, Part};
+use super::EmbeddedLog;
+use super::frame::Chain;
+use super::segment::Segment;
 use crate::log::{EventLog, ReadError};
+
+/// Segments that are read at once: hashing keeps a core busy.
+const MAX_THREADS: usize = 4;
 
 /// The hash of everything up to a position: each group of records adds itself to the hash before.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -84,179 +89,116 @@ pub struct Verified {
 
 impl EmbeddedLog {
     /// Reads every record up to the present head: checksums, the hash chain over all segments,
-    /// gapless revisions, times of recording, the data itself, and that the index finds each
-    /// event by its id and by its place in its stream. `seen` is told of every group.
+    /// gapless revisions, times of recording, and that the index has each event by its id and by
+    /// its place in its stream, and nothing else. `seen` is told of every group, in order.
     ///
     /// Blocks for as long as it takes to read the log.
     pub fn verify(&self, seen: &mut dyn FnMut(Walked)) -> Result<Verified, ReadError> {
         let head = self.head();
         let index = self.index.read().expect("no reader panics with the lock");
         let index = index.as_ref().ok_or_else(|| io::Error::other("the log is closed"))?;
-        let segments = self.segments.all();
-        let first = segments.first().ok_or_else(|| io::Error::other("the log has no segment"))?;
-        let mut walk = Walk {
+        let all = self.segments.all();
+        let first = all.first().ok_or_else(|| io::Error::other("the log has no segment"))?;
+        let mut stitched = Stitched {
             log: self,
-            index,
-            head,
-            next: first.header.base,
+            position: first.header.base - 1,
             chain: first.header.chain,
             recorded_at: Timestamp::MIN,
-            revisions: HashMap::new(),
+            streams: HashMap::new(),
+            sum: Sum::default(),
         };
-        for (number, segment) in segments.iter().enumerate() {
-            let following = segments.get(number + 1).map(|next| next.header);
-            // A first batch too large for the segment got one of its own, in the empty one's place.
-            if following.is_some_and(|next| next.base == segment.header.base) {
-                continue;
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        let numbers: Vec<usize> = (0..all.len()).collect();
+        for numbers in numbers.chunks(threads.min(MAX_THREADS)) {
+            let parts: Vec<_> = std::thread::scope(|scope| {
+                let readers: Vec<_> = numbers
+                    .iter()
+                    .map(|number| {
+                        let following = all.get(number + 1).map(|next| next.header);
+                        let bounds = Bounds { following, head };
+                        let segment = &all[*number];
+                        scope.spawn(move || walk::read(&self.segments, segment, bounds))
+                    })
+                    .collect();
+                readers.into_iter().map(|reader| reader.join()).collect()
+            });
+            for (number, part) in numbers.iter().zip(parts) {
+                let panicked = |_| io::Error::other("reading a segment panicked");
+                stitched.add(&all[*number], part.map_err(panicked)??, seen)?;
             }
-            walk.segment(segment, following.as_ref(), seen)?;
         }
-        for (stream, next) in &walk.revisions {
-            let last = index.last_revision(stream).map_err(in_index)?;
-            // A writer may be at work: what is behind the head is not looked at.
-            if last.is_none_or(|last| last + 1 < *next) {
-                let what = format!("stream {stream:?} ends at {last:?}, expected {}", next - 1);
-                return Err(in_the_index(what));
-            }
+        if stitched.position < head {
+            let last = all.last().expect("there is a first");
+            let what = format!("positions from {} are missing", stitched.position + 1);
+            return Err(stitched.damaged(last, 0, what));
+        }
+        if places::in_index(index, head)? != stitched.sum {
+            return Err(places::difference(self, index, head)?);
         }
         Ok(Verified {
-            position: walk.next - 1,
-            chain: ChainHash(walk.chain),
-            segments: segments.len(),
-            streams: walk.revisions.len(),
+            position: stitched.position,
+            chain: ChainHash(stitched.chain),
+            segments: all.len(),
+            streams: stitched.streams.len(),
         })
     }
 }
 
-/// Where the reading is.
-struct Walk<'a> {
+/// The segments that were read so far, as one history.
+struct Stitched<'a> {
     log: &'a EmbeddedLog,
-    index: &'a Index,
-    head: u64,
-    next: u64,
+    position: u64,
     chain: Chain,
     recorded_at: Timestamp,
     /// The next revision of every stream.
-    revisions: HashMap<String, u64>,
+    streams: HashMap<Box<str>, u64>,
+    sum: Sum,
 }
 
-impl Walk<'_> {
-    fn segment(
+impl Stitched<'_> {
+    fn add(
         &mut self,
-        segment: &Segment,
-        following: Option<&Header>,
+        segment: &Arc<Segment>,
+        part: Part,
         seen: &mut dyn FnMut(Walked),
     ) -> Result<(), ReadError> {
         let header = segment.header;
-        let damaged = |offset: u64, what: String| ReadError::Damaged {
-            place: self.log.segments.place(segment, offset),
-            what,
-        };
-        if (header.base, header.chain) != (self.next, self.chain) {
-            let what = format!("the segment does not continue position {}", self.next - 1);
-            return Err(damaged(0, what));
+        if (header.base, header.chain) != (self.position + 1, self.chain) {
+            let what = format!("the segment does not continue position {}", self.position);
+            return Err(self.damaged(segment, 0, what));
         }
-        let mut scan = Scan::begin(header, self.log.segments.file(&file_name(header.base))?)?;
-        while following.is_some() || self.next <= self.head {
-            let at = scan.offset();
-            let Some(frame) = scan.next_frame()?.map_err(|what| damaged(at, what))? else { break };
-            for (position, record) in &frame.records {
-                self.record(*position, record).map_err(|error| match error {
-                    Wrong::Log(what) => damaged(at, what),
-                    Wrong::Read(error) => error,
-                })?;
+        let Part { groups, streams, recorded_at, sum } = part;
+        for (stream, run) in streams {
+            let next = self.streams.get(&stream).copied().unwrap_or_default();
+            if run.first != next {
+                let what = format!(
+                    "position {} has revision {} of stream {stream:?}, expected {next}",
+                    run.position, run.first
+                );
+                return Err(self.damaged(segment, run.offset, what));
             }
-            (self.next, self.chain) = (frame.last + 1, frame.chain);
-            seen(Walked { position: frame.last, chain: ChainHash(frame.chain) });
+            self.streams.insert(stream, run.next);
         }
-        let found = scan.finish()?;
-        let Some(following) = following else {
-            return match self.next <= self.head {
-                true => {
-                    Err(damaged(found.end, format!("positions from {} are missing", self.next)))
-                }
-                false => Ok(()),
-            };
-        };
-        if !matches!(found.tail, Tail::Sealed) {
-            return Err(damaged(found.end, "the segment is full and has no seal".to_owned()));
+        if let Some((first, last)) = recorded_at {
+            if first < self.recorded_at {
+                let before = self.recorded_at;
+                let what = format!(
+                    "position {} was recorded at {first}, the one before at {before}",
+                    header.base
+                );
+                return Err(self.damaged(segment, 0, what));
+            }
+            self.recorded_at = last;
         }
-        if (following.base, following.chain) != (found.next, found.chain) {
-            let what = format!("the next segment does not continue position {}", found.next - 1);
-            return Err(damaged(found.end, what));
-        }
-        if self.log.segments.offsets(segment)? != found.offsets {
-            let what = format!("the offsets of segment {} are not its records'", header.base);
-            return Err(in_the_index(what));
+        self.sum += sum;
+        for group in groups {
+            (self.position, self.chain) = (group.position, group.chain.0);
+            seen(group);
         }
         Ok(())
     }
 
-    fn record(&mut self, position: u64, record: &RecordView<'_>) -> Result<(), Wrong> {
-        let next = match self.revisions.get_mut(record.stream) {
-            Some(next) => next,
-            None => self.revisions.entry(record.stream.to_owned()).or_default(),
-        };
-        if record.revision != *next {
-            return Err(Wrong::Log(format!(
-                "position {position} has revision {} of stream {:?}, expected {next}",
-                record.revision, record.stream
-            )));
-        }
-        *next += 1;
-        let recorded_at = record.recorded_at();
-        if recorded_at < self.recorded_at {
-            let before = self.recorded_at;
-            return Err(Wrong::Log(format!(
-                "position {position} was recorded at {recorded_at}, the one before at {before}"
-            )));
-        }
-        self.recorded_at = recorded_at;
-        record.decode(position).map_err(Wrong::Log)?;
-        self.indexed(record.id, record.stream, record.revision, position)
-    }
-
-    fn indexed(
-        &self,
-        id: EventId,
-        stream: &str,
-        revision: u64,
-        position: u64,
-    ) -> Result<(), Wrong> {
-        let by_id = self.index.find(id).map_err(in_index)?;
-        if by_id != Some((position, revision)) {
-            let what = format!("event {id} of position {position} is found at {by_id:?}");
-            return Err(in_the_index(what).into());
-        }
-        let by_stream = self.index.position(stream, revision).map_err(in_index)?;
-        if by_stream != Some(position) {
-            let what = format!(
-                "revision {revision} of stream {stream:?} is at position {position} and is found \
-                 at {by_stream:?}"
-            );
-            return Err(in_the_index(what).into());
-        }
-        Ok(())
-    }
-}
-
-/// What is wrong with a record.
-enum Wrong {
-    /// In the log, at the record's frame.
-    Log(String),
-    /// Elsewhere.
-    Read(ReadError),
-}
-
-impl From<ReadError> for Wrong {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-fn in_the_index(what: String) -> ReadError {
-    ReadError::Damaged {
-        place: "the index".to_owned(),
-        what: format!("{what}; close the log and delete its index, it is made again"),
+    fn damaged(&self, segment: &Segment, offset: u64, what: String) -> ReadError {
+        ReadError::Damaged { place: self.log.segments.place(segment, offset), what }
     }
 }

@@ -2,28 +2,32 @@
 //!
 //! It takes what is queued without waiting (a restored batch by itself), decides every request
 //! against the index and the requests before it, writes all new records as one frame, syncs,
-//! updates the index, moves the head and answers. So a request waits for one sync at most twice, however many there are.
+//! makes them known to the index in memory, moves the head and answers. So a request waits for
+//! one sync at most twice, however many there are, and for no index on disk.
 
-use std::collections::HashMap;
+mod decide;
+mod group;
+mod trouble;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::active::{Active, NotStored};
+use self::group::{Group, Kept, Placed};
+use self::trouble::{Failure, Refusal, Trouble, failed};
+use super::active::Active;
 use super::frame::{Chain, FRAME_BYTES, FrameBuilder};
-use super::index::{Applied, Index};
+use super::index::{Applied, Background, Index};
 use super::record::Draft;
 use super::segment::Segments;
-use crate::id::{EventId, StreamId};
+use crate::id::StreamId;
 use crate::log::{AppendError, Appended, ExpectedRevision, RestoreError};
 
 /// Most requests in one group.
 const MAX_GROUP_REQUESTS: usize = 1024;
 /// A group takes no further request from this size on.
 const MAX_GROUP_BYTES: usize = 4 << 20;
-/// Streams whose last revision is kept at hand.
-const MAX_CACHED_STREAMS: usize = 16_384;
 
 /// What is to be appended.
 pub struct Batch {
@@ -89,6 +93,8 @@ pub struct Writer {
     pub active: Active,
     /// The index.
     pub index: Index,
+    /// What moves the index to disk.
+    pub background: Background,
     /// The last durable position.
     pub head: watch::Sender<u64>,
     /// The chain behind it.
@@ -101,97 +107,8 @@ pub struct Writer {
     pub reserve_bytes: u64,
 }
 
-/// A group that is not in the log, or may not be.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// Nothing of it is.
-    #[error("the disk is full: {0}")]
-    DiskFull(String),
-    /// What happened is unknown until the log is opened again.
-    #[error("{what} failed: {source}")]
-    Io { what: &'static str, source: std::io::Error },
-    #[error("the index failed: {0}")]
-    Index(#[from] fjall::Error),
-}
-
-fn failed(what: &'static str) -> impl FnOnce(NotStored) -> Failure {
-    move |error| match error {
-        NotStored::DiskFull(source) => Failure::DiskFull(format!("{what} failed: {source}")),
-        NotStored::Unknown(source) => Failure::Io { what, source },
-    }
-}
-
-/// What everyone in a group that is not in the log is told.
-#[derive(Clone)]
-enum Refusal {
-    DiskFull,
-    Poisoned(String),
-}
-
-impl From<Refusal> for AppendError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::DiskFull => Self::DiskFull,
-            Refusal::Poisoned(reason) => Self::Poisoned(reason),
-        }
-    }
-}
-
-/// What earlier groups left behind.
-#[derive(Default)]
-struct Trouble {
-    /// Why nothing is written any more.
-    poison: Option<String>,
-    /// The last group found the disk full.
-    full: bool,
-}
-
 /// The answer to an append.
 pub type Answer = Result<Vec<Appended>, AppendError>;
-
-/// What the thread keeps from group to group to do less; nothing depends on it.
-#[derive(Default)]
-struct Kept {
-    /// The last revision of some streams.
-    revisions: HashMap<StreamId, u64>,
-    /// The memory of the last frame.
-    buffer: Vec<u8>,
-}
-
-impl Kept {
-    fn add(&mut self, revisions: HashMap<StreamId, u64>) {
-        if self.revisions.len() + revisions.len() > MAX_CACHED_STREAMS {
-            self.revisions.clear();
-        }
-        self.revisions.extend(revisions);
-    }
-}
-
-/// A record with its place.
-struct Placed {
-    draft: Draft,
-    stream: StreamId,
-    at: Appended,
-    /// When another log recorded it; `None` is now.
-    recorded_at: Option<Timestamp>,
-}
-
-/// Where an id is.
-enum Place {
-    None,
-    Here(Appended),
-    /// In another stream.
-    Elsewhere,
-}
-
-/// What the requests of a group add to the index, before it knows.
-#[derive(Default)]
-struct Group {
-    placed: Vec<Placed>,
-    ids: HashMap<EventId, usize>,
-    revisions: HashMap<StreamId, u64>,
-    bytes: usize,
-}
 
 impl Writer {
     /// Writes until every sender is gone.
@@ -229,46 +146,35 @@ impl Writer {
                     let _ = reply.send(*self.head.borrow());
                 }
             }
+            if let Err(failure) = self.settle() {
+                trouble.failed(failure, *self.head.borrow());
+            }
+        }
+        if let Err(error) = self.background.finish() {
+            tracing::warn!(%error, "the index is behind the log: opening it will take longer");
         }
     }
 
-    /// Writes, unless a write failed before. A failure now is the last, but for a full disk.
+    /// Writes, unless a write failed before.
     fn unless_poisoned<T>(
         &mut self,
         trouble: &mut Trouble,
         write: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Refusal> {
-        if let Some(reason) = &trouble.poison {
-            return Err(Refusal::Poisoned(reason.clone()));
-        }
+        trouble.check()?;
         let before = *self.head.borrow();
         let written = write(self);
         let head = *self.head.borrow();
-        match written {
-            Ok(written) => {
-                if head > before && std::mem::take(&mut trouble.full) {
-                    tracing::info!(log.head = head, "the disk has room again");
-                }
-                Ok(written)
-            }
-            Err(Failure::DiskFull(what)) => {
-                if !std::mem::replace(&mut trouble.full, true) {
-                    tracing::warn!(
-                        log.head = head,
-                        "nothing is appended until the disk has room: {what}"
-                    );
-                }
-                Err(Refusal::DiskFull)
-            }
-            Err(failure) => {
-                let reason = format!(
-                    "{failure}; whether the last events are durable is unknown: check the disk \
-                     and open the log again, which finds out"
-                );
-                tracing::error!(log.head = head, "{reason}");
-                Err(Refusal::Poisoned(trouble.poison.insert(reason).clone()))
-            }
+        if head > before {
+            trouble.written(head);
         }
+        written.map_err(|failure| trouble.failed(failure, head))
+    }
+
+    /// What nobody waits for.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.index.see(Applied { position: *self.head.borrow(), chain: self.chain })?;
+        Ok(self.background.settle()?)
     }
 
     /// The first append of `bytes` and what else is queued already, up to the limits of a group,
@@ -304,11 +210,7 @@ impl Writer {
             .into_iter()
             .map(|batch| self.decide(&mut group, kept, batch))
             .collect::<Result<Vec<_>, _>>()?;
-        if group.placed.is_empty() {
-            return Ok(answers);
-        }
-        self.store(&mut group, &mut kept.buffer)?;
-        kept.add(group.revisions);
+        self.store(group, kept)?;
         Ok(answers)
     }
 
@@ -327,126 +229,20 @@ impl Writer {
             latest = event.recorded_at;
             group.add_historic(event);
         }
-        if !group.placed.is_empty() {
-            self.store(&mut group, &mut kept.buffer)?;
-            kept.add(group.revisions);
-        }
+        self.store(group, kept)?;
         Ok(Ok(()))
     }
 
-    /// Whether `event` is what follows on the log and the group.
-    fn check_continues(
-        &self,
-        group: &Group,
-        kept: &Kept,
-        event: &Historic,
-        latest: Timestamp,
-    ) -> Result<Result<(), RestoreError>, Failure> {
-        let Appended { id, revision, position } = event.at;
-        let expected = *self.head.borrow() + group.placed.len() as u64 + 1;
-        if position != expected {
-            return Ok(Err(RestoreError::Position { expected, got: position }));
+    /// One write, one sync; then the group is history.
+    fn store(&mut self, mut group: Group, kept: &mut Kept) -> Result<(), Failure> {
+        if group.placed.is_empty() {
+            return Ok(());
         }
-        if group.ids.contains_key(&id) || self.index.find(id)?.is_some() {
-            return Ok(Err(RestoreError::KnownId { position, id }));
-        }
-        let last = self.last_revision(group, kept, &event.stream)?;
-        let expected = last.map_or(0, |last| last + 1);
-        if revision != expected {
-            let stream = event.stream.to_string();
-            return Ok(Err(RestoreError::Revision { position, stream, expected, got: revision }));
-        }
-        if event.recorded_at < latest {
-            let got = event.recorded_at;
-            return Ok(Err(RestoreError::RecordedAt { position, latest, got }));
-        }
-        Ok(Ok(()))
-    }
-
-    fn last_revision(
-        &self,
-        group: &Group,
-        kept: &Kept,
-        stream: &StreamId,
-    ) -> Result<Option<u64>, Failure> {
-        Ok(match group.revisions.get(stream).or_else(|| kept.revisions.get(stream)) {
-            Some(revision) => Some(*revision),
-            None => self.index.last_revision(stream.as_str())?,
-        })
-    }
-
-    /// Decides one request as if those before it in the group were durable: no answer leaves
-    /// before they are.
-    fn decide(
-        &self,
-        group: &mut Group,
-        kept: &Kept,
-        Batch { stream, expected, drafts }: Batch,
-    ) -> Result<Answer, Failure> {
-        // Ids come first: a retry that succeeded unseen finds the stream moved by itself.
-        let mut places = Vec::new();
-        let mut known = None;
-        for draft in &drafts {
-            match self.place_of(group, &stream, draft.id)? {
-                Place::None => continue,
-                Place::Here(at) => places.push(at),
-                Place::Elsewhere => {}
-            }
-            known.get_or_insert(draft.id);
-        }
-        if places.len() == drafts.len() {
-            return Ok(Ok(places));
-        }
-        if let Some(id) = known {
-            return Ok(Err(AppendError::PartlyKnown { id }));
-        }
-        let actual = self.last_revision(group, kept, &stream)?;
-        let holds = match expected {
-            ExpectedRevision::Any => true,
-            ExpectedRevision::NoStream => actual.is_none(),
-            ExpectedRevision::Exact(revision) => actual == Some(revision),
-        };
-        if !holds {
-            let expected = match expected {
-                ExpectedRevision::Exact(revision) => Some(revision),
-                ExpectedRevision::Any | ExpectedRevision::NoStream => None,
-            };
-            let stream = stream.into();
-            return Ok(Err(AppendError::WrongExpectedRevision { stream, actual, expected }));
-        }
-        Ok(Ok(group.add(stream, actual, drafts, *self.head.borrow() + 1)))
-    }
-
-    /// Where `id` is, seen from `stream`.
-    fn place_of(&self, group: &Group, stream: &StreamId, id: EventId) -> Result<Place, Failure> {
-        let (here, at) = if let Some(index) = group.ids.get(&id) {
-            let placed = &group.placed[*index];
-            (placed.stream == *stream, placed.at)
-        } else if let Some((position, revision)) = self.index.find(id)? {
-            let here = self.index.position(stream.as_str(), revision)? == Some(position);
-            (here, Appended { id, revision, position })
-        } else {
-            return Ok(Place::None);
-        };
-        Ok(if here { Place::Here(at) } else { Place::Elsewhere })
-    }
-
-    /// One write, one sync, one index batch; then the group is history.
-    fn store(&mut self, group: &mut Group, buffer: &mut Vec<u8>) -> Result<(), Failure> {
         let now = self.recorded_at.max((self.clock)());
         let first = *self.head.borrow() + 1;
-        let (free, reserve) = (self.active.free_bytes(), self.reserve_bytes);
-        if free < reserve.saturating_add(group.bytes as u64) {
-            let what = format!("{free} bytes are left, the log keeps {reserve} of them free");
-            return Err(Failure::DiskFull(what));
-        }
-        if !self.active.has_room(FRAME_BYTES + group.bytes) {
-            self.active
-                .roll(&self.segments, first, self.chain, FRAME_BYTES + group.bytes)
-                .map_err(failed("beginning a new segment"))?;
-        }
+        self.make_room(first, group.bytes)?;
         let salt = self.active.salt();
-        let mut frame = FrameBuilder::new(std::mem::take(buffer));
+        let mut frame = FrameBuilder::new(std::mem::take(&mut kept.buffer));
         let mut latest = now;
         for Placed { draft, at, recorded_at, .. } in &mut group.placed {
             latest = recorded_at.unwrap_or(now);
@@ -454,53 +250,30 @@ impl Writer {
         }
         let (bytes, offsets, chain) = frame.finish(salt, first, &self.chain);
         let written = self.active.append(&bytes, &offsets);
-        *buffer = bytes;
+        kept.buffer = bytes;
         written.map_err(failed("writing to the segment"))?;
-        let mut changes = self.index.changes();
-        for Placed { stream, at, .. } in &group.placed {
-            changes.add(at.id, stream.as_str(), at.revision, at.position);
-        }
         let position = first + group.placed.len() as u64 - 1;
-        changes.commit(Applied { position, chain })?;
+        self.index.add(group.entries(), Applied { position, chain });
         self.chain = chain;
         self.recorded_at = latest;
         self.head.send_replace(position);
+        kept.add(group);
         Ok(())
     }
-}
 
-impl Group {
-    /// Gives `drafts` the next places; `next` is the first position of the group.
-    fn add(
-        &mut self,
-        stream: StreamId,
-        last_revision: Option<u64>,
-        drafts: Vec<Draft>,
-        next: u64,
-    ) -> Vec<Appended> {
-        let mut revision = last_revision.map_or(0, |last| last + 1);
-        let mut places = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let position = next + self.placed.len() as u64;
-            let at = Appended { id: draft.id, revision, position };
-            self.bytes += draft.len();
-            self.ids.insert(draft.id, self.placed.len());
-            let stream = stream.clone();
-            self.placed.push(Placed { draft, stream, at, recorded_at: None });
-            places.push(at);
-            revision += 1;
+    /// Begins a new segment if this one cannot take `bytes` of records from position `first` on.
+    fn make_room(&mut self, first: u64, bytes: usize) -> Result<(), Failure> {
+        let (free, reserve) = (self.active.free_bytes(), self.reserve_bytes);
+        if free < reserve.saturating_add(bytes as u64) {
+            let what = format!("{free} bytes are left, the log keeps {reserve} of them free");
+            return Err(Failure::DiskFull(what));
         }
-        self.revisions.insert(stream, revision - 1);
-        places
-    }
-
-    /// Gives an event the place that it had.
-    fn add_historic(&mut self, event: Historic) {
-        let Historic { draft, stream, at, recorded_at } = event;
-        self.bytes += draft.len();
-        self.ids.insert(at.id, self.placed.len());
-        self.revisions.insert(stream.clone(), at.revision);
-        self.placed.push(Placed { draft, stream, at, recorded_at: Some(recorded_at) });
+        if !self.active.has_room(FRAME_BYTES + bytes) {
+            self.active
+                .roll(&self.segments, first, self.chain, FRAME_BYTES + bytes)
+                .map_err(failed("beginning a new segment"))?;
+        }
+        Ok(())
     }
 }
 

@@ -38,7 +38,7 @@ impl Torn {
             storage: &storage,
             offsets: &storage,
             index: &self.index,
-            applied: index::Applied { position: 0, chain: frame::CHAIN_START },
+            applied: index::Applied::START,
             options: &options(),
         }
         .run()

@@ -84,3 +84,82 @@ fn a_text_that_is_no_hash_is_refused() {
         assert!(wrong.parse::<ChainHash>().is_err(), "{wrong}");
     }
 }
+
+/// Whether a log that is sound by itself still contains a head that was published.
+fn contains(folder: &Path, published: Walked) -> bool {
+    verify(folder).1.contains(&published)
+}
+
+/// Removes the last frame from the end of a segment file, and the seal.
+fn cut_last_frame(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let (start, _) = *frames(&bytes).last().unwrap();
+    bytes[start..].fill(0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_tail_that_was_cut_off_lacks_the_published_head() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 60).await;
+    let published = *verify(folder.path()).1.last().unwrap();
+    assert!(contains(folder.path(), published));
+    // Whoever can write the log can delete its index too: then it opens as if it had been torn.
+    delete_index(folder.path());
+    cut_last_frame(&segment_paths(folder.path()).pop().unwrap());
+    assert!(!contains(folder.path(), published));
+}
+
+#[tokio::test]
+async fn whole_segments_that_were_dropped_lack_the_published_head() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 60).await;
+    let published = *verify(folder.path()).1.last().unwrap();
+    delete_index(folder.path());
+    std::fs::remove_file(segment_paths(folder.path()).pop().unwrap()).unwrap();
+    assert!(matches!(open(folder.path()).map(drop), Err(OpenError::Damaged { .. })));
+    // Even with the seal taken off that says that a segment follows.
+    cut_last_frame(&segment_paths(folder.path()).pop().unwrap());
+    assert!(!contains(folder.path(), published));
+}
+
+#[tokio::test]
+async fn a_history_with_an_event_put_in_or_altered_has_other_hashes_from_there_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = filled(folder.path(), 60).await;
+    let published = verify(folder.path()).1;
+    // The same events at the same times, every checksum and hash computed anew.
+    let forge = async |events: Vec<RecordedEvent>| {
+        let forged = tempfile::tempdir().unwrap();
+        let log = open(forged.path()).unwrap();
+        for event in events {
+            log.restore(vec![event]).await.unwrap();
+        }
+        drop(log);
+        verify(forged.path()).1
+    };
+    assert_eq!(forge(history.clone()).await, published, "the hash is of the history alone");
+
+    let mut altered = history.clone();
+    altered[30].event.source = Line::clipped("/someone/else");
+    let forged = forge(altered).await;
+    assert_eq!(forged[..30], published[..30]);
+    assert!(forged[30..].iter().zip(&published[30..]).all(|(forged, was)| forged != was));
+
+    let mut inserted = history[..30].to_vec();
+    inserted.push(RecordedEvent {
+        event: discovered("inserted"),
+        stream: stream("of-its-own"),
+        revision: 0,
+        ..history[30].clone()
+    });
+    inserted.extend(
+        history[30..]
+            .iter()
+            .cloned()
+            .map(|event| RecordedEvent { position: event.position + 1, ..event }),
+    );
+    let forged = forge(inserted).await;
+    assert_eq!(forged[..30], published[..30]);
+    assert!(published[30..].iter().all(|was| !forged.contains(was)));
+}
