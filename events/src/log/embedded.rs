@@ -36,6 +36,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -55,6 +56,11 @@ use self::writer::{Batch, Request, Work, Writer};
 use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError, check_batch};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
+
+/// How often a folder that is held is tried. A process that begins another one shares its locks
+/// with it for a moment, so a folder may seem held when its log was just closed.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The log of one machine. Dropping it finishes what is queued and releases the folder.
 pub struct EmbeddedLog {
@@ -296,15 +302,21 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .open(&path)
         .map_err(|source| OpenError::Io { doing: "opening", path: shown(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(OpenError::Locked { folder: folder.display().to_string() })
-        }
-        Err(TryLockError::Error(source)) => {
-            Err(OpenError::Io { doing: "locking", path: shown(), source })
+    for attempt in 1.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked { folder: folder.display().to_string() });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Io { doing: "locking", path: shown(), source });
+            }
         }
     }
+    Ok(file)
 }
 
 /// An index that does not open is derived state: it is begun anew.
