@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
 use tokio::task::JoinSet;
@@ -23,6 +23,8 @@ const BATCH: usize = 100;
 const IN_FLIGHT: usize = 32;
 const STREAMS: usize = 50;
 const ROUNDS: usize = 3;
+/// Of compression: Zstandard's own default.
+const LEVEL: i32 = 3;
 
 /// Measures a history of `events` events.
 pub fn run(events: u64) {
@@ -45,6 +47,8 @@ pub fn run(events: u64) {
         worst * 1e3
     );
     on_disk(folder.path());
+    reading(folder.path());
+    compress(folder.path());
     reading(folder.path());
 }
 
@@ -136,6 +140,32 @@ fn on_disk(folder: &Path) {
     println!("segments {:.0} MB, index {:.0} MB", segments / 1e6, index / 1e6);
 }
 
+/// Compresses every full segment and says what that saved and took.
+fn compress(folder: &Path) {
+    let before = stored_bytes(folder) as f64;
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let options = Options { compression: Some(LEVEL), ..Options::default() };
+    let log = EmbeddedLog::open(folder, options).unwrap();
+    while plain_segments(folder) > 1 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    drop(log);
+    let after = stored_bytes(folder) as f64;
+    println!(
+        "\ncompressed at level {LEVEL}: {:.2} of {:.0} MB are left, at {:.0} MB/s, {:.0} MB a CPU second",
+        after / before,
+        before / 1e6,
+        before / seconds / 1e6,
+        before / cpu / 1e6,
+    );
+}
+
+fn plain_segments(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder.join("segments")).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "seg").count()
+}
+
 fn folder_bytes(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
@@ -167,7 +197,12 @@ fn reading(folder: &Path) {
     });
     let raw = median(raw);
     for (name, seconds) in [("raw", raw), ("verify", median(verified)), ("typed", typed)] {
-        println!("{name:>10} {:>8.0} MB/s, {:.2} of raw", bytes / seconds / 1e6, raw / seconds);
+        println!(
+            "{name:>10} {:>10.0} events/s, {:>6.0} stored MB/s, {:.2} of raw",
+            log.head() as f64 / seconds,
+            bytes / seconds / 1e6,
+            raw / seconds,
+        );
     }
 }
 

@@ -4,6 +4,7 @@
 //! ```text
 //! lock                      held while the log is open
 //! segments/⟨base:020⟩.seg   the log: ground state
+//! segments/⟨base:020⟩.segz  the same of a full segment, compressed
 //! index/                    derived; may be deleted while the log is closed
 //!   entries/                event id → place, stream and revision → position
 //!   seen                    how far the log was when it last answered
@@ -16,9 +17,11 @@
 
 mod active;
 mod backup;
+mod compress;
 mod frame;
 mod index;
 mod options;
+mod packed;
 mod reader;
 mod record;
 mod recovery;
@@ -45,6 +48,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::active::Active;
 pub use self::backup::{Attached, BackedUp, Backup, BackupError, Manifest};
+use self::compress::Compressor;
 use self::index::{Background, Index};
 pub use self::options::{OpenError, Options};
 use self::record::Draft;
@@ -134,13 +138,17 @@ impl EmbeddedLog {
         let segments = Arc::new(Segments::new(storage, offsets, recovered.segments));
         let (head, durable) = watch::channel(recovered.head);
         let (queue, requests) = mpsc::channel(options.queue_batches);
-        let background = Background::start(index.clone()).map_err(|source| OpenError::Io {
-            doing: "starting the thread of",
-            path: shown.clone(),
-            source,
-        })?;
+        let no_thread =
+            |source| OpenError::Io { doing: "starting a thread for", path: shown.clone(), source };
+        let background = Background::start(index.clone()).map_err(no_thread)?;
+        let compressor = options
+            .compression
+            .map(|level| Compressor::start(Arc::clone(&segments), level))
+            .transpose()
+            .map_err(no_thread)?;
         let writer = Writer {
             background,
+            compressor,
             queue: requests,
             segments: Arc::clone(&segments),
             active,

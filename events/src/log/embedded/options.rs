@@ -21,6 +21,9 @@ pub struct Options {
     /// While the disk has less room than this, nothing is appended: the index, which is written
     /// behind the log, and whatever else lives on the disk still need some.
     pub reserve_bytes: u64,
+    /// The Zstandard level, 1 to 19, at which full segments are compressed behind the writer;
+    /// without one they stay as they were written.
+    pub compression: Option<i32>,
     /// What `recorded_at` is taken from; a clock that goes back is not followed.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Random numbers, one a segment.
@@ -35,6 +38,7 @@ impl Default for Options {
             queue_batches: 1024,
             queue_bytes: 32 << 20,
             reserve_bytes: 64 << 20,
+            compression: None,
             clock: Arc::new(Timestamp::now),
             // The low half of a UUIDv7 is random but for its two variant bits.
             salts: Arc::new(|| uuid::Uuid::now_v7().as_u64_pair().1),
@@ -96,6 +100,9 @@ impl Options {
             return Err(OpenError::Options(
                 "expected batches of at most 1 GiB and at most the bytes of the queue",
             ));
+        }
+        if self.compression.is_some_and(|level| !(1..=19).contains(&level)) {
+            return Err(OpenError::Options("expected a compression level of 1 to 19"));
         }
         if self.queue_batches == 0 || self.queue_bytes > Semaphore::MAX_PERMITS {
             return Err(OpenError::Options("expected a queue of at least one batch"));

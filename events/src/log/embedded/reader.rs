@@ -54,7 +54,9 @@ pub fn scan(
             return Err(missing(position));
         };
         let limit = usize::try_from(last - position + 1).unwrap_or(CHUNK_RECORDS);
-        let stretch = segments.stretch(&segment, position, limit.min(CHUNK_RECORDS))?;
+        let stretch = segments
+            .stretch(&segment, position, limit.min(CHUNK_RECORDS))
+            .map_err(|error| segments.unread(&segment, 0, error))?;
         let count = chunk(&stretch.offsets);
         if count == 0 {
             return Err(missing(position));
@@ -67,7 +69,8 @@ pub fn scan(
                 what: what.to_owned(),
             });
         }
-        load(&stretch, count, &mut buffer)?;
+        load(&stretch, count, &mut buffer)
+            .map_err(|error| segments.unread(&segment, u64::from(start), error))?;
         for offset in &stretch.offsets[..count] {
             let skip = offset.saturating_sub(start) as usize;
             let bytes = buffer.get(skip..).unwrap_or_default();

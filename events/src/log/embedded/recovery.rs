@@ -85,13 +85,24 @@ impl Recovery<'_> {
     /// Every segment in order; a new first one for a new log.
     fn open_segments(&self) -> Result<Vec<Opened>, OpenError> {
         let names = self.storage.list().map_err(|source| self.io("listing", "", source))?;
-        let mut bases = Vec::new();
+        let (mut bases, mut packed) = (Vec::new(), Vec::new());
         for name in names {
             if let Some(base) = base_of(&name) {
                 bases.push(base);
+            } else if let Some(base) = segment::packed_base_of(&name) {
+                packed.push(base);
             } else if name.ends_with(".tmp") {
                 // Unnamed yet, so nothing was ever written behind its header.
                 self.storage.remove(&name).map_err(|source| self.io("removing", &name, source))?;
+            }
+        }
+        for base in packed {
+            if bases.contains(&base) {
+                // The original was to be removed next: the compressed one is made again.
+                let name = segment::packed_name(base);
+                self.storage.remove(&name).map_err(|source| self.io("removing", &name, source))?;
+            } else {
+                bases.push(base);
             }
         }
         bases.sort_unstable();
@@ -114,7 +125,8 @@ impl Recovery<'_> {
     fn open_segment(&self, base: u64) -> Result<Opened, OpenError> {
         let name = file_name(base);
         let io = |source| self.io("reading", &name, source);
-        let file = self.storage.open(&name).map_err(io)?;
+        let file =
+            segment::open(&**self.storage, base).map_err(|error| self.unread(base, error))?;
         if file.len().map_err(io)? < HEADER_BYTES as u64 {
             return Err(self.damaged(base, 0, "the file is shorter than a segment header"));
         }
@@ -230,8 +242,7 @@ impl Recovery<'_> {
 
     /// Reads a segment and enters into the index what it does not have.
     fn read(&self, header: &Header, file: &Arc<dyn StoredFile>) -> Result<Found, OpenError> {
-        let name = file_name(header.base);
-        let io = |source| self.io("reading", &name, source);
+        let io = |error| self.unread(header.base, error);
         let mut scan = Scan::begin(*header, Arc::clone(file)).map_err(io)?;
         let known = self.index.known().position;
         self.check_chain(header.base, header.base - 1, &header.chain, HEADER_BYTES as u64)?;
@@ -273,6 +284,14 @@ impl Recovery<'_> {
             return Err(self.damaged(base, at, what));
         }
         Ok(())
+    }
+
+    /// For a segment that cannot be read, or not be unpacked.
+    fn unread(&self, base: u64, error: std::io::Error) -> OpenError {
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => self.damaged(base, 0, error.to_string()),
+            _ => self.io("reading", &file_name(base), error),
+        }
     }
 
     fn missing(&self, header: &Header, from: u64) -> OpenError {

@@ -2,14 +2,19 @@
 //!
 //! A full segment's offsets are in `index/offsets/⟨base⟩.off`, one little-endian u32 a record
 //! and one for the end of the last; those of the segment being written are in memory.
+//!
+//! A full segment is `⟨base⟩.seg`, or `⟨base⟩.segz` once it is [compressed](super::packed).
 
 use std::io;
 use std::sync::{Arc, RwLock};
 
-use super::frame::Header;
+use super::frame::{FRAME_BYTES, Header};
+use super::packed::{self, Packed};
 use super::storage::{Storage, StoredFile};
+use crate::log::ReadError;
 
 const EXTENSION: &str = ".seg";
+const PACKED_EXTENSION: &str = ".segz";
 
 /// Name of the segment that begins at `base`.
 pub fn file_name(base: u64) -> String {
@@ -18,8 +23,34 @@ pub fn file_name(base: u64) -> String {
 
 /// The base in a segment's name; `None` for any other file.
 pub fn base_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(EXTENSION)?;
+    base_before(name, EXTENSION)
+}
+
+/// Name of the segment that begins at `base`, compressed.
+pub fn packed_name(base: u64) -> String {
+    format!("{base:020}{PACKED_EXTENSION}")
+}
+
+/// The base in a compressed segment's name; `None` for any other file.
+pub fn packed_base_of(name: &str) -> Option<u64> {
+    base_before(name, PACKED_EXTENSION)
+}
+
+fn base_before(name: &str, extension: &str) -> Option<u64> {
+    let digits = name.strip_suffix(extension)?;
     (digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+/// The file of a segment, compressed or not.
+pub fn open(storage: &dyn Storage, base: u64) -> io::Result<Arc<dyn StoredFile>> {
+    match storage.open(&file_name(base)) {
+        // The compressed one has its name before the other is removed.
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            let file = storage.open(&packed_name(base)).map_err(|_| missing)?;
+            Ok(Arc::new(Packed::open(file)?))
+        }
+        opened => opened,
+    }
 }
 
 enum State {
@@ -118,7 +149,26 @@ impl Segments {
 
     /// A segment's file.
     pub fn file(&self, segment: &Segment) -> io::Result<Arc<dyn StoredFile>> {
-        self.storage.open(&file_name(segment.header.base))
+        open(&*self.storage, segment.header.base)
+    }
+
+    /// Replaces a full segment by its compressed form, unless that is done, or is stopped. At
+    /// every moment at least one of the two is whole and durable.
+    pub fn pack(&self, segment: &Segment, level: i32, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        let base = segment.header.base;
+        let file = match self.storage.open(&file_name(base)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let Some(end) = self.offsets(segment)?.last().copied() else { return Ok(()) };
+        let length = u64::from(end) + FRAME_BYTES as u64;
+        let (name, unfinished) = (packed_name(base), format!("{}.tmp", packed_name(base)));
+        if !packed::pack(&*file, length, level, &*self.storage, &unfinished, stop)? {
+            return self.storage.remove(&unfinished);
+        }
+        self.storage.rename(&unfinished, &name)?;
+        self.storage.sync_folder()?;
+        self.storage.remove(&file_name(base))
     }
 
     /// The offsets of all records of a full segment, as readers are given them.
@@ -147,9 +197,20 @@ impl Segments {
             let offsets = offsets.iter().skip(skip).take(limit.saturating_add(1)).copied();
             return Ok(Stretch { file: Arc::clone(file), offsets: offsets.collect() });
         }
-        let file = self.storage.open(&file_name(segment.header.base))?;
+        let file = open(&*self.storage, segment.header.base)?;
         let offsets = read_offsets(&*self.offsets, segment.header.base, skip, limit)?;
         Ok(Stretch { file, offsets })
+    }
+
+    /// For a segment that cannot be read, or not be unpacked.
+    pub fn unread(&self, segment: &Segment, offset: u64, error: io::Error) -> ReadError {
+        match error.kind() {
+            io::ErrorKind::InvalidData => {
+                let place = self.place(segment, offset);
+                ReadError::Damaged { place, what: error.to_string() }
+            }
+            _ => error.into(),
+        }
     }
 
     /// How messages show a place.
@@ -158,9 +219,14 @@ impl Segments {
     }
 }
 
-/// How messages show an offset in a segment.
+/// How messages show an offset in a segment; in a compressed one, in what it holds.
 pub fn place(storage: &dyn Storage, base: u64, offset: u64) -> String {
-    format!("{} at offset {offset}", storage.shown(&file_name(base)))
+    let (plain, packed) = (file_name(base), packed_name(base));
+    let name = match storage.open(&plain).is_err() && storage.open(&packed).is_ok() {
+        true => packed,
+        false => plain,
+    };
+    format!("{} at offset {offset}", storage.shown(&name))
 }
 
 fn offsets_name(base: u64) -> String {

@@ -5,6 +5,7 @@ mod codec;
 mod damage;
 mod failing_disk;
 mod model;
+mod packed;
 mod readers;
 mod simulation;
 mod torn_tail;

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use self::group::{Group, Kept, Placed};
 use self::trouble::{Failure, Refusal, Trouble, failed};
 use super::active::Active;
+use super::compress::Compressor;
 use super::frame::{Chain, FRAME_BYTES, FrameBuilder};
 use super::index::{Applied, Background, Index};
 use super::record::Draft;
@@ -95,6 +96,8 @@ pub struct Writer {
     pub index: Index,
     /// What moves the index to disk.
     pub background: Background,
+    /// What compresses full segments, if that is wanted.
+    pub compressor: Option<Compressor>,
     /// The last durable position.
     pub head: watch::Sender<u64>,
     /// The chain behind it.
@@ -272,6 +275,9 @@ impl Writer {
             self.active
                 .roll(&self.segments, first, self.chain, FRAME_BYTES + bytes)
                 .map_err(failed("beginning a new segment"))?;
+            if let Some(compressor) = &self.compressor {
+                compressor.wake();
+            }
         }
         Ok(())
     }

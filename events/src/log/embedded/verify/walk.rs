@@ -56,11 +56,14 @@ pub fn read(segments: &Segments, segment: &Segment, bounds: Bounds) -> Result<Pa
         what,
     };
     let mut part = Part::default();
-    let mut scan = Scan::begin(header, segments.file(segment)?)?;
+    let unread = |offset: u64| move |error| segments.unread(segment, offset, error);
+    let file = segments.file(segment).map_err(unread(0))?;
+    let mut scan = Scan::begin(header, file).map_err(unread(0))?;
     let mut last = header.base - 1;
     while bounds.following.is_some() || last < bounds.head {
         let at = scan.offset();
-        let Some(frame) = scan.next_frame()?.map_err(|what| damaged(at, what))? else { break };
+        let frame = scan.next_frame().map_err(unread(at))?;
+        let Some(frame) = frame.map_err(|what| damaged(at, what))? else { break };
         for (position, record) in &frame.records {
             part.record(*position, at, record).map_err(|what| damaged(at, what))?;
         }
