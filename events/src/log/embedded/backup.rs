@@ -3,7 +3,7 @@
 //! ```text
 //! backup.lock                              held while a backup is made or read
 //! manifest.json                            what is part of the backup; replaced whole, last
-//! segments/⟨first⟩-⟨last⟩-⟨header⟩.seg     full segments
+//! segments/⟨first⟩-⟨last⟩-⟨header⟩.seg     full segments; those that are compressed as .segz
 //! segments/⟨first⟩-⟨last⟩-⟨header⟩.part    the last one, up to a whole durable group of events
 //! beside/⟨hash⟩-⟨name⟩                     small files that belong to the base
 //! ```
@@ -309,8 +309,12 @@ impl Backup {
         let path = self.folder.join(SEGMENTS).join(&piece.file);
         let Ok(file) = piece::open(&path) else { return Ok(None) };
         let length = file.metadata().map_err(BackupError::io("reading", &path))?.len();
-        let whole = length == piece.bytes && piece::header(&path, &file)?.1 == segment.stored;
-        Ok(whole.then(|| piece.clone()))
+        if length != piece.bytes {
+            return Ok(None);
+        }
+        let content = piece::content(&path, &Arc::new(file))?;
+        let same = piece::header(&path, &*content)?.1 == segment.stored;
+        Ok(same.then(|| piece.clone()))
     }
 
     /// Copies `segment` and holds the copy against what follows it; `None` when it went away.
@@ -326,20 +330,26 @@ impl Backup {
             progress.copied(segment.bytes);
             return Ok(Some(piece));
         }
+        if segment.is_packed() && next.is_none() {
+            // It was the last when it was found, and full and compressed since.
+            return Ok(None);
+        }
         let (path, to) = (&segment.path, self.folder.join(SEGMENTS).join(UNFINISHED));
-        let target = Arc::new(piece::copy((path, &source), &to, progress)?);
+        let target = Arc::new(piece::copy((path, &*source), &to, progress)?);
         // Whatever was read is on the disk of the log before it counts.
         source.sync_data().map_err(BackupError::io("syncing", path))?;
         let asked = contained.position();
-        let mut walk = piece::walk(path, &target, segment.header, asked)?;
+        // Its name says nothing yet: it is what its source is.
+        let content = piece::content(path, &target)?;
+        let mut walk = piece::walk(path, Arc::clone(&content), segment.header, asked)?;
         if let (None, Tail::Bad { followed: true, .. }) = (next, &walk.found.tail) {
             // Its writer may have been faster than the copy. What a valid group follows was
             // whole before, so that a second look finds it, or it is damaged.
-            let (from, into) = ((path.as_path(), &source), (to.as_path(), &*target));
+            let (from, into) = ((path.as_path(), &*source), (to.as_path(), &*target));
             piece::copy_from(from, into, walk.found.end, progress)?;
             source.sync_data().map_err(BackupError::io("syncing", path))?;
             let end = walk.found.end;
-            walk = piece::walk(path, &target, segment.header, asked)?;
+            walk = piece::walk(path, content, segment.header, asked)?;
             if let (true, Tail::Bad { what, .. }) = (walk.found.end == end, &walk.found.tail) {
                 return Err(BackupError::damaged(path, end, what.clone()));
             }
@@ -371,11 +381,14 @@ impl Backup {
         let file = segment.copy_name(behind - 1, true);
         let path = self.folder.join(SEGMENTS).join(&file);
         let Some(copy) = unless_gone(&path)? else { return Ok(None) };
-        if piece::header(&path, &copy)?.1 != segment.stored {
+        let length = copy.metadata().map_err(BackupError::io("reading", &path))?.len();
+        let content = piece::content(&path, &Arc::new(copy))?;
+        if piece::header(&path, &*content)?.1 != segment.stored {
             return Ok(None);
         }
-        let walk = piece::walk(&path, &Arc::new(copy), segment.header, contained.position())?;
-        let Ok(bytes) = segment.whole(&walk.found, next) else { return Ok(None) };
+        let walk = piece::walk(&path, content, segment.header, contained.position())?;
+        let Ok(_) = segment.whole(&walk.found, next) else { return Ok(None) };
+        let bytes = length;
         if let Some(chain) = walk.asked {
             contained.see(contained.position(), chain);
         }

@@ -188,9 +188,12 @@ impl Recovery<'_> {
         }
         // Written again where it is, too: its sync may have failed, and nothing would read this
         // segment once its offsets are known.
-        let bytes = seal(header.salt, found.next, &found.chain);
-        file.write_all_at(&bytes, found.end).map_err(io)?;
-        file.sync_data().map_err(io)?;
+        // A compressed one got its name when it was whole and synced.
+        if self.storage.open(&file_name(header.base)).is_ok() {
+            let bytes = seal(header.salt, found.next, &found.chain);
+            file.write_all_at(&bytes, found.end).map_err(io)?;
+            file.sync_data().map_err(io)?;
+        }
         segment::write_offsets(&**self.offsets, header.base, &found.offsets).map_err(io)?;
         Ok((found.next, found.chain))
     }

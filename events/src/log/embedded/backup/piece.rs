@@ -7,12 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::frame::{HEADER_BYTES, Header, HeaderError, VERSION};
+use super::super::packed::Packed;
 use super::super::scan::{Found, Scan};
 use super::super::storage::StoredFile;
 use super::manifest::create;
 use super::{BackupError, Progress};
 use crate::log::ChainHash;
 
+/// How the name of a compressed segment ends.
+pub const PACKED: &str = "segz";
 const CHUNK_BYTES: usize = 1 << 20;
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
 
@@ -29,15 +32,42 @@ pub fn open(path: &Path) -> Result<File, BackupError> {
     File::open(path).map_err(BackupError::io("reading", path))
 }
 
-/// What the segment in `file` says of itself, and the bytes that say it.
-pub fn header(path: &Path, file: &File) -> Result<(Header, [u8; HEADER_BYTES]), BackupError> {
-    let length = file.len().map_err(BackupError::io("reading", path))?;
+/// Whether this is the name of a compressed segment, in a log or in a backup.
+pub fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == PACKED)
+}
+
+/// What is in the segment file `file` at `path`, compressed or not.
+pub fn content(path: &Path, file: &Arc<File>) -> Result<Arc<dyn StoredFile>, BackupError> {
+    let file: Arc<dyn StoredFile> = Arc::clone(file) as _;
+    if !is_packed(path) {
+        return Ok(file);
+    }
+    Ok(Arc::new(Packed::open(file).map_err(unread(path, 0))?))
+}
+
+/// For what cannot be read, or not be unpacked.
+fn unread(path: &Path, offset: u64) -> impl Fn(io::Error) -> BackupError {
+    move |error| match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            BackupError::damaged(path, offset, error.to_string())
+        }
+        _ => BackupError::io("reading", path)(error),
+    }
+}
+
+/// What a segment says of itself, and the bytes that say it. `path` is its file's.
+pub fn header(
+    path: &Path,
+    content: &dyn StoredFile,
+) -> Result<(Header, [u8; HEADER_BYTES]), BackupError> {
+    let length = content.len().map_err(unread(path, 0))?;
     if length < HEADER_BYTES as u64 {
         let what = "the file is shorter than a segment header";
         return Err(BackupError::damaged(path, 0, what));
     }
     let mut bytes = [0; HEADER_BYTES];
-    FileExt::read_exact_at(file, &mut bytes, 0).map_err(BackupError::io("reading", path))?;
+    content.read_exact_at(&mut bytes, 0).map_err(unread(path, 0))?;
     match Header::decode(&bytes) {
         Ok(header) => Ok((header, bytes)),
         Err(HeaderError::Damaged(what)) => Err(BackupError::damaged(path, 0, what)),
@@ -94,21 +124,19 @@ fn read_some(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     }
 }
 
-/// Reads `file`, which messages show as `shown`, checking everything. `asked` is a position
-/// whose chain is of interest.
+/// Reads what is in a segment, which messages show as `shown`, checking everything. `asked` is a
+/// position whose chain is of interest.
 pub fn walk(
     shown: &Path,
-    file: &Arc<File>,
+    content: Arc<dyn StoredFile>,
     header: Header,
     asked: u64,
 ) -> Result<Walk, BackupError> {
-    let file: Arc<dyn StoredFile> = Arc::clone(file) as _;
-    let reading = || BackupError::io("reading the copy of", shown);
-    let mut scan = Scan::begin(header, file).map_err(reading())?;
+    let mut scan = Scan::begin(header, content).map_err(unread(shown, 0))?;
     let mut seen = (header.base - 1 == asked).then(|| header.chain.into());
     loop {
         let at = scan.offset();
-        let frame = scan.next_frame().map_err(reading())?;
+        let frame = scan.next_frame().map_err(unread(shown, at))?;
         let Some(frame) = frame.map_err(|what| BackupError::damaged(shown, at, what))? else {
             break;
         };
@@ -117,5 +145,6 @@ pub fn walk(
             seen = Some(chain.into());
         }
     }
-    Ok(Walk { found: scan.finish().map_err(reading())?, asked: seen })
+    let end = scan.offset();
+    Ok(Walk { found: scan.finish().map_err(unread(shown, end))?, asked: seen })
 }

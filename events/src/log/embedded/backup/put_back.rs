@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::scan::Tail;
-use super::super::segment::file_name;
+use super::super::segment::{file_name, packed_name};
 use super::manifest::{BESIDE, Piece, SEGMENTS, replace, sync_folder};
 use super::piece::{self, copy, walk};
 use super::{Backup, BackupError, Manifest, Progress, Walked};
@@ -88,25 +88,27 @@ impl Backup {
         progress: &mut Progress<'_>,
     ) -> Result<Walked, BackupError> {
         let path = self.folder.join(SEGMENTS).join(&piece.file);
-        let source = piece::open(&path)?;
-        let (header, _) = piece::header(&path, &source)?;
+        let source = Arc::new(piece::open(&path)?);
+        let (header, _) = piece::header(&path, &*piece::content(&path, &source)?)?;
         if (header.base, ChainHash::from(header.chain)) != (before.position + 1, before.chain) {
             let what = format!("the segment does not continue position {}", before.position);
             return Err(BackupError::damaged(&path, 16, what));
         }
         let copied = match to {
             Some(folder) => {
-                let to = folder.join(file_name(header.base));
-                let copied = copy((&path, &source), &to, progress)?;
+                let name = if piece::is_packed(&path) { packed_name } else { file_name };
+                let to = folder.join(name(header.base));
+                let copied = copy((&path, &*source), &to, progress)?;
                 copied.sync_all().map_err(BackupError::io("writing", &to))?;
                 Arc::new(copied)
             }
             None => {
                 progress.copied(piece.bytes);
-                Arc::new(source)
+                source
             }
         };
-        let found = walk(&path, &copied, header, piece.last)?.found;
+        let content = piece::content(&path, &copied)?;
+        let found = walk(&path, content, header, piece.last)?.found;
         let bad = |what: String| Err(BackupError::damaged(&path, found.end, what));
         if let Tail::Bad { what, .. } = &found.tail {
             return bad(what.clone());

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::frame::{FRAME_BYTES, HEADER_BYTES, Header};
 use super::super::scan::{Found, Tail};
-use super::super::segment::{base_of, file_name};
+use super::super::segment::{base_of, file_name, packed_base_of, packed_name};
 use super::{BackupError, Manifest, piece};
 use crate::log::{ChainHash, Walked};
 
@@ -31,20 +32,16 @@ pub fn segments(folder: &Path) -> Result<Option<Vec<SegmentFile>>, BackupError> 
         entries => entries.map_err(listing())?,
     };
     for entry in entries {
-        bases.extend(entry.map_err(listing())?.file_name().to_str().and_then(base_of));
+        let name = entry.map_err(listing())?.file_name();
+        bases.extend(name.to_str().and_then(|name| base_of(name).or(packed_base_of(name))));
     }
     bases.sort_unstable();
+    // For a moment a segment is there in both forms.
+    bases.dedup();
     let mut found = Vec::with_capacity(bases.len());
     for base in bases {
-        let path = folder.join(file_name(base));
-        let Some(file) = unless_gone(&path)? else { return Ok(None) };
-        let (header, stored) = piece::header(&path, &file)?;
-        if header.base != base {
-            let what = format!("the header says that the segment begins at {}", header.base);
-            return Err(BackupError::damaged(&path, 16, what));
-        }
-        let bytes = file.metadata().map_err(BackupError::io("reading", &path))?.len();
-        found.push(SegmentFile { path, header, stored, bytes });
+        let Some((_, segment)) = SegmentFile::open(folder, base)? else { return Ok(None) };
+        found.push(segment);
     }
     Ok(Some(found))
 }
@@ -58,22 +55,46 @@ pub fn unless_gone(path: &Path) -> Result<Option<File>, BackupError> {
 }
 
 impl SegmentFile {
-    /// The file as it is now: the same records may be kept in another form since it was found.
-    pub fn reopen(&self) -> Result<Option<(File, Self)>, BackupError> {
-        let path = self.path.clone();
-        let Some(file) = unless_gone(&path)? else { return Ok(None) };
-        let (header, stored) = piece::header(&path, &file)?;
-        if (header.base, header.chain) != (self.header.base, self.header.chain) {
-            let what = "the segment continues another history than a moment before";
-            return Err(BackupError::damaged(&path, 32, what));
+    /// The segment that begins at `base`, unless it is gone. The compressed one has its name
+    /// before the other is removed.
+    fn open(folder: &Path, base: u64) -> Result<Option<(Arc<File>, Self)>, BackupError> {
+        for path in [file_name(base), packed_name(base)].map(|name| folder.join(name)) {
+            let Some(file) = unless_gone(&path)? else { continue };
+            let file = Arc::new(file);
+            let (header, stored) = piece::header(&path, &*piece::content(&path, &file)?)?;
+            if header.base != base {
+                let what = format!("the header says that the segment begins at {}", header.base);
+                return Err(BackupError::damaged(&path, 16, what));
+            }
+            let bytes = file.metadata().map_err(BackupError::io("reading", &path))?.len();
+            return Ok(Some((file, Self { path, header, stored, bytes })));
         }
-        let bytes = file.metadata().map_err(BackupError::io("reading", &path))?.len();
-        Ok(Some((file, Self { path, header, stored, bytes })))
+        Ok(None)
+    }
+
+    /// The file as it is now: the same records may be kept in another form since it was found.
+    pub fn reopen(&self) -> Result<Option<(Arc<File>, Self)>, BackupError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let Some((file, segment)) = Self::open(folder, self.header.base)? else { return Ok(None) };
+        if segment.header.chain != self.header.chain {
+            let what = "the segment continues another history than a moment before";
+            return Err(BackupError::damaged(&segment.path, 32, what));
+        }
+        Ok(Some((file, segment)))
+    }
+
+    /// Whether it is compressed.
+    pub fn is_packed(&self) -> bool {
+        piece::is_packed(&self.path)
     }
 
     /// What its copy is called: never the same for another content.
     pub fn copy_name(&self, last: u64, sealed: bool) -> String {
-        let extension = if sealed { "seg" } else { "part" };
+        let extension = match sealed {
+            true if self.is_packed() => piece::PACKED,
+            true => "seg",
+            false => "part",
+        };
         let crc = crc32c::crc32c(&self.stored);
         format!("{:020}-{last:020}-{crc:08x}.{extension}", self.header.base)
     }
@@ -93,11 +114,12 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// How many bytes of the segment hold, if that is all of it where another one follows.
+    /// How many bytes of the file hold, if that is all of it where another one follows.
     pub fn whole(&self, found: &Found, next: Option<&Self>) -> Result<u64, BackupError> {
         let Some(next) = next else { return self.whole_without(found) };
         let complete = (found.next, found.chain) == (next.header.base, next.header.chain);
         match &found.tail {
+            Tail::Sealed if complete && self.is_packed() => Ok(self.bytes),
             Tail::Sealed if complete => Ok(found.end + FRAME_BYTES as u64),
             // Its successor is there first: the seal is being written.
             _ if complete => Ok(found.end),
@@ -117,7 +139,8 @@ impl SegmentFile {
     /// by now, which was there before the seal.
     fn whole_without(&self, found: &Found) -> Result<u64, BackupError> {
         let next = self.path.with_file_name(file_name(found.next));
-        if matches!(found.tail, Tail::Sealed) && !next.is_file() {
+        let packed = self.path.with_file_name(packed_name(found.next));
+        if matches!(found.tail, Tail::Sealed) && !next.is_file() && !packed.is_file() {
             let what = format!("the segment is sealed, and {} is missing", next.display());
             return Err(BackupError::damaged(&self.path, found.end, what));
         }

@@ -271,3 +271,56 @@ async fn a_folder_that_holds_something_else_is_left_alone() {
     drop(held);
     take(folder.path(), &to).unwrap();
 }
+
+#[tokio::test]
+async fn compressed_segments_are_backed_up_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, to) = (folder.path().join("log"), folder.path().join("backup"));
+    filled(&base, 60).await;
+    take(&base, &to).unwrap();
+    let plain = pieces(&to, "seg");
+    let compressing = || Options { compression: Some(3), ..options() };
+    let packed = || {
+        let names = std::fs::read_dir(base.join("segments")).unwrap();
+        names.filter(|name| name.as_ref().unwrap().path().extension().unwrap() == "segz").count()
+    };
+    let log = EmbeddedLog::open(&base, compressing()).unwrap();
+    while packed() < plain.len() {
+        tokio::task::yield_now().await;
+    }
+    append(&log, 60..100).await;
+    drop(log);
+    let log = EmbeddedLog::open(&base, compressing()).unwrap();
+    while packed() < segment_count(&base) - 1 {
+        tokio::task::yield_now().await;
+    }
+    let all = log.read_all(0, 200).await.unwrap();
+    assert_eq!(take(&base, &to).unwrap().head.position, 100);
+    assert_eq!(pieces(&to, "seg"), plain, "what the backup has is the same segment");
+    assert!(!pieces(&to, "segz").is_empty());
+    assert_eq!(restored(&to).await, all);
+
+    let fresh = folder.path().join("fresh");
+    take(&base, &fresh).unwrap();
+    assert!(pieces(&fresh, "seg").is_empty());
+    assert_eq!(restored(&fresh).await, all);
+    let again = take(&base, &fresh).unwrap();
+    assert_eq!(again.copied, 1);
+    for (name, _) in pieces(&fresh, "segz") {
+        let path = fresh.join("segments").join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for offset in (0..whole.len()).step_by(53) {
+            let mut bytes = whole.clone();
+            bytes[offset] ^= 2;
+            std::fs::write(&path, bytes).unwrap();
+            let refused = check(&fresh).unwrap_err().to_string();
+            assert!(refused.contains(path.to_str().unwrap()), "{refused}");
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(check(&fresh).unwrap(), 100);
+}
+
+fn segment_count(base: &Path) -> usize {
+    std::fs::read_dir(base.join("segments")).unwrap().count()
+}
