@@ -34,9 +34,9 @@ pub enum LogError {
 pub(crate) async fn open_embedded(storage: &StorageConfig) -> Result<EmbeddedLog, LogError> {
     let dir = storage.log_dir();
     let folder = dir.clone();
+    let options = Options { compression: storage.log_compression, ..Options::default() };
     // Recovery reads files, for seconds when it rebuilds the log's index.
-    let opened =
-        tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, Options::default())).await;
+    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, options)).await;
     match opened {
         Ok(log) => log.map_err(|source| LogError::Embedded { dir, source }),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

@@ -6,14 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
 use tokio::task::JoinSet;
 
 use crate::appends::median;
 use crate::process::{cpu_seconds, resident_bytes};
-use crate::workload::{Workload, stored_bytes, stream};
+use crate::workload::{Workload, record_bytes, stored_bytes, stream};
 
 /// Argument of the child that fills the log and is killed.
 pub const CHILD: &str = "fill-until-killed";
@@ -23,8 +23,6 @@ const BATCH: usize = 100;
 const IN_FLIGHT: usize = 32;
 const STREAMS: usize = 50;
 const ROUNDS: usize = 3;
-/// Of compression: Zstandard's own default.
-const LEVEL: i32 = 3;
 
 /// Measures a history of `events` events.
 pub fn run(events: u64) {
@@ -47,8 +45,6 @@ pub fn run(events: u64) {
         worst * 1e3
     );
     on_disk(folder.path());
-    reading(folder.path());
-    compress(folder.path());
     reading(folder.path());
 }
 
@@ -137,33 +133,12 @@ fn generator_cpu_micros() -> f64 {
 fn on_disk(folder: &Path) {
     let segments = stored_bytes(folder) as f64;
     let index = folder_bytes(&folder.join("index")) as f64;
-    println!("segments {:.0} MB, index {:.0} MB", segments / 1e6, index / 1e6);
-}
-
-/// Compresses every full segment and says what that saved and took.
-fn compress(folder: &Path) {
-    let before = stored_bytes(folder) as f64;
-    let (started, cpu) = (Instant::now(), cpu_seconds());
-    let options = Options { compression: Some(LEVEL), ..Options::default() };
-    let log = EmbeddedLog::open(folder, options).unwrap();
-    while plain_segments(folder) > 1 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    drop(log);
-    let after = stored_bytes(folder) as f64;
     println!(
-        "\ncompressed at level {LEVEL}: {:.2} of {:.0} MB are left, at {:.0} MB/s, {:.0} MB a CPU second",
-        after / before,
-        before / 1e6,
-        before / seconds / 1e6,
-        before / cpu / 1e6,
+        "segments {:.0} MB, {:.3} stored bytes a byte of records; index {:.0} MB",
+        segments / 1e6,
+        segments / record_bytes(folder) as f64,
+        index / 1e6
     );
-}
-
-fn plain_segments(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder.join("segments")).unwrap();
-    entries.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "seg").count()
 }
 
 fn folder_bytes(folder: &Path) -> u64 {
@@ -206,7 +181,8 @@ fn reading(folder: &Path) {
     }
 }
 
-fn read_raw(folder: &Path) -> f64 {
+/// Reads every segment file as it is.
+pub fn read_raw(folder: &Path) -> f64 {
     let mut buffer = vec![0; 1 << 20];
     let started = Instant::now();
     for entry in std::fs::read_dir(folder.join("segments")).unwrap() {

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
 mod appends;
+mod compression;
 mod history;
 mod process;
 mod raw;
@@ -42,5 +43,8 @@ fn main() {
     }
     if wanted("history") {
         history::run(events);
+    }
+    if wanted("compression") {
+        compression::run(events);
     }
 }

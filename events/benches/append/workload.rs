@@ -84,3 +84,25 @@ pub fn stored_bytes(folder: &Path) -> u64 {
     }
     bytes as u64
 }
+
+/// Bytes of all records in the segments of a log that are not compressed: what is in their frames
+/// (see ARCHITECTURE.md).
+pub fn record_bytes(folder: &Path) -> u64 {
+    const HEADER: usize = 68;
+    const FRAME: usize = 52;
+    const BEHIND_LENGTH: usize = 8;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder.join("segments")).unwrap() {
+        let segment = std::fs::read(entry.unwrap().path()).unwrap();
+        let mut at = HEADER;
+        while let Some(length) = segment.get(at..).and_then(|rest| rest.first_chunk()) {
+            let frame = u32::from_le_bytes(*length) as usize + BEHIND_LENGTH;
+            if frame < FRAME {
+                break;
+            }
+            bytes += frame - FRAME;
+            at += frame;
+        }
+    }
+    bytes as u64
+}

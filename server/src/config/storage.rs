@@ -33,6 +33,9 @@ pub struct StorageConfig {
     pub log: String,
     /// The password of the user in `log`, so that it need not stand there. Default none.
     pub log_password: Option<String>,
+    /// The Zstandard level, 1 to 19, at which full segments of the embedded log are compressed
+    /// behind its writer. Default none: they stay as they were written.
+    pub log_compression: Option<i32>,
     /// The graph store: `surrealkv://` (in the data folder), `surrealkv://PATH`, `mem://`
     /// (rebuilt from the log at every start), `ws://…` or `wss://…` (a SurrealDB server).
     /// Default `surrealkv://`.
@@ -45,6 +48,7 @@ impl Default for StorageConfig {
             data: PathBuf::from("faultline-data"),
             log: EMBEDDED.to_owned(),
             log_password: None,
+            log_compression: None,
             graph: "surrealkv://".to_owned(),
         }
     }
@@ -93,6 +97,15 @@ impl StorageConfig {
                 "a password",
             ));
         }
+        if let Some(level) = self.log_compression {
+            if !self.log_is_embedded() {
+                let expected = "none, because KurrentDB keeps its files itself";
+                return Err(invalid("storage.log_compression", expected, level));
+            }
+            if !(1..=19).contains(&level) {
+                return Err(invalid("storage.log_compression", "a level of 1 to 19", level));
+            }
+        }
         if self.data.join(Backup::RESTORING).exists() {
             let got = format!("{} with an interrupted restoration", self.data.display());
             return Err(invalid("storage.data", "a whole base: empty it and restore again", got));
@@ -124,6 +137,21 @@ pub(super) fn redacted(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_of_compression_is_one_that_there_is_and_of_the_embedded_log() {
+        let with = |level, log: &str| StorageConfig {
+            log_compression: level,
+            log: log.to_owned(),
+            ..StorageConfig::default()
+        };
+        assert!(with(Some(3), EMBEDDED).check().is_ok());
+        let refusals = [(Some(0), EMBEDDED), (Some(20), EMBEDDED), (Some(3), "esdb://db:2113")];
+        for (level, log) in refusals {
+            let refusal = with(level, log).check().unwrap_err().to_string();
+            assert!(refusal.starts_with("storage.log_compression: expected"), "{refusal}");
+        }
+    }
 
     #[test]
     fn credentials_are_redacted_and_the_rest_is_kept() {

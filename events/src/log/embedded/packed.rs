@@ -44,7 +44,12 @@ pub struct Packed {
 impl Packed {
     /// Reads the table of blocks.
     pub fn open(file: Arc<dyn StoredFile>) -> io::Result<Self> {
+        let stored = file.len()?;
+        let too_short = || damaged(&format!("the file ends at offset {stored}, within its table"));
         let mut fixed = [0; FIXED_BYTES];
+        if stored < FIXED_BYTES as u64 {
+            return Err(too_short());
+        }
         file.read_exact_at(&mut fixed, 0)?;
         if &fixed[..8] != MAGIC {
             return Err(damaged("it does not begin like a compressed segment"));
@@ -60,6 +65,10 @@ impl Packed {
             return Err(damaged("its lengths are not those of a segment"));
         }
         let blocks = length.div_ceil(block_bytes) as usize;
+        // Before the checksum is known to hold, the table may claim any length.
+        if (FIXED_BYTES + blocks * 4 + 4) as u64 > stored {
+            return Err(too_short());
+        }
         let mut table = vec![0; blocks * 4 + 4];
         file.read_exact_at(&mut table, FIXED_BYTES as u64)?;
         let crc = crc32c::crc32c_append(crc32c::crc32c(&fixed), &table[..blocks * 4]);
@@ -70,6 +79,11 @@ impl Packed {
         ends.extend(table[..blocks * 4].as_chunks().0.iter().copied().map(u32::from_le_bytes));
         if !ends.is_sorted() {
             return Err(damaged("its blocks are not in order"));
+        }
+        let end = ends.last().copied().map_or(0, u64::from);
+        if end != stored {
+            let what = format!("the file ends at offset {stored}, its last block at {end}");
+            return Err(damaged(&what));
         }
         Ok(Self { file, block_bytes, length, ends, last: Mutex::new(None) })
     }

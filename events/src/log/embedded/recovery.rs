@@ -124,9 +124,8 @@ impl Recovery<'_> {
 
     fn open_segment(&self, base: u64) -> Result<Opened, OpenError> {
         let name = file_name(base);
-        let io = |source| self.io("reading", &name, source);
-        let file =
-            segment::open(&**self.storage, base).map_err(|error| self.unread(base, error))?;
+        let io = |error| self.unread(base, error);
+        let file = segment::open(&**self.storage, base).map_err(io)?;
         if file.len().map_err(io)? < HEADER_BYTES as u64 {
             return Err(self.damaged(base, 0, "the file is shorter than a segment header"));
         }

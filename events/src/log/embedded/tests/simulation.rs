@@ -80,16 +80,18 @@ fn acknowledged_events_survive_every_simulated_crash() {
                     total.crashes += count.crashes;
                     total.in_recovery += count.in_recovery;
                     total.damaged += count.damaged;
+                    total.packed += count.packed;
                 }
             });
         }
     });
-    let Count { crashes, in_recovery, damaged } = *total.lock().unwrap();
+    let Count { crashes, in_recovery, damaged, packed } = *total.lock().unwrap();
     println!(
         "{} seeds, {crashes} crashes ({in_recovery} of them during recovery), {damaged} damages, \
-         {:.1} s",
+         {packed} segments compressed, {:.1} s",
         seeds.len(),
         started.elapsed().as_secs_f64()
     );
     assert!(wished().is_some() || crashes >= CRASHES, "{crashes} crashes are too few");
+    assert!(wished().is_some() || packed > 0, "no segment was compressed");
 }

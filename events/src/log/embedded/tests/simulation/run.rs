@@ -26,6 +26,8 @@ pub struct Count {
     pub in_recovery: usize,
     /// Files that were damaged otherwise.
     pub damaged: usize,
+    /// Full segments that were compressed.
+    pub packed: usize,
 }
 
 pub struct Run {
@@ -146,6 +148,9 @@ impl Run {
             if self.random.one_in(8) {
                 disk.set_room(Some(self.random.below(5)));
             }
+            if self.random.one_in(3) {
+                self.pack(log);
+            }
             disk.watched(|watch| watch.tear = step == torn);
             let batch = self.new_batch();
             if !self.append(disk, log, &batch) {
@@ -153,6 +158,22 @@ impl Run {
             }
         }
         None
+    }
+
+    /// Compresses a full segment, as the thread behind the writer would at some moment. It may
+    /// fail like everything else, and nothing may depend on it.
+    fn pack(&mut self, log: &EmbeddedLog) {
+        let all = log.segments.all();
+        let Some(full) = all.len().checked_sub(1).filter(|full| *full > 0) else { return };
+        let segment = &all[self.random.below(full)];
+        match log.segments.pack(segment, 1, &|| false) {
+            Ok(()) => self.count.packed += 1,
+            Err(error) => {
+                let expected = ["simulated", "killed", "no storage space"];
+                let why = error.to_string();
+                assert!(expected.iter().any(|expected| why.contains(expected)), "{why}");
+            }
+        }
     }
 
     fn set_fault(&mut self, disk: &Disk) {
