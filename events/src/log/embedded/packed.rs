@@ -10,9 +10,12 @@
 //! | 8 | 4 | format version |
 //! | 12 | 4 | length of a block before compression; the last may be shorter |
 //! | 16 | 8 | length of all blocks before compression |
-//! | 24 | 4 × blocks | where each block ends in the file; the first begins behind the checksum |
+//! | 24 | 8 × blocks | where each block ends in the file, and the CRC-32C of the block as stored |
 //! | … | 4 | CRC-32C of everything before |
-//! | … | … | the blocks: Zstandard frames, each with the checksum of its content |
+//! | … | … | the blocks: Zstandard frames |
+//!
+//! A Zstandard frame has bits that change nothing when they flip, so the checksums are those of
+//! what is stored: no byte is altered unseen.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -24,6 +27,9 @@ use super::storage::{Storage, StoredFile};
 const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"FAULTZST";
 const FIXED_BYTES: usize = 24;
+/// Of the table, for a block.
+const ENTRY_BYTES: usize = 8;
+const CRC_BYTES: usize = 4;
 /// Length of a block: larger ones compress little better, and one is unpacked for every record
 /// that is read by itself.
 const BLOCK_BYTES: u32 = 128 << 10;
@@ -37,6 +43,8 @@ pub struct Packed {
     length: u64,
     /// Where the first block begins, then where each ends.
     ends: Vec<u32>,
+    /// The checksum of each block as it is stored.
+    checksums: Vec<u32>,
     /// The block that was read last, by its number.
     last: Mutex<Option<(usize, Vec<u8>)>>,
 }
@@ -66,17 +74,22 @@ impl Packed {
         }
         let blocks = length.div_ceil(block_bytes) as usize;
         // Before the checksum is known to hold, the table may claim any length.
-        if (FIXED_BYTES + blocks * 4 + 4) as u64 > stored {
+        let table_bytes = blocks * ENTRY_BYTES;
+        if (FIXED_BYTES + table_bytes + CRC_BYTES) as u64 > stored {
             return Err(too_short());
         }
-        let mut table = vec![0; blocks * 4 + 4];
+        let mut table = vec![0; table_bytes + CRC_BYTES];
         file.read_exact_at(&mut table, FIXED_BYTES as u64)?;
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&fixed), &table[..blocks * 4]);
-        if crc != u32::from_le_bytes(array(&table, blocks * 4)) {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&fixed), &table[..table_bytes]);
+        if crc != u32::from_le_bytes(array(&table, table_bytes)) {
             return Err(damaged("its table of blocks is damaged"));
         }
         let mut ends = vec![(FIXED_BYTES + table.len()) as u32];
-        ends.extend(table[..blocks * 4].as_chunks().0.iter().copied().map(u32::from_le_bytes));
+        let mut checksums = Vec::with_capacity(blocks);
+        for entry in table[..table_bytes].as_chunks::<ENTRY_BYTES>().0 {
+            ends.push(u32::from_le_bytes(array(entry, 0)));
+            checksums.push(u32::from_le_bytes(array(entry, 4)));
+        }
         if !ends.is_sorted() {
             return Err(damaged("its blocks are not in order"));
         }
@@ -85,13 +98,18 @@ impl Packed {
             let what = format!("the file ends at offset {stored}, its last block at {end}");
             return Err(damaged(&what));
         }
-        Ok(Self { file, block_bytes, length, ends, last: Mutex::new(None) })
+        Ok(Self { file, block_bytes, length, ends, checksums, last: Mutex::new(None) })
     }
 
     fn unpack(&self, number: usize) -> io::Result<Vec<u8>> {
         let (start, end) = (self.ends[number], self.ends[number + 1]);
         let mut packed = vec![0; (end - start) as usize];
         self.file.read_exact_at(&mut packed, u64::from(start))?;
+        let (found, expected) = (crc32c::crc32c(&packed), self.checksums[number]);
+        if found != expected {
+            let what = format!("block {number} has checksum {found:08x}, expected {expected:08x}");
+            return Err(damaged(&what));
+        }
         let begin = number as u64 * self.block_bytes;
         let expected = self.block_bytes.min(self.length - begin) as usize;
         let block = zstd::bulk::decompress(&packed, expected)
@@ -155,7 +173,7 @@ pub fn pack(
 ) -> io::Result<bool> {
     let block_bytes = u64::from(BLOCK_BYTES);
     let blocks = length.div_ceil(block_bytes) as usize;
-    let mut at = FIXED_BYTES + blocks * 4 + 4;
+    let mut at = FIXED_BYTES + blocks * ENTRY_BYTES + CRC_BYTES;
     let mut head = Vec::with_capacity(at);
     head.extend_from_slice(MAGIC);
     head.extend_from_slice(&VERSION.to_le_bytes());
@@ -163,7 +181,7 @@ pub fn pack(
     head.extend_from_slice(&length.to_le_bytes());
     let packed = storage.create(to, at as u64)?;
     let mut compressor = zstd::bulk::Compressor::new(level)?;
-    compressor.include_checksum(true)?;
+    compressor.include_checksum(false)?;
     let mut block = Vec::new();
     for number in 0..blocks {
         if stop() {
@@ -177,6 +195,7 @@ pub fn pack(
         at += bytes.len();
         let end = u32::try_from(at).map_err(|_| damaged("it does not become smaller"))?;
         head.extend_from_slice(&end.to_le_bytes());
+        head.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
     }
     let crc = crc32c::crc32c(&head);
     head.extend_from_slice(&crc.to_le_bytes());
