@@ -1,5 +1,6 @@
 //! The CloudEvents 1.0 form of an event, read strictly and written back the same.
 
+mod record_hash;
 mod wording;
 
 use std::fmt;
@@ -10,7 +11,11 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::EventData;
 use crate::id::{EventId, StreamId};
 use crate::value::Line;
+pub use record_hash::{ParseHashError, RecordHash};
 pub use wording::in_json_words;
+
+/// The attribute of an event that lost its measurements.
+pub const PRUNED_HASH: &str = "prunedhash";
 
 /// An event as a client gives it, before the log has recorded it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +51,9 @@ pub struct RecordedEvent {
     pub position: u64,
     /// When the log recorded it.
     pub recorded_at: Timestamp,
+    /// Its measurements were [pruned](EventData::kept): the hash of the record as it was, which
+    /// still stands in the log's hash chain. `None` for an event that is whole.
+    pub pruned: Option<RecordHash>,
 }
 
 /// Why a document is not an event, for the client that sent it.
@@ -160,6 +168,13 @@ impl Event {
         let causation_id = optional(&mut attributes, "causationid")?
             .map(|text| parsed(text, "/causationid", "a UUID"))
             .transpose()?;
+        if attributes.contains_key(PRUNED_HASH) {
+            return Err(invalid(
+                InvalidEventCode::InvalidValue,
+                format!("/{PRUNED_HASH}"),
+                "an event whose measurements were pruned can only be restored to its place",
+            ));
+        }
         let time = optional(&mut attributes, "time")?
             .map(|text| parsed(text, "/time", "an RFC 3339 time such as 2026-01-31T12:00:00Z"))
             .transpose()?
@@ -227,17 +242,31 @@ impl RecordedEvent {
         )?;
         let revision = number(attributes, "revision")?;
         let position = number(attributes, "position")?;
+        let pruned = optional(attributes, PRUNED_HASH)?
+            .map(|text| parsed(text, "/prunedhash", "64 hexadecimal digits"))
+            .transpose()?;
         let event = Event::from_cloud_event(document, recorded_at)?;
-        Ok(Self { event, stream, revision, position, recorded_at })
+        if pruned.is_some() && event.data.kept().as_ref() != Some(&event.data) {
+            return Err(invalid(
+                InvalidEventCode::InvalidValue,
+                "/prunedhash",
+                "expected telemetry without measurements where it says that they were pruned",
+            ));
+        }
+        Ok(Self { event, stream, revision, position, recorded_at, pruned })
     }
 
-    /// The CloudEvents JSON object with `recordedtime`, `stream`, `revision` and `position`.
+    /// The CloudEvents JSON object with `recordedtime`, `stream`, `revision` and `position`, and
+    /// `prunedhash` for an event whose measurements were pruned.
     pub fn to_cloud_event(&self) -> Value {
         let mut document = self.event.to_cloud_event();
         document["recordedtime"] = json!(self.recorded_at);
         document["stream"] = json!(self.stream);
         document["revision"] = json!(self.revision);
         document["position"] = json!(self.position);
+        if let Some(hash) = self.pruned {
+            document[PRUNED_HASH] = json!(hash.to_string());
+        }
         document
     }
 }

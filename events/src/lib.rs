@@ -14,7 +14,7 @@ mod upcast;
 pub mod value;
 
 pub use catalogue::EventData;
-pub use envelope::{Event, RecordedEvent};
+pub use envelope::{Event, RecordHash, RecordedEvent};
 pub use id::{
     AlertId, ComponentName, DiagnosisId, EventId, ExperimentId, FaultId, FaultKind, IncidentId,
     LabelId, MaintenanceId, ModelId, RunbookId, SloId, StreamId, TokenId,

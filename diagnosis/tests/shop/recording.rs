@@ -166,6 +166,7 @@ impl Log {
             revision: position,
             position,
             recorded_at: time,
+            pruned: None,
         });
     }
 }

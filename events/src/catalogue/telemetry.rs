@@ -1,5 +1,7 @@
 //! Telemetry, summarised into windows. Points are not stored; exemplar trace ids lead to them.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fact, InvalidFact, stream};
 use crate::id::{ComponentName, StreamId};
 use crate::value::{Finite, Line, NonNegative, Ratio};
+pub use kept::{TelemetryKind, UnknownKind};
 
 /// A half-open span of time: `start` belongs to it, `start + duration_ms` does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,8 @@
 //! index/                    derived; may be deleted while the log is closed
 //!   entries/                event id → place, stream and revision → position
 //!   seen                    how far the log was when it last answered
-//!   offsets/⟨base:020⟩.off  where each record of a full segment begins
+//!   offsets/⟨base:020⟩.off  where each record of a full segment begins; of one that was pruned,
+//!                           the salt stands in the name too
 //! ```
 //!
 //! A batch becomes visible only after it is durable. A torn last group is dropped on open;
@@ -22,6 +23,7 @@ mod frame;
 mod index;
 mod options;
 mod packed;
+mod prune;
 mod reader;
 mod record;
 mod recovery;
@@ -51,6 +53,7 @@ pub use self::backup::{Attached, BackedUp, Backup, BackupError, Manifest};
 use self::compress::Compressor;
 use self::index::{Background, Index};
 pub use self::options::{OpenError, Options};
+pub use self::prune::{Amount, Plan, Policy, PruneError, Pruned, Pruning};
 use self::record::Draft;
 use self::recovery::Recovery;
 use self::segment::Segments;
@@ -76,6 +79,10 @@ pub struct EmbeddedLog {
     index: Arc<RwLock<Option<Index>>>,
     writer: Option<JoinHandle<()>>,
     max_batch_bytes: usize,
+    reserve_bytes: u64,
+    /// What pruned segments are compressed with.
+    compression: Option<i32>,
+    salts: Arc<dyn Fn() -> u64 + Send + Sync>,
     _lock: File,
 }
 
@@ -175,6 +182,9 @@ impl EmbeddedLog {
             index: Arc::new(RwLock::new(Some(index))),
             writer: Some(writer),
             max_batch_bytes: options.max_batch_bytes,
+            reserve_bytes: options.reserve_bytes,
+            compression: options.compression,
+            salts: options.salts,
             _lock: lock,
         })
     }

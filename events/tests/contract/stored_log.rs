@@ -1,5 +1,5 @@
 //! A log as version 1 wrote it, three sealed segments, one being written and no index, is still
-//! opened, proven and written on.
+//! opened, proven and written on; so is the same log with its telemetry pruned, in version 2.
 //!
 //! The fixture is never written again. `write_the_fixture` below wrote it, and writes that of a
 //! new format version into a folder of its own, once `folder` is told its number:
@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options};
+use events::catalogue::telemetry::TelemetryKind;
+use events::log::{EmbeddedLog, EventLog, ExpectedRevision, Options, Pruning};
 use events::{Event, EventId, RecordedEvent, StreamId, Timestamp};
 
 use crate::fixtures;
@@ -76,6 +77,7 @@ async fn assert_stored(log: &EmbeddedLog) {
                 revision: *revision,
                 position: expected.len() as u64 + 1,
                 recorded_at: stored_at(),
+                pruned: None,
             });
             *revision += 1;
         }
@@ -141,9 +143,13 @@ async fn version_1_is_proven_and_written_on() {
 async fn version_1_is_written() {
     let written = tempfile::tempdir().unwrap();
     write(written.path()).await;
-    for entry in std::fs::read_dir(folder(1).join("segments")).unwrap() {
+    assert_same(&folder(1).join("segments"), &written.path().join("segments"));
+}
+
+fn assert_same(stored: &Path, now: &Path) {
+    for entry in std::fs::read_dir(stored).unwrap() {
         let stored = entry.unwrap().path();
-        let now = written.path().join("segments").join(stored.file_name().unwrap());
+        let now = now.join(stored.file_name().unwrap());
         assert!(
             std::fs::read(&stored).unwrap() == std::fs::read(&now).unwrap(),
             "{} is written otherwise: a new format needs a new version",
@@ -159,12 +165,48 @@ async fn write(to: &Path) {
     }
 }
 
+/// Prunes a log as version 1 wrote it.
+fn prune(folder: &Path) {
+    let options = Options { salts: Arc::new(|| 0x9a17_9a17_9a17_9a17), ..options() };
+    let log = EmbeddedLog::open(folder, options).unwrap();
+    let until = TelemetryKind::ALL.into_iter().map(|kind| (kind, u64::MAX)).collect();
+    let pruning = Pruning { until, pinned: Default::default() };
+    let pruned = log.prune(&pruning, &|| false, &mut |_| ()).unwrap();
+    assert!(pruned.events > 0);
+}
+
+/// The history is the one that version 1 wrote, without the measurements of some.
+#[tokio::test]
+async fn version_2_is_opened_proven_and_written_the_same() {
+    let copy = copied(2);
+    for _ in 0..2 {
+        let log = EmbeddedLog::open(copy.path(), options()).unwrap();
+        assert_eq!(log.verify(&mut |_| ()).unwrap().chain.to_string(), CHAIN);
+        let (whole, stored) = (copied(1), log.read_all(0, 1000).await.unwrap());
+        let whole = EmbeddedLog::open(whole.path(), options()).unwrap();
+        let whole = whole.read_all(0, 1000).await.unwrap();
+        let pruned = stored.iter().filter(|event| event.pruned.is_some()).count();
+        assert!(pruned > 0 && stored.len() == whole.len());
+        for (stored, whole) in stored.iter().zip(&whole) {
+            if stored.pruned.is_none() {
+                assert_eq!(stored, whole);
+            } else {
+                assert_eq!(stored.record_hash(), whole.record_hash());
+                assert_eq!(Some(&stored.event.data), whole.event.data.kept().as_ref());
+            }
+        }
+    }
+    let now = copied(1);
+    prune(now.path());
+    assert_same(&folder(2).join("segments"), &now.path().join("segments"));
+}
+
 #[tokio::test]
 #[ignore = "writes the fixture of a new format version, once"]
 async fn write_the_fixture() {
-    let (to, written) = (folder(1), tempfile::tempdir().unwrap());
+    let (to, written) = (folder(2), copied(1));
     assert!(!to.exists(), "a stored format is never written again");
-    write(written.path()).await;
+    prune(written.path());
     std::fs::create_dir_all(to.join("segments")).unwrap();
     for entry in std::fs::read_dir(written.path().join("segments")).unwrap() {
         let from = entry.unwrap().path();

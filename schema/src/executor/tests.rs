@@ -21,6 +21,7 @@ fn described(position: u64, component: &str, owner: &str) -> RecordedEvent {
         revision: 0,
         position,
         recorded_at: Timestamp::UNIX_EPOCH,
+        pruned: None,
     }
 }
 

@@ -14,7 +14,7 @@ fn recorded(position: u64, second: i64, event_type: &str, data: Json) -> Recorde
     let id = EventId(Uuid::from_u128(position.into()));
     let event = Event::with_id(id, Line::clipped("/test"), at, data);
     let stream = event.data.stream();
-    RecordedEvent { stream, event, revision: 0, position, recorded_at: at }
+    RecordedEvent { stream, event, revision: 0, position, recorded_at: at, pruned: None }
 }
 
 fn described(position: u64, second: i64, owner: &str) -> RecordedEvent {

@@ -23,7 +23,7 @@ fn recorded(position: u64, name: &str, data: Value) -> RecordedEvent {
     let id = EventId(Uuid::from_u128(u128::from(position)));
     let event = Event::with_id(id, Line::clipped("/test"), at, data);
     let stream = event.data.stream();
-    RecordedEvent { stream, event, revision: position, position, recorded_at: at }
+    RecordedEvent { stream, event, revision: position, position, recorded_at: at, pruned: None }
 }
 
 fn looks(suspect: &str, strength: f64) -> Value {

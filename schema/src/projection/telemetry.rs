@@ -1,4 +1,5 @@
-//! Windows of measurements: one row an event.
+//! Windows of measurements: one row an event that has them. What was pruned is known by its
+//! components alone, so that a graph that is made anew has the same topology.
 
 use events::RecordedEvent;
 use events::catalogue::telemetry::{
@@ -46,7 +47,13 @@ pub(super) fn snapshot(
     if !data.extras.is_empty() {
         row = row.set("extras", json("extras", &data.extras)?);
     }
-    Ok(vec![component_seen(&data.component, recorded.event.time).into(), row.into()])
+    Ok(known(recorded, component_seen(&data.component, recorded.event.time), row))
+}
+
+/// The component that measured, and what it measured unless that was pruned.
+fn known(recorded: &RecordedEvent, component: Upsert, row: Upsert) -> Vec<Change> {
+    let row = recorded.pruned.is_none().then_some(row);
+    [component].into_iter().chain(row).map(Change::from).collect()
 }
 
 pub(super) fn log_patterns(
@@ -56,7 +63,7 @@ pub(super) fn log_patterns(
     let row = windowed(recorded, Table::LogPattern, &data.window)?
         .set("component", text(data.component.as_str()))
         .set("patterns", json("patterns", &data.patterns)?);
-    Ok(vec![component_seen(&data.component, recorded.event.time).into(), row.into()])
+    Ok(known(recorded, component_seen(&data.component, recorded.event.time), row))
 }
 
 pub(super) fn trace_edges(
@@ -67,7 +74,7 @@ pub(super) fn trace_edges(
     let row = windowed(recorded, Table::EdgeWindow, &data.window)?
         .set("caller", text(data.caller.as_str()))
         .set("edges", json("edges", &data.edges)?);
-    let mut changes = vec![component_seen(&data.caller, at).into(), row.into()];
+    let mut changes = known(recorded, component_seen(&data.caller, at), row);
     for edge in &data.edges {
         changes.push(component_seen(&edge.callee, at).into());
         changes.push(topology::calls(&data.caller, &edge.callee, at).into());

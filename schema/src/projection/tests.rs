@@ -1,7 +1,9 @@
 //! Given events, when an event, then changes of rows: without a store.
 
+use std::collections::BTreeSet;
+
 use events::value::Line;
-use events::{Event, EventData, EventId, RecordedEvent, Timestamp};
+use events::{Event, EventData, EventId, RecordHash, RecordedEvent, Timestamp};
 use serde_json::{Value as Json, json};
 use surrealdb::types::Value;
 use uuid::Uuid;
@@ -9,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::fold::{Row, Rows};
 use crate::rows::Provenance;
-use crate::table::{RowId, Table};
+use crate::table::{Key, RowId, Table};
 use crate::value::{float, text, time, to_json};
 
 fn at(second: i64) -> Timestamp {
@@ -24,9 +26,23 @@ struct Graph {
 
 impl Graph {
     fn when(&mut self, second: i64, event_type: &str, data: Json) -> Result<EventId, ProjectError> {
+        self.then(second, event_type, data, false)
+    }
+
+    /// As `when`; the event may have lost its measurements before it is projected.
+    fn then(
+        &mut self,
+        second: i64,
+        event_type: &str,
+        data: Json,
+        pruned: bool,
+    ) -> Result<EventId, ProjectError> {
         self.position += 1;
         let id = EventId(Uuid::from_u128(self.position.into()));
         let data = EventData::from_json(&format!("io.faultline.{event_type}.v1"), data).unwrap();
+        let kept = data.kept().filter(|_| pruned);
+        let pruned = kept.as_ref().map(|_| RecordHash([7; 32]));
+        let data = kept.unwrap_or(data);
         let event = Event::with_id(id, Line::clipped("/test"), at(second), data);
         let recorded = RecordedEvent {
             stream: event.data.stream(),
@@ -34,6 +50,7 @@ impl Graph {
             revision: 0,
             position: self.position,
             recorded_at: at(second),
+            pruned,
         };
         project(&recorded).and_then(|changes| self.rows.apply(&recorded, changes)).map(|()| id)
     }
@@ -231,4 +248,63 @@ fn an_incident_that_goes_on_as_another_is_no_end_of_a_merge() {
     assert_eq!(graph.field(Table::Incident, "i1", "merged_into"), text("i2"));
     graph.when(4, "incident.merged", merged("i2", "i3")).unwrap();
     assert_eq!(graph.field(Table::Incident, "i2", "merged_into"), text("i3"));
+}
+
+/// One of a few events, by a number.
+fn any_event(n: u64) -> (&'static str, Json) {
+    let component = ["web", "cart", "payments", "database"][(n / 7 % 4) as usize];
+    let other = ["mail", "search", "ledger"][(n / 31 % 3) as usize];
+    let start = format!("2026-01-01T00:{:02}:00Z", n / 97 % 60);
+    let window = json!({"start": start, "duration_ms": 10_000});
+    match n % 7 {
+        0 | 1 => (
+            "metrics.snapshotrecorded",
+            json!({"component": component, "window": window, "requests": n % 1000}),
+        ),
+        2 | 3 => (
+            "traces.edgesrecorded",
+            json!({"caller": component, "window": window,
+                "edges": [{"callee": other, "calls": n % 500, "errors": 0}]}),
+        ),
+        4 => (
+            "logs.patternsrecorded",
+            json!({"component": component, "window": window,
+                "patterns": [{"template": "a <*>", "severity": "error", "count": 3}]}),
+        ),
+        5 => ("component.described", json!({"component": other, "owner": component})),
+        _ => ("deployment.recorded", json!({"component": component, "version": format!("{n}")})),
+    }
+}
+
+/// PR-1 for a log whose telemetry was pruned, whatever of it: all else comes out the same, what
+/// rows were before included, and of what is whole every row.
+#[test]
+fn what_is_pruned_takes_no_row_with_it_but_its_own() {
+    let windows = [Table::Snapshot, Table::EdgeWindow, Table::LogPattern];
+    for seed in 0..40u64 {
+        let mut random = seed;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random >> 24
+        };
+        let (mut whole, mut pruned) = (Graph::default(), Graph::default());
+        let mut gone = BTreeSet::new();
+        for _ in 0..120 {
+            let ((event_type, data), second) = (any_event(next()), (next() % 4_000) as i64);
+            let prune = next() % 3 > 0;
+            let id = whole.when(second, event_type, data.clone()).unwrap();
+            assert_eq!(pruned.then(second, event_type, data, prune).unwrap(), id);
+            if prune {
+                gone.insert(id.to_string());
+            }
+        }
+        let is_gone = |id: &RowId| match &id.key {
+            Key::Timed(_, event) => windows.contains(&id.table) && gone.contains(event),
+            _ => false,
+        };
+        let expected: Vec<_> = whole.rows.changed().filter(|(id, _)| !is_gone(id)).collect();
+        assert!(expected.len() < whole.rows.changed().count());
+        assert_eq!(pruned.rows.changed().collect::<Vec<_>>(), expected, "seed {seed}");
+        assert_eq!(pruned.rows.former(), whole.rows.former(), "seed {seed}");
+    }
 }

@@ -32,6 +32,7 @@ impl History {
             revision: position,
             position,
             recorded_at: at(second),
+            pruned: None,
         });
         id
     }

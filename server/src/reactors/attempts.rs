@@ -170,6 +170,7 @@ mod tests {
             revision: position,
             position,
             recorded_at: Timestamp::UNIX_EPOCH,
+            pruned: None,
         }
     }
 

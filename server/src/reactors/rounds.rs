@@ -29,6 +29,7 @@ pub(super) struct Complete {
 impl Rounds {
     pub(super) fn observe(&mut self, recorded: &RecordedEvent) -> Option<Complete> {
         let (kind, reporter, window) = match &recorded.event.data {
+            _ if recorded.pruned.is_some() => return None,
             EventData::MetricSnapshotRecorded(data) => ("metrics", &data.component, &data.window),
             EventData::TraceEdgesRecorded(data) => ("edges", &data.caller, &data.window),
             _ => return None,
@@ -79,6 +80,7 @@ mod tests {
             position,
             recorded_at: Timestamp::UNIX_EPOCH,
             event,
+            pruned: None,
         };
         rounds.observe(&recorded).map(|complete| complete.position)
     }

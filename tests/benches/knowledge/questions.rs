@@ -97,6 +97,7 @@ impl Grown {
                     position: self.position,
                     recorded_at: event.time,
                     event,
+                    pruned: None,
                 }
             })
             .collect();

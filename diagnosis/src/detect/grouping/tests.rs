@@ -24,7 +24,7 @@ fn recorded(position: u64, data: impl Into<EventData>) -> RecordedEvent {
     let id = EventId(uuid::Uuid::from_u128(u128::from(position) + 1));
     let event = Event::with_id(id, Line::new("/test").unwrap(), start(0), data);
     let stream = StreamId::new("test").unwrap();
-    RecordedEvent { event, stream, revision: 0, position, recorded_at: start(0) }
+    RecordedEvent { event, stream, revision: 0, position, recorded_at: start(0), pruned: None }
 }
 
 // users → gateway → cart → catalog → a → b → c

@@ -51,6 +51,18 @@ pub struct Active {
     salts: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
+/// A segment that is to be begun.
+pub struct Next {
+    /// Its format version.
+    pub version: u32,
+    /// Its first position.
+    pub base: u64,
+    /// The chain before it.
+    pub chain: Chain,
+    /// Bytes of a frame that it must have room for.
+    pub bytes: usize,
+}
+
 impl Active {
     /// Goes on behind `end` of an existing segment, whose file holds nothing but zeros there.
     pub fn resume(
@@ -68,6 +80,11 @@ impl Active {
     /// The salt of the segment.
     pub fn salt(&self) -> u64 {
         self.segment.header.salt
+    }
+
+    /// Its format version.
+    pub fn version(&self) -> u32 {
+        self.segment.header.version
     }
 
     /// Whether a frame of `bytes` fits, with a seal behind it.
@@ -117,16 +134,14 @@ impl Active {
         }
     }
 
-    /// Begins the next segment, with room for a frame of `bytes`, and seals this one. The new
+    /// Begins the next segment and seals this one. The new
     /// one is durable first: a sealed segment without a successor means that one is missing.
     pub fn roll(
         &mut self,
         segments: &Segments,
-        base: u64,
-        chain: Chain,
-        bytes: usize,
+        Next { version, base, chain, bytes }: Next,
     ) -> Result<(), NotStored> {
-        let header = Header { base, salt: (self.salts)(), chain };
+        let header = Header { version, base, salt: (self.salts)(), chain };
         let length = self.segment_bytes.max((HEADER_BYTES + bytes + FRAME_BYTES) as u64);
         let file = create(&*self.storage, &header, length)?;
         // One without a record was replaced just now, by its name.

@@ -61,7 +61,7 @@ fn compress_all(segments: &Segments, level: i32, stop: &dyn Fn() -> bool) {
         if stop() {
             return;
         }
-        if let Err(error) = segments.pack(segment, level, stop) {
+        if let Err(error) = segments.pack(segment.header.base, level, stop) {
             let place = segments.place(segment, 0);
             tracing::warn!(log.place = place, %error, "a full segment is not compressed");
         }

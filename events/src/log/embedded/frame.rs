@@ -12,15 +12,15 @@
 //! | 52 | … | the records |
 //!
 //! The chain makes an altered, dropped or inserted record visible to whoever kept a later head,
-//! checksums repaired or not. It hashes records one by one, so that a later version may replace
-//! a record by its hash and still prove its neighbours.
+//! checksums repaired or not. It hashes records one by one, so that the hash of a pruned record
+//! can stand for it and its neighbours are still proven.
 //!
 //! Segment header:
 //!
 //! | offset | bytes | content |
 //! |---|---|---|
 //! | 0 | 8 | `FAULTLOG` |
-//! | 8 | 4 | format version |
+//! | 8 | 4 | format version: 1, or 2 for a segment that may hold pruned records |
 //! | 12 | 4 | zero |
 //! | 16 | 8 | position of the first record |
 //! | 24 | 8 | salt |
@@ -32,8 +32,10 @@
 
 use super::record::{self, RecordView, array};
 
-/// The format that is written, and the only one so far.
+/// The format that is written.
 pub const VERSION: u32 = 1;
+/// The same, of a segment that may hold pruned records: the newest that is read.
+pub const WITH_PRUNED: u32 = 2;
 /// Bytes of a segment header.
 pub const HEADER_BYTES: usize = 68;
 /// Bytes of a frame before its records, and of a seal.
@@ -49,6 +51,8 @@ pub const CHAIN_START: Chain = [0; 32];
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The format version.
+    pub version: u32,
     /// Position of the first record.
     pub base: u64,
     /// Enters every checksum.
@@ -71,7 +75,7 @@ impl Header {
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.base.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
         bytes[32..64].copy_from_slice(&self.chain);
@@ -93,10 +97,11 @@ impl Header {
             )));
         }
         let version = u32::from_le_bytes(array(bytes, 8));
-        if version != VERSION {
+        if !(VERSION..=WITH_PRUNED).contains(&version) {
             return Err(HeaderError::Version(version));
         }
         Ok(Self {
+            version,
             base: u64::from_le_bytes(array(bytes, 16)),
             salt: u64::from_le_bytes(array(bytes, 24)),
             chain: array(bytes, 32),
@@ -122,7 +127,7 @@ impl FrameBuilder {
     /// Adds a finished record.
     pub fn push(&mut self, record: &[u8]) {
         self.record_offsets.push(u32::try_from(self.bytes.len()).expect("a frame is below 4 GiB"));
-        self.hasher.update(blake3::hash(&record[record::PREFIX_BYTES..]).as_bytes());
+        self.hasher.update(&record::chained_hash(record).0);
         self.bytes.extend_from_slice(record);
     }
 
@@ -217,7 +222,7 @@ impl<'a> FrameView<'a> {
         let mut at = 0;
         for position in self.base..self.base.saturating_add(u64::from(self.count)) {
             let (view, stored) = record::parse(&self.records[at..], salt, position)?;
-            hasher.update(blake3::hash(view.body).as_bytes());
+            hasher.update(&view.hash().0);
             records.push((FRAME_BYTES + at, view));
             at += stored;
         }

@@ -64,7 +64,7 @@ pub enum OpenError {
         what: String,
     },
     /// A newer version of this software wrote it.
-    #[error("{file} has format version {found}, this version reads {}", frame::VERSION)]
+    #[error("{file} has format version {found}, this version reads {}", frame::WITH_PRUNED)]
     UnsupportedVersion {
         /// The segment.
         file: String,

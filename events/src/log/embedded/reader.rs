@@ -50,13 +50,11 @@ pub fn scan(
     let mut position = first.max(1);
     let mut buffer = Vec::new();
     while position <= last {
-        let Some(segment) = segments.holding(position) else {
+        let limit = usize::try_from(last - position + 1).unwrap_or(CHUNK_RECORDS);
+        let Some(stretch) = segments.stretch(position, limit.min(CHUNK_RECORDS))? else {
             return Err(missing(position));
         };
-        let limit = usize::try_from(last - position + 1).unwrap_or(CHUNK_RECORDS);
-        let stretch = segments
-            .stretch(&segment, position, limit.min(CHUNK_RECORDS))
-            .map_err(|error| segments.unread(&segment, 0, error))?;
+        let segment = &stretch.segment;
         let count = chunk(&stretch.offsets);
         if count == 0 {
             return Err(missing(position));
@@ -65,19 +63,19 @@ pub fn scan(
         if !stretch.offsets.is_sorted() {
             let what = "the offsets of its records are damaged: close the log and delete its index";
             return Err(ReadError::Damaged {
-                place: segments.place(&segment, u64::from(start)),
+                place: segments.place(segment, u64::from(start)),
                 what: what.to_owned(),
             });
         }
         load(&stretch, count, &mut buffer)
-            .map_err(|error| segments.unread(&segment, u64::from(start), error))?;
+            .map_err(|error| segments.unread(segment, u64::from(start), error))?;
         for offset in &stretch.offsets[..count] {
             let skip = offset.saturating_sub(start) as usize;
             let bytes = buffer.get(skip..).unwrap_or_default();
             record::parse(bytes, segment.header.salt, position)
                 .and_then(|(view, _)| visit(position, &view))
                 .map_err(|what| ReadError::Damaged {
-                    place: segments.place(&segment, u64::from(*offset)),
+                    place: segments.place(segment, u64::from(*offset)),
                     what,
                 })?;
             position += 1;

@@ -12,8 +12,12 @@
 //! | 44 | 12 | occurred at: the same |
 //! | 56 | 2 | length of the stream id |
 //! | 58 | 2 | length of the event type |
-//! | 60 | 4 | length of the metadata |
+//! | 60 | 4 | length of the metadata; the highest bit says that the record was pruned |
 //! | 64 | … | stream id, event type, metadata (JSON), payload (JSON: the event's data) |
+//!
+//! In a pruned record, 32 bytes stand between metadata and payload: the BLAKE3 of the record as
+//! it was, from offset 8 on. They stand for the record in the hash chain. The payload is what is
+//! [kept](crate::EventData::kept) of the data.
 //!
 //! The position is not stored: it follows from the frame. It is in the checksum, so that a
 //! record read from a wrong place is not mistaken for another.
@@ -22,7 +26,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::EventData;
-use crate::envelope::{Event, RecordedEvent};
+use crate::envelope::{Event, RecordHash, RecordedEvent};
 use crate::id::{EventId, StreamId};
 use crate::value::Line;
 
@@ -32,7 +36,12 @@ pub const PREFIX_BYTES: usize = 8;
 pub const FIXED_BYTES: usize = 64;
 const REVISION_AT: usize = 24;
 const RECORDED_AT: usize = 32;
+const STREAM_LENGTH: usize = 56;
+const TYPE_LENGTH: usize = 58;
 const METADATA_LENGTH: usize = 60;
+/// In the length of the metadata, which has at most 30 bits.
+const PRUNED: u32 = 1 << 31;
+const HASH_BYTES: usize = 32;
 /// What memory a record is given at first.
 const USUAL_BYTES: usize = 512;
 
@@ -68,6 +77,8 @@ struct MetadataOf<'a> {
 pub struct Draft {
     /// The event.
     pub id: EventId,
+    /// Whether it has only what is kept.
+    pub is_pruned: bool,
     bytes: Vec<u8>,
 }
 
@@ -84,7 +95,10 @@ pub struct RecordView<'a> {
     pub body: &'a [u8],
     recorded_at: Timestamp,
     occurred_at: Timestamp,
-    event_type: &'a str,
+    /// The type of the event, as it was stored.
+    pub event_type: &'a str,
+    /// The hash of what it was, when its measurements were pruned.
+    pub pruned: Option<RecordHash>,
     metadata: &'a [u8],
     payload: &'a [u8],
 }
@@ -92,6 +106,12 @@ pub struct RecordView<'a> {
 impl Draft {
     /// Encodes `event` of `stream`.
     pub fn new(event: &Event, stream: &StreamId) -> Self {
+        Self::encode(event, stream, None)
+    }
+
+    /// As [`Self::new`]; `pruned` is the hash of the record as it was, for an event that has only
+    /// what is kept.
+    pub fn encode(event: &Event, stream: &StreamId, pruned: Option<RecordHash>) -> Self {
         let metadata = MetadataOf {
             source: &event.source,
             subject: &event.subject,
@@ -113,13 +133,17 @@ impl Draft {
         bytes.extend_from_slice(event_type);
         let metadata_at = bytes.len();
         serde_json::to_writer(&mut bytes, &metadata).expect("strings and a UUID are JSON");
-        let metadata_length = length(bytes.len() - metadata_at);
+        let mut metadata_length = length(bytes.len() - metadata_at);
+        if let Some(RecordHash(hash)) = pruned {
+            metadata_length |= PRUNED;
+            bytes.extend_from_slice(&hash);
+        }
         bytes[METADATA_LENGTH..FIXED_BYTES].copy_from_slice(&metadata_length.to_le_bytes());
         serde_json::to_writer(&mut bytes, &event.data)
             .expect("the catalogue has string keys and finite numbers only");
         let behind = length(bytes.len() - PREFIX_BYTES);
         bytes[..4].copy_from_slice(&behind.to_le_bytes());
-        Self { id: event.id, bytes }
+        Self { id: event.id, is_pruned: pruned.is_some(), bytes }
     }
 
     /// Stored length in bytes.
@@ -146,6 +170,18 @@ impl Draft {
     }
 }
 
+/// What stands in the hash chain for the finished record `bytes`.
+pub fn chained_hash(bytes: &[u8]) -> RecordHash {
+    let metadata_length = u32::from_le_bytes(array(bytes, METADATA_LENGTH));
+    if metadata_length & PRUNED == 0 {
+        return RecordHash(blake3::hash(&bytes[PREFIX_BYTES..]).into());
+    }
+    let stream_length = usize::from(u16::from_le_bytes(array(bytes, STREAM_LENGTH)));
+    let type_length = usize::from(u16::from_le_bytes(array(bytes, TYPE_LENGTH)));
+    let metadata_length = (metadata_length & !PRUNED) as usize;
+    RecordHash(array(bytes, FIXED_BYTES + stream_length + type_length + metadata_length))
+}
+
 /// Stored length of the record that begins with `prefix`.
 pub fn stored_length(prefix: [u8; 4]) -> usize {
     u32::from_le_bytes(prefix) as usize + PREFIX_BYTES
@@ -167,9 +203,11 @@ pub fn parse(bytes: &[u8], salt: u64, position: u64) -> Result<(RecordView<'_>, 
         ));
     }
     // Behind the checksum nothing can be wrong unless the writer was.
-    let stream_length = usize::from(u16::from_le_bytes(array(bytes, 56)));
-    let type_length = usize::from(u16::from_le_bytes(array(bytes, 58)));
-    let metadata_length = u32::from_le_bytes(array(bytes, 60)) as usize;
+    let stream_length = usize::from(u16::from_le_bytes(array(bytes, STREAM_LENGTH)));
+    let type_length = usize::from(u16::from_le_bytes(array(bytes, TYPE_LENGTH)));
+    let metadata_length = u32::from_le_bytes(array(bytes, METADATA_LENGTH));
+    let is_pruned = metadata_length & PRUNED != 0;
+    let metadata_length = (metadata_length & !PRUNED) as usize;
     let mut rest = &bytes[FIXED_BYTES..stored];
     let mut take = |length: usize| {
         let (part, after) =
@@ -180,6 +218,7 @@ pub fn parse(bytes: &[u8], salt: u64, position: u64) -> Result<(RecordView<'_>, 
     let stream = text(take(stream_length)?)?;
     let event_type = text(take(type_length)?)?;
     let metadata = take(metadata_length)?;
+    let pruned = if is_pruned { Some(RecordHash(array(take(HASH_BYTES)?, 0))) } else { None };
     let view = RecordView {
         id: EventId(uuid::Uuid::from_bytes(array(bytes, 8))),
         revision: u64::from_le_bytes(array(bytes, REVISION_AT)),
@@ -188,6 +227,7 @@ pub fn parse(bytes: &[u8], salt: u64, position: u64) -> Result<(RecordView<'_>, 
         recorded_at: time(bytes, RECORDED_AT)?,
         occurred_at: time(bytes, RECORDED_AT + 12)?,
         event_type,
+        pruned,
         metadata,
         payload: rest,
     };
@@ -195,6 +235,18 @@ pub fn parse(bytes: &[u8], salt: u64, position: u64) -> Result<(RecordView<'_>, 
 }
 
 impl RecordView<'_> {
+    /// What stands for the record in the hash chain.
+    pub fn hash(&self) -> RecordHash {
+        self.pruned.unwrap_or_else(|| RecordHash(blake3::hash(self.body).into()))
+    }
+
+    /// The same record in a segment with another salt.
+    pub fn salted(&self, salt: u64, position: u64) -> Vec<u8> {
+        let behind = length(self.body.len()).to_le_bytes();
+        let crc = checksum(salt, position, &behind, self.body);
+        [&behind, &crc.to_le_bytes(), self.body].concat()
+    }
+
     /// When the log recorded it.
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
@@ -222,6 +274,7 @@ impl RecordView<'_> {
             revision: self.revision,
             position,
             recorded_at: self.recorded_at,
+            pruned: self.pruned,
         })
     }
 }

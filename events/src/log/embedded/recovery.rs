@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use super::active::{create, fill};
-use super::frame::{CHAIN_START, Chain, HEADER_BYTES, Header, HeaderError, seal};
+use super::frame::{CHAIN_START, Chain, HEADER_BYTES, Header, HeaderError, VERSION, seal};
 use super::index::{Applied, Entry, Index};
 use super::scan::{Found, Scan, Tail};
-use super::segment::{self, Segment, base_of, file_name};
+use super::segment::{self, Segment, base_of, file_name, offsets};
 use super::storage::{Storage, StoredFile};
 use super::{OpenError, Options};
 
@@ -67,7 +67,7 @@ impl Recovery<'_> {
             self.check_continues(header, expected)?;
             let count = next.base.saturating_sub(header.base);
             let known = next.base.saturating_sub(1) <= self.index.known().position;
-            if known && segment::has_offsets(&**self.offsets, header.base, count) {
+            if known && offsets::stored(&**self.offsets, header, count) {
                 expected = Some((next.base, next.chain));
             } else {
                 expected = Some(self.read_sealed(header, file, next)?);
@@ -75,6 +75,7 @@ impl Recovery<'_> {
             segments.push(Arc::new(Segment::sealed(*header)));
         }
         self.check_continues(&last.header, expected)?;
+        offsets::sweep(&**self.offsets, opened.iter().map(|opened| &opened.header));
         let found = self.read_last(last)?;
         let active = Arc::new(Segment::written(last.header, Arc::clone(&last.file), found.offsets));
         segments.push(Arc::clone(&active));
@@ -113,7 +114,8 @@ impl Recovery<'_> {
     }
 
     fn first_segment(&self) -> Result<Opened, OpenError> {
-        let header = Header { base: 1, salt: (self.options.salts)(), chain: CHAIN_START };
+        let header =
+            Header { version: VERSION, base: 1, salt: (self.options.salts)(), chain: CHAIN_START };
         if self.applied.position > 0 {
             return Err(self.missing(&header, 1));
         }
@@ -193,7 +195,7 @@ impl Recovery<'_> {
             file.write_all_at(&bytes, found.end).map_err(io)?;
             file.sync_data().map_err(io)?;
         }
-        segment::write_offsets(&**self.offsets, header.base, &found.offsets).map_err(io)?;
+        offsets::write(&**self.offsets, header, &found.offsets).map_err(io)?;
         Ok((found.next, found.chain))
     }
 

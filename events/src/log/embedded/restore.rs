@@ -3,10 +3,10 @@
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::record::Draft;
+use super::record::{Draft, chained_hash};
 use super::writer::{Historic, Work};
 use super::{EmbeddedLog, stopped};
-use crate::envelope::RecordedEvent;
+use crate::envelope::{RecordHash, RecordedEvent};
 use crate::log::{Appended, EventLog, Restore, RestoreError};
 
 impl Restore for EmbeddedLog {
@@ -44,7 +44,7 @@ impl EmbeddedLog {
             if expected != id {
                 return Err(RestoreError::Diverges { position, found: id, expected });
             }
-            if given != found {
+            if !same(given, found) {
                 return Err(RestoreError::Differs { position, id });
             }
         }
@@ -52,11 +52,28 @@ impl EmbeddedLog {
     }
 }
 
+/// Whether a given event is the one that the log has, of which it may have lost the measurements.
+fn same(given: &RecordedEvent, found: &RecordedEvent) -> bool {
+    given == found || found.pruned.is_some_and(|hash| given.record_hash() == hash)
+}
+
+impl RecordedEvent {
+    /// What stands for the event in the hash chain of a log.
+    pub fn record_hash(&self) -> RecordHash {
+        let hashed = || {
+            let mut draft = Draft::new(&self.event, &self.stream);
+            // Neither salt nor position are hashed.
+            chained_hash(draft.place(0, 0, self.revision, self.recorded_at))
+        };
+        self.pruned.unwrap_or_else(hashed)
+    }
+}
+
 impl Historic {
     fn of(recorded: &RecordedEvent) -> Self {
-        let RecordedEvent { event, stream, revision, position, recorded_at } = recorded;
+        let RecordedEvent { event, stream, revision, position, recorded_at, pruned } = recorded;
         Self {
-            draft: Draft::new(event, stream),
+            draft: Draft::encode(event, stream, *pruned),
             stream: stream.clone(),
             at: Appended { id: event.id, revision: *revision, position: *position },
             recorded_at: *recorded_at,

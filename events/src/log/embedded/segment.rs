@@ -1,14 +1,17 @@
 //! The segment files and the offsets of their records.
 //!
-//! A full segment's offsets are in `index/offsets/⟨base⟩.off`, one little-endian u32 a record
-//! and one for the end of the last; those of the segment being written are in memory.
+//! A full segment's [`offsets`] are on disk; those of the segment being written are in memory.
 //!
-//! A full segment is `⟨base⟩.seg`, or `⟨base⟩.segz` once it is [compressed](super::packed).
+//! A full segment is `⟨base⟩.seg`, or `⟨base⟩.segz` once it is [compressed](super::packed). When
+//! it is [pruned](super::prune), another file takes its place: a reader opens file and offsets
+//! together, and goes on with what it opened.
+
+pub mod offsets;
 
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-use super::frame::{FRAME_BYTES, Header};
+use super::frame::{FRAME_BYTES, HEADER_BYTES, Header};
 use super::packed::{self, Packed};
 use super::storage::{Storage, StoredFile};
 use crate::log::ReadError;
@@ -71,6 +74,8 @@ pub struct Segment {
 
 /// A stretch of one segment, ready to be read.
 pub struct Stretch {
+    /// Of which segment.
+    pub segment: Arc<Segment>,
     /// Where the bytes are.
     pub file: Arc<dyn StoredFile>,
     /// Offset of each record, then the end of the last.
@@ -82,6 +87,8 @@ pub struct Segments {
     storage: Arc<dyn Storage>,
     offsets: Arc<dyn Storage>,
     list: RwLock<Vec<Arc<Segment>>>,
+    /// Held while a full segment is written in another form.
+    rewriting: Mutex<()>,
 }
 
 impl Segment {
@@ -113,7 +120,7 @@ impl Segments {
         offsets: Arc<dyn Storage>,
         list: Vec<Arc<Segment>>,
     ) -> Self {
-        Self { storage, offsets, list: RwLock::new(list) }
+        Self { storage, offsets, list: RwLock::new(list), rewriting: Mutex::new(()) }
     }
 
     /// Appends a new segment behind the last, whose offsets go to disk.
@@ -132,7 +139,7 @@ impl Segments {
             State::Sealed => Vec::new(),
         };
         // They are derived: what cannot be written stays in memory until the log is opened again.
-        match write_offsets(&*self.offsets, last.header.base, &offsets) {
+        match offsets::write(&*self.offsets, &last.header, &offsets) {
             Ok(()) => *last.state.write().expect("no reader panics with the lock") = State::Sealed,
             Err(error) => {
                 let file = file_name(last.header.base);
@@ -147,21 +154,22 @@ impl Segments {
         self.list.read().expect("no reader panics with the lock").clone()
     }
 
-    /// A segment's file.
-    pub fn file(&self, segment: &Segment) -> io::Result<Arc<dyn StoredFile>> {
-        open(&*self.storage, segment.header.base)
+    /// To be held while a full segment is written in another form.
+    pub fn rewriting(&self) -> MutexGuard<'_, ()> {
+        self.rewriting.lock().expect("nothing panics with the lock")
     }
 
-    /// Replaces a full segment by its compressed form, unless that is done, or is stopped. At
-    /// every moment at least one of the two is whole and durable.
-    pub fn pack(&self, segment: &Segment, level: i32, stop: &dyn Fn() -> bool) -> io::Result<()> {
-        let base = segment.header.base;
+    /// Replaces the full segment that begins at `base` by its compressed form, unless that is
+    /// done, or is stopped. At every moment at least one of the two is whole and durable.
+    pub fn pack(&self, base: u64, level: i32, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        let _rewriting = self.rewriting();
         let file = match self.storage.open(&file_name(base)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened?,
         };
-        let Some(end) = self.offsets(segment)?.last().copied() else { return Ok(()) };
-        let length = u64::from(end) + FRAME_BYTES as u64;
+        let Some(whole) = self.whole(base)? else { return Ok(()) };
+        let Some(end) = whole.offsets.last() else { return Ok(()) };
+        let length = u64::from(*end) + FRAME_BYTES as u64;
         let (name, unfinished) = (packed_name(base), format!("{}.tmp", packed_name(base)));
         if !packed::pack(&*file, length, level, &*self.storage, &unfinished, stop)? {
             return self.storage.remove(&unfinished);
@@ -171,35 +179,81 @@ impl Segments {
         self.storage.remove(&file_name(base))
     }
 
-    /// The offsets of all records of a full segment, as readers are given them.
-    pub fn offsets(&self, segment: &Segment) -> io::Result<Vec<u32>> {
-        if let State::Written { offsets, .. } =
-            &*segment.state.read().expect("no writer panics with the lock")
+    /// Puts a segment in the place of the full one that begins where it does. It is whole and
+    /// durable under the name `unfinished`, and its offsets are on disk. A crash leaves the one or
+    /// the other. [`Self::rewriting`] is held.
+    pub fn replace(&self, header: Header, unfinished: &str) -> io::Result<()> {
+        let name = file_name(header.base);
         {
-            return Ok(offsets.clone());
+            let mut list = self.list.write().expect("no reader panics with the lock");
+            let renamed = self.storage.rename(unfinished, &name);
+            // One that failed may have been done all the same: readers need what is there.
+            if renamed.is_ok() || self.begins_with(&name, &header) {
+                for segment in list.iter_mut().filter(|it| it.header.base == header.base) {
+                    *segment = Arc::new(Segment::sealed(header));
+                }
+            }
+            renamed?;
         }
-        read_offsets(&*self.offsets, segment.header.base, 0, usize::MAX)
+        self.storage.sync_folder()?;
+        match self.storage.remove(&packed_name(header.base)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let list = self.all();
+        offsets::sweep(&*self.offsets, list.iter().map(|segment| &segment.header));
+        Ok(())
     }
 
-    /// The segment that holds `position`.
-    pub fn holding(&self, position: u64) -> Option<Arc<Segment>> {
-        let list = self.list.read().expect("no reader panics with the lock");
+    fn begins_with(&self, name: &str, header: &Header) -> bool {
+        let mut bytes = [0; HEADER_BYTES];
+        let read = self.storage.open(name).and_then(|file| file.read_exact_at(&mut bytes, 0));
+        read.is_ok() && bytes == header.encode()
+    }
+
+    /// The segment that begins at `base`, all of it.
+    pub fn whole(&self, base: u64) -> io::Result<Option<Stretch>> {
+        let list = self.list.read().expect("no writer panics with the lock");
+        let segment = list.iter().find(|segment| segment.header.base == base);
+        segment.map(|segment| self.opened(segment, 0, usize::MAX)).transpose()
+    }
+
+    /// At most `limit` records from `position` on, of the segment that holds it; `None` when none
+    /// does.
+    pub fn stretch(&self, position: u64, limit: usize) -> Result<Option<Stretch>, ReadError> {
+        let list = self.list.read().expect("no writer panics with the lock");
         let after = list.partition_point(|segment| segment.header.base <= position);
-        Some(Arc::clone(list.get(after.checked_sub(1)?)?))
+        let Some(segment) = after.checked_sub(1).and_then(|at| list.get(at)) else {
+            return Ok(None);
+        };
+        let skip = usize::try_from(position - segment.header.base).unwrap_or(usize::MAX);
+        let opened = self.opened(segment, skip, limit);
+        opened.map(Some).map_err(|error| self.unread(segment, 0, error))
     }
 
-    /// At most `limit` records of `segment` from `position` on.
-    pub fn stretch(&self, segment: &Segment, position: u64, limit: usize) -> io::Result<Stretch> {
-        let skip = usize::try_from(position - segment.header.base).unwrap_or(usize::MAX);
+    /// File and offsets of the same form of a segment: the list is held.
+    fn opened(&self, segment: &Arc<Segment>, skip: usize, limit: usize) -> io::Result<Stretch> {
+        let held = Arc::clone(segment);
         if let State::Written { file, offsets } =
             &*segment.state.read().expect("no writer panics with the lock")
         {
             let offsets = offsets.iter().skip(skip).take(limit.saturating_add(1)).copied();
-            return Ok(Stretch { file: Arc::clone(file), offsets: offsets.collect() });
+            let (file, offsets) = (Arc::clone(file), offsets.collect());
+            return Ok(Stretch { segment: held, file, offsets });
         }
         let file = open(&*self.storage, segment.header.base)?;
-        let offsets = read_offsets(&*self.offsets, segment.header.base, skip, limit)?;
-        Ok(Stretch { file, offsets })
+        let offsets = offsets::read(&*self.offsets, &segment.header, skip, limit)?;
+        Ok(Stretch { segment: held, file, offsets })
+    }
+
+    /// Where the segments are.
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
+    /// Where the offsets of full ones are.
+    pub fn offsets(&self) -> &dyn Storage {
+        &*self.offsets
     }
 
     /// For a segment that cannot be read, or not be unpacked.
@@ -227,39 +281,4 @@ pub fn place(storage: &dyn Storage, base: u64, offset: u64) -> String {
         false => plain,
     };
     format!("{} at offset {offset}", storage.shown(&name))
-}
-
-fn offsets_name(base: u64) -> String {
-    format!("{base:020}.off")
-}
-
-/// Whether the offsets of a full segment of `count` records are on disk.
-pub fn has_offsets(storage: &dyn Storage, base: u64, count: u64) -> bool {
-    let stored = storage.open(&offsets_name(base)).and_then(|file| file.len());
-    stored.is_ok_and(|stored| stored == (count + 1) * 4)
-}
-
-/// Puts the offsets of a full segment on disk, whole or not at all.
-pub fn write_offsets(storage: &dyn Storage, base: u64, offsets: &[u32]) -> io::Result<()> {
-    let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-    let name = offsets_name(base);
-    let unfinished = format!("{name}.tmp");
-    let file = storage.create(&unfinished, bytes.len() as u64)?;
-    file.write_all_at(&bytes, 0)?;
-    file.sync_data()?;
-    storage.rename(&unfinished, &name)
-}
-
-fn read_offsets(
-    storage: &dyn Storage,
-    base: u64,
-    skip: usize,
-    limit: usize,
-) -> io::Result<Vec<u32>> {
-    let file = storage.open(&offsets_name(base))?;
-    let stored = usize::try_from(file.len()? / 4).unwrap_or(usize::MAX);
-    let count = stored.saturating_sub(skip).min(limit.saturating_add(1));
-    let mut bytes = vec![0; count * 4];
-    file.read_exact_at(&mut bytes, skip as u64 * 4)?;
-    Ok(bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes).collect())
 }

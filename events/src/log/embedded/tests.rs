@@ -6,6 +6,7 @@ mod damage;
 mod failing_disk;
 mod model;
 mod packed;
+mod prune;
 mod readers;
 mod simulation;
 mod torn_tail;

@@ -17,6 +17,7 @@ use self::walk::{Bounds, Part};
 use super::EmbeddedLog;
 use super::frame::Chain;
 use super::segment::Segment;
+use crate::envelope::RecordHash;
 use crate::log::{EventLog, ReadError};
 
 /// Segments that are read at once: hashing keeps a core busy.
@@ -34,7 +35,7 @@ impl From<Chain> for ChainHash {
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&RecordHash(self.0), f)
     }
 }
 
@@ -53,14 +54,7 @@ impl FromStr for ChainHash {
     type Err = ParseChainError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseChainError(text.to_owned());
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(refused());
-        }
-        let mut chain = Chain::default();
-        for (byte, at) in chain.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| refused())?;
-        }
+        let RecordHash(chain) = text.parse().map_err(|_| ParseChainError(text.to_owned()))?;
         Ok(Self(chain))
     }
 }

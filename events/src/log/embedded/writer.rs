@@ -16,9 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use self::group::{Group, Kept, Placed};
 use self::trouble::{Failure, Refusal, Trouble, failed};
-use super::active::Active;
+use super::active::{Active, Next};
 use super::compress::Compressor;
-use super::frame::{Chain, FRAME_BYTES, FrameBuilder};
+use super::frame::{Chain, FRAME_BYTES, FrameBuilder, VERSION, WITH_PRUNED};
 use super::index::{Applied, Background, Index};
 use super::record::Draft;
 use super::segment::Segments;
@@ -243,7 +243,7 @@ impl Writer {
         }
         let now = self.recorded_at.max((self.clock)());
         let first = *self.head.borrow() + 1;
-        self.make_room(first, group.bytes)?;
+        self.make_room(first, &group)?;
         let salt = self.active.salt();
         let mut frame = FrameBuilder::new(std::mem::take(&mut kept.buffer));
         let mut latest = now;
@@ -264,17 +264,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins a new segment if this one cannot take `bytes` of records from position `first` on.
-    fn make_room(&mut self, first: u64, bytes: usize) -> Result<(), Failure> {
+    /// Begins a new segment if this one cannot take the group from position `first` on.
+    fn make_room(&mut self, first: u64, group: &Group) -> Result<(), Failure> {
+        let bytes = group.bytes;
+        // A version that knows no pruned records refuses the segment by its header.
+        let version = if group.pruned { WITH_PRUNED } else { VERSION };
         let (free, reserve) = (self.active.free_bytes(), self.reserve_bytes);
         if free < reserve.saturating_add(bytes as u64) {
             let what = format!("{free} bytes are left, the log keeps {reserve} of them free");
             return Err(Failure::DiskFull(what));
         }
-        if !self.active.has_room(FRAME_BYTES + bytes) {
-            self.active
-                .roll(&self.segments, first, self.chain, FRAME_BYTES + bytes)
-                .map_err(failed("beginning a new segment"))?;
+        if !self.active.has_room(FRAME_BYTES + bytes) || self.active.version() < version {
+            let bytes = FRAME_BYTES + bytes;
+            let next = Next { version, base: first, chain: self.chain, bytes };
+            self.active.roll(&self.segments, next).map_err(failed("beginning a new segment"))?;
             if let Some(compressor) = &self.compressor {
                 compressor.wake();
             }

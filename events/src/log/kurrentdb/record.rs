@@ -108,6 +108,7 @@ pub fn decode(stored: &Stored) -> Result<Option<RecordedEvent>, ReadError> {
         revision: stored.revision,
         position: stored.position.commit,
         recorded_at: created(stored).map_err(damaged)?,
+        pruned: None,
     }))
 }
 

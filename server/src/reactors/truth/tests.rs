@@ -26,6 +26,7 @@ impl Log {
             position: self.position,
             recorded_at: second(at),
             event,
+            pruned: None,
         };
         (id, self.truth.observe(&recorded))
     }

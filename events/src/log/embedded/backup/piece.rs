@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::frame::{HEADER_BYTES, Header, HeaderError, VERSION};
+use super::super::frame::{HEADER_BYTES, Header, HeaderError, WITH_PRUNED};
 use super::super::packed::Packed;
 use super::super::scan::{Found, Scan};
 use super::super::storage::StoredFile;
@@ -73,7 +73,7 @@ pub fn header(
         Err(HeaderError::Damaged(what)) => Err(BackupError::damaged(path, 0, what)),
         Err(HeaderError::Version(found)) => {
             let file = path.display().to_string();
-            Err(BackupError::Format { file, found, known: VERSION })
+            Err(BackupError::Format { file, found, known: WITH_PRUNED })
         }
     }
 }

@@ -103,7 +103,7 @@ proptest! {
         bytes.extend(behind);
         let (view, length) = record::parse(&bytes, salt, position).unwrap();
         prop_assert_eq!(length, draft.len());
-        let expected = RecordedEvent { event, stream, revision, position, recorded_at };
+        let expected = RecordedEvent { event, stream, revision, position, recorded_at, pruned: None };
         prop_assert_eq!(view.decode(position).unwrap(), expected);
         prop_assert!(record::parse(&bytes, salt, position ^ 1).is_err());
         prop_assert!(record::parse(&bytes, salt ^ 1, position).is_err());
@@ -158,11 +158,12 @@ proptest! {
     fn a_header_is_read_back_and_a_changed_one_refused(
         base in any::<u64>(),
         salt in any::<u64>(),
+        version in frame::VERSION..=frame::WITH_PRUNED,
         chain in any::<[u8; 32]>(),
         at in 0..frame::HEADER_BYTES,
         change in 1..=255u8,
     ) {
-        let header = Header { base, salt, chain };
+        let header = Header { version, base, salt, chain };
         let mut bytes = header.encode();
         prop_assert_eq!(Header::decode(&bytes), Ok(header));
         bytes[at] ^= change;

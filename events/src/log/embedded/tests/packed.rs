@@ -19,7 +19,7 @@ async fn packed(folder: &Path) -> Vec<RecordedEvent> {
     let all = filled(folder, 60).await;
     let log = open(folder).unwrap();
     for segment in log.segments.all().split_last().unwrap().1 {
-        log.segments.pack(segment, 3, &|| false).unwrap();
+        log.segments.pack(segment.header.base, 3, &|| false).unwrap();
     }
     drop(log);
     assert_eq!(segment_paths(folder).len(), 1);

@@ -81,17 +81,19 @@ fn acknowledged_events_survive_every_simulated_crash() {
                     total.in_recovery += count.in_recovery;
                     total.damaged += count.damaged;
                     total.packed += count.packed;
+                    total.pruned += count.pruned;
                 }
             });
         }
     });
-    let Count { crashes, in_recovery, damaged, packed } = *total.lock().unwrap();
+    let Count { crashes, in_recovery, damaged, packed, pruned } = *total.lock().unwrap();
     println!(
         "{} seeds, {crashes} crashes ({in_recovery} of them during recovery), {damaged} damages, \
-         {packed} segments compressed, {:.1} s",
+         {packed} segments compressed, {pruned} pruned, {:.1} s",
         seeds.len(),
         started.elapsed().as_secs_f64()
     );
     assert!(wished().is_some() || crashes >= CRASHES, "{crashes} crashes are too few");
     assert!(wished().is_some() || packed > 0, "no segment was compressed");
+    assert!(wished().is_some() || pruned > 0, "no segment was pruned");
 }

@@ -1,6 +1,7 @@
 //! Reading one segment, checking all that can be told without those before it.
 
 use std::collections::HashMap;
+use std::io;
 
 use jiff::Timestamp;
 
@@ -50,15 +51,17 @@ pub struct Part {
 
 /// Reads a segment up to its end or the head.
 pub fn read(segments: &Segments, segment: &Segment, bounds: Bounds) -> Result<Part, ReadError> {
-    let header = segment.header;
+    let unread = |offset: u64| move |error| segments.unread(segment, offset, error);
+    let whole = segments.whole(segment.header.base).map_err(unread(0))?;
+    let whole = whole.ok_or_else(|| io::Error::other("the segment is gone"))?;
+    // Pruned meanwhile, it continues what it continued.
+    let header = whole.segment.header;
     let damaged = |offset: u64, what: String| ReadError::Damaged {
         place: segments.place(segment, offset),
         what,
     };
     let mut part = Part::default();
-    let unread = |offset: u64| move |error| segments.unread(segment, offset, error);
-    let file = segments.file(segment).map_err(unread(0))?;
-    let mut scan = Scan::begin(header, file).map_err(unread(0))?;
+    let mut scan = Scan::begin(header, whole.file).map_err(unread(0))?;
     let mut last = header.base - 1;
     while bounds.following.is_some() || last < bounds.head {
         let at = scan.offset();
@@ -84,7 +87,7 @@ pub fn read(segments: &Segments, segment: &Segment, bounds: Bounds) -> Result<Pa
         let what = format!("the next segment does not continue position {}", found.next - 1);
         return Err(damaged(found.end, what));
     }
-    if segments.offsets(segment)? != found.offsets {
+    if whole.offsets != found.offsets {
         let what = format!("the offsets of segment {} are not its records'", header.base);
         return Err(super::places::in_the_index(what));
     }

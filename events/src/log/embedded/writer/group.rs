@@ -32,6 +32,8 @@ pub struct Group {
     pub placed: Vec<Placed>,
     /// Their length.
     pub bytes: usize,
+    /// Whether some of them were pruned in the log that they come from.
+    pub pruned: bool,
     streams: Vec<StreamId>,
     ids: HashMap<EventId, usize>,
     revisions: HashMap<StreamId, u64>,
@@ -94,6 +96,7 @@ impl Group {
     /// Adds a record of the stream that is added next.
     fn push(&mut self, draft: Draft, at: Appended, recorded_at: Option<Timestamp>) {
         self.bytes += draft.len();
+        self.pruned |= draft.is_pruned;
         self.ids.insert(at.id, self.placed.len());
         self.placed.push(Placed { draft, stream: self.streams.len(), at, recorded_at });
     }

@@ -1,6 +1,6 @@
 //! What the log must hold: batches in order, and what a place in the log may be after each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::super::frame::{CHAIN_START, Chain};
 use super::super::super::index::memory::Entries;
@@ -41,9 +41,11 @@ pub struct Model {
     revisions: HashMap<StreamId, u64>,
     /// The index behind each number of batches, from none on.
     indexes: Vec<Entries>,
-    /// The last event of histories that were compared record by record, by their chain: no other
-    /// history has it.
-    compared: HashMap<Chain, EventId>,
+    /// Events that may have lost their measurements.
+    pub prunable: HashSet<EventId>,
+    /// The last event of histories that were compared record by record, by their chain and the
+    /// salts of their segments: no other history has them.
+    compared: HashMap<(Chain, Vec<u64>), EventId>,
 }
 
 impl Model {
@@ -52,6 +54,7 @@ impl Model {
             batches: Vec::new(),
             revisions: HashMap::new(),
             indexes: vec![Entries::new()],
+            prunable: HashSet::new(),
             compared: HashMap::new(),
         }
     }
@@ -119,9 +122,11 @@ impl Model {
             return false;
         };
         let last_id = last.events[last.events.len() - 1].id;
-        if self.compared.get(&chain) != Some(&last_id) {
+        let salts = segments.all().iter().map(|segment| segment.header.salt).collect();
+        let history = (chain, salts);
+        if self.compared.get(&history) != Some(&last_id) {
             self.compare_records(acknowledged, survived, head, segments);
-            self.compared.insert(chain, last_id);
+            self.compared.insert(history, last_id);
         }
         let expected = match survived {
             Some(batch) => self.index_with(batch, chain),
@@ -139,12 +144,23 @@ impl Model {
         segments: &Segments,
     ) {
         let expected = self.batches[..known].iter().chain(more);
-        let mut expected = expected
-            .flat_map(|batch| batch.places().into_iter().map(|at| (batch.stream.as_str(), at)));
+        let mut expected = expected.flat_map(|batch| {
+            let events = batch.places().into_iter().zip(&batch.events);
+            events.map(|(at, event)| (batch.stream.as_str(), at, event))
+        });
         reader::scan(segments, 1, head, &mut |position, view| {
-            let (stream, at) = expected.next().expect("the last event is at the head");
+            let (stream, at, event) = expected.next().expect("the last event is at the head");
             let found = Appended { id: view.id, revision: view.revision, position };
             assert_eq!((view.stream, found), (stream, at), "another event");
+            let found = view.decode(position)?;
+            if found.pruned.is_none() {
+                assert_eq!(&found.event, event);
+            } else {
+                assert!(self.prunable.contains(&event.id), "{event:?} was not to be pruned");
+                let whole = RecordedEvent { event: event.clone(), pruned: None, ..found.clone() };
+                assert_eq!(found.pruned, Some(whole.record_hash()));
+                assert_eq!(Some(found.event.data), event.data.kept());
+            }
             Ok(())
         })
         .unwrap();

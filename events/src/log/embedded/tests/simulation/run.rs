@@ -10,6 +10,7 @@ use super::super::*;
 use super::disk::{Disk, Fault, Files, Image, OFFSETS, SEGMENTS, Watch};
 use super::model::{Batch, Model};
 use super::random::Random;
+use crate::catalogue::telemetry::{MetricSnapshotRecorded, TelemetryKind, Window};
 
 const STREAMS: [&str; 3] = ["a", "ab", "b"];
 /// How often a log is opened anew.
@@ -28,6 +29,13 @@ pub struct Count {
     pub damaged: usize,
     /// Full segments that were compressed.
     pub packed: usize,
+    /// Full segments that were pruned.
+    pub pruned: usize,
+}
+
+fn assert_simulated(error: &std::io::Error) {
+    let (expected, why) = (["simulated", "killed", "no storage space"], error.to_string());
+    assert!(expected.iter().any(|expected| why.contains(expected)), "{why}");
 }
 
 pub struct Run {
@@ -151,6 +159,9 @@ impl Run {
             if self.random.one_in(3) {
                 self.pack(log);
             }
+            if self.random.one_in(4) {
+                self.prune(log);
+            }
             disk.watched(|watch| watch.tear = step == torn);
             let batch = self.new_batch();
             if !self.append(disk, log, &batch) {
@@ -166,13 +177,28 @@ impl Run {
         let all = log.segments.all();
         let Some(full) = all.len().checked_sub(1).filter(|full| *full > 0) else { return };
         let segment = &all[self.random.below(full)];
-        match log.segments.pack(segment, 1, &|| false) {
+        match log.segments.pack(segment.header.base, 1, &|| false) {
             Ok(()) => self.count.packed += 1,
-            Err(error) => {
-                let expected = ["simulated", "killed", "no storage space"];
-                let why = error.to_string();
-                assert!(expected.iter().any(|expected| why.contains(expected)), "{why}");
-            }
+            Err(error) => assert_simulated(&error),
+        }
+    }
+
+    /// Prunes up to some position, with some events pinned. A crash leaves each segment as it was
+    /// or pruned.
+    fn prune(&mut self, log: &EmbeddedLog) {
+        let until = self.random.below(log.head() as usize + 1) as u64;
+        let mut pruning = Pruning::default();
+        pruning.until.insert(TelemetryKind::Metrics, until);
+        for event in self.model.batches.iter().flat_map(|batch| &batch.events) {
+            match self.random.one_in(4) {
+                true => pruning.pinned.insert(event.id),
+                false => self.model.prunable.insert(event.id),
+            };
+        }
+        match log.prune(&pruning, &|| false, &mut |_| ()) {
+            Ok(pruned) => self.count.pruned += pruned.segments,
+            Err(PruneError::Write { source, .. }) => assert_simulated(&source),
+            Err(other) => panic!("{other}"),
         }
     }
 
@@ -193,7 +219,23 @@ impl Run {
     fn event(&mut self) -> Event {
         let id = uuid::Uuid::from_u64_pair(self.random.next(), self.random.next());
         let name = "c".repeat(1 + self.random.below(60));
-        Event { id: crate::id::EventId(id), ..discovered(&name) }
+        let mut event = discovered(&name);
+        if self.random.one_in(2) {
+            let requests = Some(self.random.next() >> 1);
+            event.data = MetricSnapshotRecorded {
+                component: ComponentName::new(name).unwrap(),
+                window: Window { start: Timestamp::UNIX_EPOCH, duration_ms: 1000 },
+                requests,
+                errors: None,
+                latency: None,
+                saturation: None,
+                cpu_cores: None,
+                memory_bytes: None,
+                extras: [].into(),
+            }
+            .into();
+        }
+        Event { id: crate::id::EventId(id), ..event }
     }
 
     /// Appends a batch, again after a full disk got room; whether it is known to be there now.
