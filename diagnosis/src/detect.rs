@@ -126,6 +126,8 @@ impl Detector {
         let event = recorded.event.id;
         self.topology.observe(&recorded.event.data);
         let closed = match &recorded.event.data {
+            // What was pruned was judged when it was whole.
+            _ if recorded.pruned.is_some() => Vec::new(),
             EventData::MetricSnapshotRecorded(data) => self.assembly.snapshot(event, data),
             EventData::TraceEdgesRecorded(data) => self.assembly.edges(event, data),
             EventData::MaintenanceStarted(data) => {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use events::envelope::InvalidEvent;
 use events::log::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
-use events::{Event, EventData, EventId, StreamId, Timestamp};
+use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -193,7 +193,7 @@ pub async fn record(
 async fn refuse_other_content(log: &dyn EventLog, events: &[Event]) -> Result<(), IngestError> {
     for event in events {
         match log.find(event.id).await? {
-            Some(known) => same_content(event, &known.event)?,
+            Some(known) => same_content(event, &known)?,
             None => break,
         }
     }
@@ -201,9 +201,16 @@ async fn refuse_other_content(log: &dyn EventLog, events: &[Event]) -> Result<()
 }
 
 /// Whether an event is the one that the log has under its id. The time is not compared: an event
-/// that is sent without one is dated when it is received, each time anew.
-fn same_content(offered: &Event, known: &Event) -> Result<(), IngestError> {
-    let field = if offered.data != known.data {
+/// that is sent without one is dated when it is received, each time anew. Of what was pruned, what
+/// is kept is compared.
+fn same_content(offered: &Event, known: &RecordedEvent) -> Result<(), IngestError> {
+    let pruned = known.pruned.is_some();
+    let known = &known.event;
+    let same_data = match pruned {
+        true => offered.data.kept().as_ref() == Some(&known.data),
+        false => offered.data == known.data,
+    };
+    let field = if !same_data {
         "data"
     } else if offered.source != known.source {
         "source"
@@ -254,7 +261,7 @@ async fn refuse_partly_known(
                 return Err(AppendError::PartlyKnown { id: event.id }.into());
             }
             if let Some(found) = &found {
-                same_content(event, &found.event)?;
+                same_content(event, found)?;
             }
             known.push(found.is_some());
         }

@@ -14,7 +14,7 @@ use crate::rows;
 
 pub struct Event(pub RecordedEvent);
 
-/// A recorded event, which never changes.
+/// A recorded event. It never changes; retention may take the measurements of old telemetry.
 #[Object]
 impl Event {
     /// Its id.
@@ -87,8 +87,13 @@ impl Event {
         effects(ctx, &self.0.event.id, &page).await
     }
 
+    /// Whether retention took its measurements: what is left are the components and the window.
+    async fn pruned(&self) -> bool {
+        self.0.pruned.is_some()
+    }
+
     /// The whole event as a CloudEvents 1.0 JSON object, with `recordedtime`, `stream`,
-    /// `revision` and `position`.
+    /// `revision` and `position`, and `prunedhash` when it was pruned.
     async fn cloud_event(&self) -> Json<serde_json::Value> {
         Json(self.0.to_cloud_event())
     }

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use events::envelope::InvalidEvent;
+use events::envelope::{InvalidEvent, PRUNED_HASH};
 use events::log::{AppendError, EmbeddedLog, EventLog, ExpectedRevision, Restore, RestoreError};
 use events::{Event, RecordedEvent, Timestamp};
 use futures::future::join_all;
@@ -212,13 +212,17 @@ async fn restore(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError
     }
 }
 
-/// Each event on its own, in order: one that is known answers where it is.
+/// Each event on its own, in order: one that is known answers where it is. What was pruned is
+/// passed over: recorded anew it would say that nothing was measured.
 async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError> {
     let now = Timestamp::now();
-    let events = read(&batch, |document| Event::from_cloud_event(document, now))?;
+    let events = read(&batch, |document| match document.get(PRUNED_HASH) {
+        Some(_) => Ok(None),
+        None => Event::from_cloud_event(document, now).map(Some),
+    })?;
     let (before, mut new) = (log.head(), 0);
     let mut rest: Vec<(Place, Event)> =
-        batch.into_iter().map(|line| line.place).zip(events).collect();
+        batch.into_iter().zip(events).filter_map(|(line, it)| Some((line.place, it?))).collect();
     while !rest.is_empty() {
         let later = rest.split_off(rest.len().min(OFFERED));
         let answers = join_all(rest.iter().map(|(_, event)| {
