@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-pub use embedded::{Amount, Plan, Policy, PruneError, Pruned, Pruning};
+pub use embedded::{Amount, Around, Plan, Policy, PruneError, Pruned, Pruning};
 pub use embedded::{Attached, BackedUp, Backup, BackupError, Manifest};
 pub use embedded::{ChainHash, EmbeddedLog, OpenError, Options, ParseChainError, Verified, Walked};
 #[cfg(feature = "kurrentdb")]

@@ -53,7 +53,7 @@ pub use self::backup::{Attached, BackedUp, Backup, BackupError, Manifest};
 use self::compress::Compressor;
 use self::index::{Background, Index};
 pub use self::options::{OpenError, Options};
-pub use self::prune::{Amount, Plan, Policy, PruneError, Pruned, Pruning};
+pub use self::prune::{Amount, Around, Plan, Policy, PruneError, Pruned, Pruning};
 use self::record::Draft;
 use self::recovery::Recovery;
 use self::segment::Segments;

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CallStatistics, LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded};
+use super::{
+    CallStatistics, LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded, Window,
+};
 use crate::catalogue::EventData;
 
 /// A kind of telemetry.
@@ -71,6 +73,16 @@ impl FromStr for TelemetryKind {
 }
 
 impl EventData {
+    /// The window that telemetry is of.
+    pub fn window(&self) -> Option<&Window> {
+        match self {
+            Self::MetricSnapshotRecorded(data) => Some(&data.window),
+            Self::TraceEdgesRecorded(data) => Some(&data.window),
+            Self::LogPatternsRecorded(data) => Some(&data.window),
+            _ => None,
+        }
+    }
+
     /// What is left of the data when it is pruned; `None` for what is never pruned. Pruned again
     /// it stays the same.
     pub fn kept(&self) -> Option<Self> {

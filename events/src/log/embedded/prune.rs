@@ -8,12 +8,14 @@
 //! with another salt and format version 2, synced, read again and held against the chain, and
 //! then takes its name. A crash leaves one or the other, both whole; to prune again is right.
 
+mod pins;
 mod plan;
 mod rewrite;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
+pub use self::pins::Around;
 pub use self::plan::{Amount, Plan, Policy};
 use super::EmbeddedLog;
 use super::frame::FRAME_BYTES;

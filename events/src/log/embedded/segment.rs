@@ -184,12 +184,14 @@ impl Segments {
     /// the other. [`Self::rewriting`] is held.
     pub fn replace(&self, header: Header, unfinished: &str) -> io::Result<()> {
         let name = file_name(header.base);
+        let mut former = None;
         {
             let mut list = self.list.write().expect("no reader panics with the lock");
             let renamed = self.storage.rename(unfinished, &name);
             // One that failed may have been done all the same: readers need what is there.
             if renamed.is_ok() || self.begins_with(&name, &header) {
                 for segment in list.iter_mut().filter(|it| it.header.base == header.base) {
+                    former = Some(segment.header);
                     *segment = Arc::new(Segment::sealed(header));
                 }
             }
@@ -200,8 +202,9 @@ impl Segments {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let list = self.all();
-        offsets::sweep(&*self.offsets, list.iter().map(|segment| &segment.header));
+        if let Some(former) = former.filter(|former| *former != header) {
+            offsets::remove(&*self.offsets, &former);
+        }
         Ok(())
     }
 

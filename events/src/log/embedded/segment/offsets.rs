@@ -46,13 +46,20 @@ pub fn read(
     Ok(bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes).collect())
 }
 
-/// Removes what is of none of these segments. They are derived, so that what stays does no harm.
+/// Removes those of a segment that is no more. They are derived: what stays does no harm.
+pub fn remove(storage: &dyn Storage, header: &Header) {
+    if let Err(error) = storage.remove(&name(header)) {
+        tracing::debug!(log.file = name(header), %error, "offsets of no segment stay");
+    }
+}
+
+/// Removes what is of none of these segments, while nothing else is at work.
 pub fn sweep<'a>(storage: &dyn Storage, headers: impl Iterator<Item = &'a Header>) {
     let known: Vec<String> = headers.map(name).collect();
     let Ok(names) = storage.list() else { return };
     for name in names.iter().filter(|name| name.contains(".off") && !known.contains(name)) {
         if let Err(error) = storage.remove(name) {
-            tracing::warn!(log.file = name, %error, "offsets of no segment stay where they are");
+            tracing::debug!(log.file = name, %error, "offsets of no segment stay");
         }
     }
 }

@@ -1,15 +1,15 @@
 //! What loses its measurements keeps its place and its proof, and nothing else changes.
 
+mod policies;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use jiff::SignedDuration;
 
 use super::*;
 use crate::catalogue::telemetry::{
     CallStatistics, MetricSnapshotRecorded, TelemetryKind, TraceEdgesRecorded, Window,
 };
-use crate::log::{Amount, Backup, Policy, PruneError, Pruning};
+use crate::log::{Backup, PruneError, Pruning};
 
 /// Telemetry of every second number, other events between.
 fn event(n: u64) -> Event {
@@ -301,47 +301,4 @@ async fn a_pruned_history_is_restored_and_held_against_the_whole_one() {
     forged[0].event.source = Line::clipped("/someone/else");
     let refused = log.restore(forged).await;
     assert!(matches!(refused, Err(crate::log::RestoreError::Differs { .. })), "{refused:?}");
-}
-
-#[tokio::test]
-async fn policies_reach_by_age_and_by_size_and_never_into_the_segment_that_is_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let second = |n| Timestamp::from_second(n).unwrap();
-    let clock = Arc::new(std::sync::atomic::AtomicI64::new(0));
-    let told = Arc::clone(&clock);
-    let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> =
-        Arc::new(move || second(told.fetch_add(1, Ordering::SeqCst)));
-    let log = EmbeddedLog::open(folder.path(), Options { clock, ..options() }).unwrap();
-    for n in 0..80 {
-        log.append(stream("s"), ExpectedRevision::Any, vec![event(n)]).await.unwrap();
-    }
-    let all = log.read_all(0, 100).await.unwrap();
-    let plan = |policy: Policy, pinned: &[u64], now| {
-        let policies = BTreeMap::from([(TelemetryKind::Metrics, policy)]);
-        let pinned = pinned.iter().map(|at| all[*at as usize - 1].event.id).collect();
-        log.plan(&policies, &pinned, second(now)).unwrap()[&TelemetryKind::Metrics]
-    };
-    let age =
-        |seconds| Policy { max_age: Some(SignedDuration::from_secs(seconds)), ..Policy::default() };
-    // Recorded at seconds 0, 4, 8, …: positions 1, 5, 9, …
-    let old = plan(age(60), &[5], 80);
-    assert_eq!((old.until, old.pruned.events, old.pinned.events), (17, 4, 1));
-    assert_eq!(old.whole.events, 20);
-    let everything = plan(age(0), &[], 1_000_000);
-    assert!(everything.until <= full(&log) && everything.until + 4 > full(&log));
-    assert_eq!(plan(Policy::default(), &[], 1_000_000).until, 0);
-
-    let whole = old.whole.bytes;
-    let half = plan(Policy { max_bytes: Some(whole / 2), ..Policy::default() }, &[], 80);
-    assert!(whole - half.pruned.bytes <= whole / 2, "{half:?}");
-    let one_less = half.pruned.events - 1;
-    assert!(whole - half.pruned.bytes * one_less / half.pruned.events > whole / 2, "{half:?}");
-    let enough = plan(Policy { max_bytes: Some(whole), ..Policy::default() }, &[], 80);
-    assert_eq!(enough.pruned, Amount::default());
-
-    let plans = BTreeMap::from([(TelemetryKind::Metrics, half)]);
-    let pruned = prune(&log, &Pruning::of(&plans, Default::default()));
-    assert_eq!(pruned.events, half.pruned.events);
-    let left = plan(Policy { max_bytes: Some(whole / 2), ..Policy::default() }, &[], 80);
-    assert_eq!((left.whole.bytes, left.pruned.events), (whole - half.pruned.bytes, 0));
 }
