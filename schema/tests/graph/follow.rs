@@ -30,7 +30,7 @@ async fn append(log: &EmbeddedLog, history: &History) -> u64 {
 }
 
 #[tokio::test]
-async fn catches_up_then_follows_and_publishes_the_position() {
+async fn qu_1_catches_up_then_follows_and_publishes_the_position() {
     let folder = tempfile::tempdir().unwrap();
     let history = everything();
     let (before, after) = history.0.split_at(20);
