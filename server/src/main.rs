@@ -12,10 +12,19 @@ use server::operations::{backup, export, import, rebuild, seed, verify};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Most of what the graph's store does is to take and give back small pieces of memory: with the
+/// system's allocator a rebuild takes half as much processor time again.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     // What is recorded of incidents is for the owner of the base alone.
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_) | Command::Demo(_)) {
+        telemetry::install_warnings();
+    }
+    match command {
         Command::Serve(args) => serve(&args)?,
         Command::Demo(args) => return runtime()?.block_on(demo::run(args)),
         Command::Token(args) => print(&token::run(args, Timestamp::now())?)?,

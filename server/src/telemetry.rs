@@ -62,6 +62,15 @@ pub fn install(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry(provider))
 }
 
+/// Warnings on standard error, for commands that come to an end by themselves. Events that cannot
+/// be projected are not among them: a history may have thousands, and the graph lists them.
+pub fn install_warnings() {
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let lines = lines.with_ansi(console::colors_enabled_stderr());
+    let filter = EnvFilter::new("warn,schema::executor=error");
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
 fn exporter(endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
     let resource = Resource::builder().with_service_name("faultline").build();
