@@ -13,6 +13,7 @@ mod load;
 mod set_aside;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod write;
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::graph::{Checkpoint, Graph, OpenError};
 use crate::projection::{ProjectError, project};
 
 pub use set_aside::{SetAside, SetAsideError};
-use write::WriteError;
+use write::{Part, WriteError};
 
 /// Why a batch was not applied. Nothing of it is in the graph, or a first part of it with the
 /// checkpoint behind that part: to apply it again is right in both cases.
@@ -126,7 +127,10 @@ impl Graph {
             for attempt in 0..ATTEMPTS {
                 let (rows, refused) = self.fold(events).await?;
                 let committing = self.index.committing().await;
-                match self.write(*checkpoint, &rows, &refused, Checkpoint::at(last)).await {
+                match self
+                    .write(*checkpoint, &rows, &refused, Checkpoint::at(last), Part::All)
+                    .await
+                {
                     Ok(()) => {
                         *checkpoint = Checkpoint::at(last);
                         self.index.feed(committing, position, &rows).await;
@@ -166,7 +170,7 @@ impl Graph {
             let behind = Checkpoint::at(event);
             let mut rows = Rows::default();
             rows.note_effect(event);
-            self.write(*checkpoint, &rows, &refused, behind)
+            self.write(*checkpoint, &rows, &refused, behind, Part::All)
                 .await
                 .map_err(|error| error.into_apply_error(position))?;
             *checkpoint = behind;

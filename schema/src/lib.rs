@@ -14,6 +14,7 @@
 //! - [`coverage`]: what was exercised by experiments and what never was.
 //! - [`graphql`]: the API over all of it.
 
+mod bare;
 pub mod change;
 pub mod commands;
 mod content_hash;
@@ -36,6 +37,7 @@ pub mod rows;
 pub mod table;
 mod value;
 
+pub use bare::Copied;
 pub use content_hash::ContentHash;
 pub use difference::Difference;
 pub use generation::GenerationError;

@@ -118,6 +118,14 @@ impl Successor {
     }
 }
 
+/// Why the projector no longer takes events as they come.
+enum Live {
+    /// The log closed.
+    Closed,
+    /// It is faster in large batches, of which the next is read while one is written.
+    FellBehind,
+}
+
 /// The one writer of the graph in use.
 #[derive(Debug)]
 pub struct Projector<L: ?Sized> {
@@ -149,14 +157,8 @@ impl<L: EventLog + ?Sized> Projector<L> {
 
     /// Applies what the log has now and answers the position that the graph reached.
     pub async fn catch_up(&self) -> Result<u64, ProjectLogError> {
-        loop {
-            let after = *self.position.borrow();
-            let events = self.log.read_all(after, CATCH_UP_BATCH).await?;
-            if events.is_empty() {
-                return Ok(after);
-            }
-            self.apply(&events).await?;
-        }
+        let mut offers = self.offers.lock().await;
+        self.catch_up_or_succeed(&mut offers).await
     }
 
     /// Catches up, then follows the log until it closes. To drop the future stops the projection
@@ -165,22 +167,47 @@ impl<L: EventLog + ?Sized> Projector<L> {
         // Now, so that the first question need not wait for it.
         self.graph.current().index().start();
         let mut offers = self.offers.lock().await;
-        let after = loop {
-            let after = *self.position.borrow();
-            let events = self.log.read_all(after, CATCH_UP_BATCH).await?;
-            if events.is_empty() {
-                break after;
+        loop {
+            let after = self.catch_up_or_succeed(&mut offers).await?;
+            tracing::debug!(graph.position = after, "graph has caught up with the log");
+            if let Live::Closed = self.live(after, &mut offers).await? {
+                return Ok(());
             }
-            self.apply_or_succeed(&events, &mut offers).await?;
-        };
-        tracing::info!(graph.position = after, "graph has caught up with the log");
+        }
+    }
+
+    async fn catch_up_or_succeed(
+        &self,
+        offers: &mut mpsc::Receiver<Offer>,
+    ) -> Result<u64, ProjectLogError> {
+        let mut after = *self.position.borrow();
+        let mut events = self.log.read_all(after, CATCH_UP_BATCH).await?;
+        while let Some(last) = events.last() {
+            after = last.position;
+            let next = self.log.read_all(after, CATCH_UP_BATCH);
+            let (applied, next) = tokio::join!(self.apply_or_succeed(&events, offers), next);
+            applied?;
+            events = next?;
+        }
+        Ok(after)
+    }
+
+    /// Applies what is appended, as it comes, until more comes at once than that can be done with.
+    async fn live(
+        &self,
+        after: u64,
+        offers: &mut mpsc::Receiver<Offer>,
+    ) -> Result<Live, ProjectLogError> {
         let mut batches = self.log.subscribe(after).ready_chunks(LIVE_BATCH);
         loop {
             tokio::select! {
                 batch = batches.next() => {
-                    let Some(batch) = batch else { return Ok(()) };
+                    let Some(batch) = batch else { return Ok(Live::Closed) };
                     let events = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-                    self.apply_or_succeed(&events, &mut offers).await?;
+                    self.apply_or_succeed(&events, offers).await?;
+                    if events.len() == LIVE_BATCH {
+                        return Ok(Live::FellBehind);
+                    }
                 }
                 Some(offer) = offers.recv() => self.succeed(offer).await,
             }

@@ -38,7 +38,7 @@ impl From<surrealdb::Error> for ReadGraphError {
 }
 
 /// The answers to several statements that were sent at once.
-pub(crate) struct Answers(IndexedResults);
+pub(crate) struct Answers(pub(crate) IndexedResults);
 
 impl Answers {
     pub(crate) fn rows<T: DeserializeOwned>(
@@ -64,16 +64,6 @@ impl Graph {
         binds.insert("limit", i64::try_from(limit).unwrap_or(i64::MAX));
         let statement = format!("SELECT * FROM {} LIMIT $limit", table.name());
         self.ask(&statement, binds).await?.rows(0)
-    }
-
-    /// Puts statements to the store as they are and answers how many rows each gave. It is what
-    /// `just bench` measures the API against, and part of no other way to the graph: whoever
-    /// calls it could change rows behind the projections' back.
-    #[doc(hidden)]
-    pub async fn bare(&self, statements: &str) -> Result<Vec<usize>, ReadGraphError> {
-        let Answers(mut answers) = self.ask(statements, Object::new()).await?;
-        let count = answers.num_statements();
-        (0..count).map(|n| Ok(answers.take::<Vec<Value>>(n)?.len())).collect()
     }
 
     pub(crate) async fn ask(

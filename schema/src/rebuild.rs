@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use events::RecordedEvent;
 use events::log::{EventLog, ReadError};
 use tokio::sync::watch;
 
@@ -197,16 +198,11 @@ impl<L: EventLog + ?Sized> Upto<'_, L> {
         progress: &watch::Sender<RebuildProgress>,
     ) -> Result<(), RebuildError> {
         let (started, begin) = (Instant::now(), graph.checkpoint().await.position);
-        let mut at = begin;
-        loop {
-            let lacks = usize::try_from(self.position.saturating_sub(at)).unwrap_or(usize::MAX);
-            let mut events = self.log.read_all(at, lacks.min(BATCH)).await?;
-            // Positions need not be dense: the page may go further.
-            events.retain(|event| event.position <= self.position);
-            let Some(last) = events.last() else { return Ok(()) };
-            let position = last.position;
-            graph.apply(&events).await?;
-            at = position;
+        let mut events = self.page(begin).await?;
+        while let Some(at) = events.last().map(|last| last.position) {
+            let (applied, next) = tokio::join!(graph.apply_unread(&events), self.page(at));
+            applied?;
+            events = next?;
             let events_per_s = (at - begin) as f64 / started.elapsed().as_secs_f64().max(1e-6);
             let left = Duration::try_from_secs_f64((self.position - at) as f64 / events_per_s);
             progress.send_replace(RebuildProgress {
@@ -217,5 +213,15 @@ impl<L: EventLog + ?Sized> Upto<'_, L> {
                 left: left.ok(),
             });
         }
+        Ok(())
+    }
+
+    /// The next events behind `after`.
+    async fn page(&self, after: u64) -> Result<Vec<RecordedEvent>, ReadError> {
+        let lacks = usize::try_from(self.position.saturating_sub(after)).unwrap_or(usize::MAX);
+        let mut events = self.log.read_all(after, lacks.min(BATCH)).await?;
+        // Positions need not be dense: the page may go further.
+        events.retain(|event| event.position <= self.position);
+        Ok(events)
     }
 }

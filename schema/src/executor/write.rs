@@ -40,14 +40,15 @@ impl WriteError {
 const MOVED: &str = "the checkpoint moved";
 
 impl Graph {
-    /// Writes the changed rows and those set aside, and moves the checkpoint from `held` to
-    /// `behind`, all or nothing.
+    /// Writes the changed rows, or part of them, and those set aside, and moves the checkpoint from
+    /// `held` to `behind`, all or nothing.
     pub(super) async fn write(
         &self,
         held: Checkpoint,
         rows: &Rows,
         refused: &[SetAside],
         behind: Checkpoint,
+        part: Part,
     ) -> Result<(), WriteError> {
         let mut statements = vec![
             "BEGIN".to_owned(),
@@ -59,15 +60,15 @@ impl Graph {
         let mut binds = Object::new();
         binds.insert("held", i64::try_from(held.position).unwrap_or(i64::MAX));
         binds.insert("behind", behind.row());
-        for ((table, stored), batch) in batches(rows) {
+        for ((table, stored), batch) in batches(rows, part) {
             statements.push(batch.statement(table, stored));
             binds.insert(variable(table, stored), Value::Array(Array::from(batch.rows)));
         }
-        for (table, former) in former_versions(rows) {
-            let relation = if table.is_edge() { "RELATION " } else { "" };
-            let name = table.former().expect("only tables with versions have former ones");
-            statements.push(format!("INSERT {relation}INTO {name} ${name} RETURN NONE"));
-            binds.insert(name, Value::Array(Array::from(former)));
+        if part == Part::All {
+            for (name, table, former) in former_versions(rows) {
+                statements.push(insertion(name, table.is_edge(), name));
+                binds.insert(name, Value::Array(Array::from(former)));
+            }
         }
         if !refused.is_empty() {
             statements.push("INSERT INTO set_aside $set_aside RETURN NONE".to_owned());
@@ -95,7 +96,7 @@ fn is_consequence(error: &surrealdb::Error) -> bool {
     matches!(error.query_details(), Some(QueryError::NotExecuted | QueryError::Cancelled))
 }
 
-fn classified(error: surrealdb::Error) -> WriteError {
+pub(super) fn classified(error: surrealdb::Error) -> WriteError {
     let text = error.to_string();
     if matches!(error.query_details(), Some(QueryError::TransactionConflict))
         || text.contains("can be retried")
@@ -114,9 +115,37 @@ fn classified(error: surrealdb::Error) -> WriteError {
     }
 }
 
+/// Which of the changed rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of them, and what they were before.
+    All,
+    /// Those that the store does not have.
+    New,
+    /// Those that it has.
+    Stored,
+}
+
+impl Part {
+    fn has(self, stored: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::New => !stored,
+            Self::Stored => stored,
+        }
+    }
+}
+
+/// The statement that inserts the rows in a variable.
+pub(super) fn insertion(table: &str, edges: bool, variable: &str) -> String {
+    let relation = if edges { "RELATION " } else { "" };
+    format!("INSERT {relation}INTO {table} ${variable} RETURN NONE")
+}
+
+/// Changed rows of one table.
 #[derive(Default)]
-struct Batch {
-    rows: Vec<Value>,
+pub(super) struct Batch {
+    pub(super) rows: Vec<Value>,
     columns: BTreeSet<String>,
 }
 
@@ -136,13 +165,13 @@ impl Batch {
     /// loses those that its new form does not have. New rows go the short way: the update of
     /// duplicates is paid for by every row, whether it is one or not.
     fn statement(&self, table: Table, stored: bool) -> String {
-        let relation = if table.is_edge() { "RELATION " } else { "" };
-        let (name, rows) = (table.name(), variable(table, stored));
+        let (name, edges, rows) = (table.name(), table.is_edge(), variable(table, stored));
         if !stored {
-            return format!("INSERT {relation}INTO {name} ${rows} RETURN NONE");
+            return insertion(name, edges, &rows);
         }
         let updates: Vec<String> =
             self.columns.iter().map(|column| format!("{column} = $input.{column}")).collect();
+        let relation = if edges { "RELATION " } else { "" };
         format!(
             "INSERT {relation}INTO {name} ${rows} ON DUPLICATE KEY UPDATE {} RETURN NONE",
             updates.join(", ")
@@ -150,9 +179,11 @@ impl Batch {
     }
 }
 
-/// What rows were before the events that changed them. Never updated: an event supersedes a
-/// version once.
-fn former_versions(rows: &Rows) -> BTreeMap<Table, Vec<Value>> {
+/// What rows were before the events that changed them, with the name of the table that keeps it.
+/// Never updated: an event supersedes a version once.
+pub(super) fn former_versions(
+    rows: &Rows,
+) -> impl Iterator<Item = (&'static str, Table, Vec<Value>)> {
     let mut versions: BTreeMap<Table, Vec<Value>> = BTreeMap::new();
     for Former { id, row, superseded } in rows.former() {
         let Some(record) = id.former_record(row.version()) else { continue };
@@ -167,17 +198,20 @@ fn former_versions(rows: &Rows) -> BTreeMap<Table, Vec<Value>> {
         }
         versions.entry(id.table).or_default().push(Value::Object(object));
     }
-    versions
+    versions.into_iter().filter_map(|(table, rows)| Some((table.former()?, table, rows)))
 }
 
 fn variable(table: Table, stored: bool) -> String {
     format!("{}_{}", if stored { "stored" } else { "new" }, table.name())
 }
 
-fn batches(rows: &Rows) -> BTreeMap<(Table, bool), Batch> {
+pub(super) fn batches(rows: &Rows, part: Part) -> BTreeMap<(Table, bool), Batch> {
     let mut batches: BTreeMap<(Table, bool), Batch> = BTreeMap::new();
     for (id, row) in rows.changed() {
-        batches.entry((id.table, rows.is_stored(id))).or_default().push(id, row);
+        let stored = rows.is_stored(id);
+        if part.has(stored) {
+            batches.entry((id.table, stored)).or_default().push(id, row);
+        }
     }
     batches
 }
