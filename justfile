@@ -44,3 +44,7 @@ bench-log:
 # How fast it starts, is made again and answers, and its memory, as ratios to bare SurrealQL
 bench *args:
     cargo build --workspace --release --bins && cargo bench --workspace --bench knowledge -- {{args}}
+
+# How fast events come in over HTTP and reach the graph, as ratios to the log and to bare SurrealQL
+bench-ingest *args:
+    cargo build --workspace --release --bins && cargo bench --workspace --bench ingest -- {{args}}

@@ -13,8 +13,6 @@
 
 #[path = "knowledge/bare.rs"]
 mod bare;
-#[path = "knowledge/multiply.rs"]
-mod multiply;
 #[path = "knowledge/questions.rs"]
 mod questions;
 #[path = "knowledge/record.rs"]
@@ -27,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use table::{Progress, memory_mb};
+use tests::measure::{Progress, memory_mb, rate, row};
+use tests::{recorded, shop_history};
 
 /// What to measure, and how much of it.
 #[derive(Debug, Parser)]
@@ -52,6 +51,10 @@ pub struct Sizes {
     bench: bool,
 }
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let sizes = Sizes::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -60,7 +63,7 @@ fn main() {
 
 async fn measure(sizes: &Sizes) {
     let folder = tempfile::tempdir().unwrap();
-    let mut recorded = record::from_files(&sizes.recorded);
+    let mut recorded = recorded::from_files(&sizes.recorded);
     if recorded.is_empty() || sizes.events > 0 {
         let data = folder.path().join("server");
         let made = start_and_rebuild(&data, sizes.events.max(1_000)).await;
@@ -75,7 +78,14 @@ async fn measure(sizes: &Sizes) {
 /// memory, and how fast the graph is made again. Answers what is in its log.
 async fn start_and_rebuild(data: &std::path::Path, events: usize) -> Vec<events::Event> {
     println!("\n== start and rebuild ==");
-    let posted = record::telemetry(events);
+    let begin = "2026-01-01T00:00:00Z".parse().unwrap();
+    let mut posted = Vec::new();
+    for round in shop_history::rounds(begin) {
+        posted.extend(round);
+        if posted.len() >= events {
+            break;
+        }
+    }
     let server = served(data).await;
     let mut progress = Progress::new("posted", posted.len());
     let started = Instant::now();
@@ -125,12 +135,4 @@ async fn served(data: &std::path::Path) -> tests::server::Server {
         }
     };
     tests::server::Server::start_for(data, Duration::from_secs(7_200), hear).await
-}
-
-pub fn row(name: &str, value: String) {
-    println!("{name:<34} {value}");
-}
-
-fn rate(count: usize, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }

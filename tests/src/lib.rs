@@ -3,7 +3,10 @@
 
 pub mod cli;
 pub mod kurrentdb;
+pub mod measure;
+pub mod multiply;
 pub mod process;
+pub mod recorded;
 pub mod seed;
 pub mod server;
 pub mod shop_history;

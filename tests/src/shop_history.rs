@@ -1,6 +1,8 @@
 //! Telemetry of a small system with a fault in it, made by rule, for tests that need the same
 //! history twice.
 
+use std::time::Duration;
+
 use events::catalogue::experiment::{ClearedBy, FaultCleared, FaultInjected};
 use events::catalogue::telemetry::{
     CallStatistics, Latency, MetricSnapshotRecorded, TraceEdgesRecorded, Window,
@@ -99,7 +101,7 @@ impl History {
     }
 
     fn window(&self, index: u64) -> Window {
-        let offset = std::time::Duration::from_millis(index * WINDOW_MS);
+        let offset = Duration::from_millis(index * WINDOW_MS);
         Window { start: self.start + offset, duration_ms: WINDOW_MS }
     }
 
@@ -107,6 +109,34 @@ impl History {
     fn is_slow(&self, index: u64, component: &str) -> bool {
         (self.from..self.to).contains(&index) && reaches(component, self.slow)
     }
+}
+
+/// Windows of one round of [`rounds`].
+const ROUND_WINDOWS: u64 = 100;
+/// Components that fail in turn.
+const SLOW: [&str; 4] = ["payments", "orders", "catalog", "checkout"];
+
+/// One history behind the other, from `start` on: in each a component is slow for a while. About
+/// a thousand events each, no two of which have the same id.
+pub fn rounds(start: Timestamp) -> impl Iterator<Item = Vec<Event>> {
+    (0..).map(move |round| {
+        let after = Duration::from_millis(round * ROUND_WINDOWS * WINDOW_MS);
+        let slow = SLOW[round as usize % SLOW.len()];
+        let (from, to) = (ROUND_WINDOWS / 2, ROUND_WINDOWS / 2 + 15 + round % 7);
+        let history = History { start: start + after, windows: ROUND_WINDOWS, slow, from, to };
+        let mut told = history.events();
+        // Every history of the same shape has the same ids and the same fault.
+        let fault = FaultId::new(format!("fault-{round}")).expect("a short text");
+        for event in &mut told {
+            event.id = event.id.derived(&format!("round {round}"));
+            match &mut event.data {
+                EventData::FaultInjected(data) => data.fault = fault.clone(),
+                EventData::FaultCleared(data) => data.fault = fault.clone(),
+                _ => {}
+            }
+        }
+        told
+    })
 }
 
 fn reaches(from: &str, to: &str) -> bool {

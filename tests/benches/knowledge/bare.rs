@@ -1,7 +1,7 @@
 //! The SurrealQL statements that an answer needs at least, in as few round trips as what one
 //! tells of the next allows.
 
-use super::multiply::Copy;
+use tests::multiply::Copy;
 
 /// Statements that are sent together.
 pub type Level = String;

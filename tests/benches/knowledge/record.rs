@@ -1,76 +1,17 @@
-//! What is measured with: recorded events, from files or from a server that has just recorded
-//! them.
+//! What a server recorded, and how fast its graph is made again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use events::Event;
 use events::log::{EmbeddedLog, EventLog, Options};
-use events::{Event, Timestamp};
 use schema::{Graph, Projector};
+use tests::measure::Progress;
 use tests::server::Server;
-use tests::shop_history::{CALLS, History, WINDOW_MS};
 
-use super::table::Progress;
-
-/// Windows of one fault with its calm before and after.
-const WINDOWS: u64 = 100;
-/// Components that fail in turn.
-const SLOW: [&str; 4] = ["payments", "orders", "catalog", "checkout"];
 /// How long a server may take to decide about everything.
 const LIMIT: Duration = Duration::from_secs(1_800);
-
-/// Every event of the files and folders, by name; nothing when there are none.
-pub fn from_files(path: &Path) -> Vec<Event> {
-    let mut files = Vec::new();
-    gather(path, &mut files);
-    // `cargo bench` runs in the folder of its crate.
-    if files.is_empty() && path.is_relative() {
-        gather(&Path::new("..").join(path), &mut files);
-    }
-    files.sort();
-    let mut events = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let document = serde_json::from_str(line).unwrap();
-            let event = Event::from_cloud_event(document, Timestamp::now());
-            events.push(event.unwrap_or_else(|error| panic!("{}: {error}", file.display())));
-        }
-    }
-    events
-}
-
-fn gather(path: &Path, files: &mut Vec<PathBuf>) {
-    if path.extension().is_some_and(|it| it == "ndjson") && path.is_file() {
-        files.push(path.to_owned());
-    } else if let Ok(entries) = std::fs::read_dir(path) {
-        entries.flatten().for_each(|entry| gather(&entry.path(), files));
-    }
-}
-
-/// About `count` events of telemetry in which one component after the other is slow for a while,
-/// with what an experiment would say of it.
-pub fn telemetry(count: usize) -> Vec<Event> {
-    let a_round = WINDOWS * 2 * CALLS.len() as u64;
-    let rounds = (count as u64).div_ceil(a_round).max(1);
-    let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let mut events = Vec::new();
-    for round in 0..rounds {
-        let after = Duration::from_millis(round * WINDOWS * WINDOW_MS);
-        let slow = SLOW[round as usize % SLOW.len()];
-        let (from, to) = (WINDOWS / 2, WINDOWS / 2 + 15 + round % 7);
-        let history = History { start: begin + after, windows: WINDOWS, slow, from, to };
-        let mut told = history.events();
-        // Every history of the same shape has the same ids.
-        for event in &mut told {
-            event.id = event.id.derived(&format!("round {round}"));
-            super::multiply::rename_faults(&mut event.data, round);
-        }
-        events.extend(told);
-    }
-    events
-}
 
 /// Waits until the server has decided about everything that is in its log.
 pub async fn decided(server: &Server) {

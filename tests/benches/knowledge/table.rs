@@ -1,33 +1,7 @@
-//! What is printed, and when.
+//! The table of the answers.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
-
-/// Tells on standard error how far a long step is, every few seconds.
-pub struct Progress {
-    what: &'static str,
-    done: usize,
-    of: usize,
-    started: Instant,
-    told: Instant,
-}
-
-impl Progress {
-    pub fn new(what: &'static str, of: usize) -> Self {
-        let now = Instant::now();
-        Self { what, done: 0, of, started: now, told: now }
-    }
-
-    pub fn add(&mut self, count: usize) {
-        self.done += count;
-        let pause = Duration::from_secs(if std::io::stderr().is_terminal() { 1 } else { 10 });
-        if self.told.elapsed() >= pause {
-            self.told = Instant::now();
-            let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
-            eprintln!("  {} of {} {}, {rate:.0}/s", self.done, self.of, self.what);
-        }
-    }
-}
+use std::io::Write;
+use std::time::Duration;
 
 /// How long the answers to one kind of question took.
 #[derive(Default)]
@@ -75,12 +49,4 @@ pub fn line(name: &str, asked: &Asked) {
         println!(" {index50:>9.2} {index99:>9.2}");
     }
     std::io::stdout().flush().unwrap();
-}
-
-/// The resident memory of a process.
-pub fn memory_mb(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes: f64| kilobytes / 1024.0)
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use events::{Event, EventData, EventId, FaultId, Timestamp};
+use events::{Event, EventData, EventId, Timestamp};
 use serde_json::{Value, json};
 
 /// Between two copies of the same incident.
@@ -32,13 +32,21 @@ pub struct Recorded {
 /// One incident among very many.
 #[derive(Clone, Debug)]
 pub struct Copy {
+    /// Its id.
     pub incident: String,
+    /// The ids of its diagnoses.
     pub diagnoses: Vec<String>,
+    /// The components that they suspect.
     pub components: Vec<String>,
+    /// What is told of it.
     pub events: Vec<Event>,
 }
 
 impl Recorded {
+    /// What these events say of incidents that were diagnosed.
+    ///
+    /// # Panics
+    /// When an event is not what it was recorded as.
     pub fn of(events: &[Event]) -> Self {
         let mut by_incident: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         let (mut base, mut names) = (Vec::new(), HashSet::new());
@@ -72,6 +80,9 @@ impl Recorded {
     }
 
     /// Copy `n` of all that can be made.
+    ///
+    /// # Panics
+    /// When no incident was recorded.
     pub fn copy(&self, n: usize) -> Copy {
         let told = &self.incidents[n % self.incidents.len()];
         let later = PERIOD * u32::try_from(n).unwrap();
@@ -181,16 +192,6 @@ fn vary(fingerprint: &mut Value, random: &mut Random) {
     }
 }
 
-/// Gives the fault of an experiment a name of its own round.
-pub fn rename_faults(data: &mut EventData, round: u64) {
-    let name = FaultId::new(format!("fault-{round}")).unwrap();
-    match data {
-        EventData::FaultInjected(data) => data.fault = name,
-        EventData::FaultCleared(data) => data.fault = name,
-        _ => {}
-    }
-}
-
 /// A word that no stemmer touches, different for each number.
 fn word(mut number: usize) -> String {
     let (consonants, vowels) = (b"bdfgkmnprtz", b"aou");
@@ -208,6 +209,7 @@ fn word(mut number: usize) -> String {
 pub struct Random(pub u64);
 
 impl Random {
+    /// The next number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
