@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
@@ -26,15 +27,15 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     match command {
         Command::Serve(args) => serve(&args)?,
-        Command::Demo(args) => return runtime()?.block_on(demo::run(args)),
+        Command::Demo(args) => return run(demo::run(args)),
         Command::Token(args) => print(&token::run(args, Timestamp::now())?)?,
-        Command::Rebuild(args) => runtime()?.block_on(rebuild::run(&args))?,
-        Command::Verify(args) => return runtime()?.block_on(verify::run(&args)),
-        Command::Export(args) => runtime()?.block_on(export::run(&args))?,
-        Command::Import(args) => runtime()?.block_on(import::run(&args))?,
-        Command::Backup(args) => runtime()?.block_on(backup::back_up(args))?,
-        Command::Restore(args) => runtime()?.block_on(backup::restore(args))?,
-        Command::Seed(args) => runtime()?.block_on(seed::run(&args))?,
+        Command::Rebuild(args) => run(rebuild::run(&args))?,
+        Command::Verify(args) => return run(verify::run(&args)),
+        Command::Export(args) => run(export::run(&args))?,
+        Command::Import(args) => run(import::run(&args))?,
+        Command::Backup(args) => run(backup::back_up(args))?,
+        Command::Restore(args) => run(backup::restore(args))?,
+        Command::Seed(args) => run(seed::run(&args))?,
         Command::Schemas => print(&server::schemas()?)?,
         Command::Sdl => print(&server::sdl())?,
     }
@@ -46,7 +47,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
         return print(&config.to_printable()?);
     }
-    runtime()?.block_on(async {
+    run(async {
         let _telemetry = telemetry::install(&config.telemetry)?;
         let running = server::run(config).await?;
         tracing::info!(url = running.url(), "listening");
@@ -87,8 +88,22 @@ async fn stop_asked(running: &server::RunningServer) -> anyhow::Result<Stop> {
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting tokio")
+/// How long the tasks of a command that is done may go on.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Runs a command to its end and to that of its tasks: a graph store closes in one of its own.
+fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().build().context("starting tokio")?;
+    let done = runtime.block_on(command);
+    let tasks = runtime.metrics();
+    runtime.block_on(async {
+        let until = Instant::now() + CLOSING;
+        while tasks.num_alive_tasks() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    done
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
