@@ -63,11 +63,12 @@ pub fn install(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
 }
 
 /// Warnings on standard error, for commands that come to an end by themselves. Events that cannot
-/// be projected are not among them: a history may have thousands, and the graph lists them.
+/// be projected are not among them: a history may have thousands, and the graph lists them. Nor
+/// is what a store says that was closed, and is then dropped by a thread of its own.
 pub fn install_warnings() {
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
     let lines = lines.with_ansi(console::colors_enabled_stderr());
-    let filter = EnvFilter::new("warn,schema::executor=error");
+    let filter = EnvFilter::new("warn,schema::executor=error,surrealkv::lsm=error");
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 

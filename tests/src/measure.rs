@@ -1,4 +1,5 @@
 //! What benchmarks print, and when.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "part of benchmarks")]
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 //! Strengths of fingerprints are moved by a few per cent and every incident gets a post-mortem of
 //! forty words, of a vocabulary in which some words are in nearly every text and most are rare:
 //! copies that are all the same would be found faster than incidents ever are.
+#![allow(clippy::unwrap_used, reason = "part of benchmarks")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -210,7 +211,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -220,11 +221,11 @@ impl Random {
 
     /// From 0 up to 1.
     pub fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// One of so many.
     pub fn below(&mut self, count: usize) -> usize {
-        (self.next() % count as u64) as usize
+        (self.number() % count as u64) as usize
     }
 }

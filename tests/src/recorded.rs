@@ -1,4 +1,5 @@
 //! Events from files.
+#![allow(clippy::unwrap_used, reason = "part of benchmarks")]
 
 use std::path::{Path, PathBuf};
 

@@ -55,7 +55,7 @@ impl Graph {
     async fn insert_new(&self, rows: &Rows) -> Result<(), WriteError> {
         let new = batches(rows, Part::New).into_iter();
         let new = new.map(|((table, _), batch)| (table.name(), table.is_edge(), batch.rows));
-        let former = former_versions(rows).into_iter();
+        let former = former_versions(rows);
         let former = former.map(|(name, table, rows)| (name, table.is_edge(), rows));
         let mut inserting = JoinSet::new();
         for (name, edges, rows) in new.chain(former) {

@@ -23,7 +23,7 @@ pub async fn rate(folder: &Path, batches: Vec<Vec<Event>>, load: &Load) -> f64 {
             loop {
                 let next = batches.lock().unwrap().next();
                 let Some(batch) = next else { return };
-                append(&*log, batch).await;
+                append(&log, batch).await;
             }
         })
     });
