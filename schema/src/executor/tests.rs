@@ -62,6 +62,48 @@ async fn an_event_that_the_store_refuses_is_set_aside_alone() {
     assert_eq!((listed[0].position, listed[0].code.as_str()), (2, "refused_by_store"));
 }
 
+fn caused(position: u64, component: &str, owner: &str) -> RecordedEvent {
+    let mut recorded = described(position, component, owner);
+    recorded.event.causation_id = Some(EventId(Uuid::from_u128(1)));
+    recorded
+}
+
+#[tokio::test]
+async fn parts_are_the_same_graph_and_are_taken_back_when_one_is_refused() {
+    let taken = [described(1, "a", "ada"), caused(2, "b", "grace")];
+    let refused = [caused(3, "a", "ida"), caused(4, "c", "nobody"), caused(5, "d", "joan")];
+    let assertion =
+        "DEFINE FIELD OVERWRITE owner ON component TYPE option<string> ASSERT $value != 'nobody'";
+    let (graph, whole) =
+        (Graph::open("mem://").await.unwrap(), Graph::open("mem://").await.unwrap());
+    for graph in [&graph, &whole] {
+        run(graph, assertion).await;
+    }
+    let applied = graph.apply_at_once(&taken).await.unwrap();
+    assert_eq!(applied, Some(Applied { applied: 2, set_aside: 0 }));
+    let before = graph.content_hash().await.unwrap();
+    assert_eq!(graph.apply_at_once(&refused).await.unwrap(), None);
+    assert_eq!(graph.content_hash().await.unwrap(), before);
+
+    let applied = graph.apply_unread(&refused).await.unwrap();
+    assert_eq!(applied, Applied { applied: 3, set_aside: 1 });
+    whole.apply(&taken).await.unwrap();
+    whole.apply(&refused).await.unwrap();
+    assert_eq!(graph.content_hash().await.unwrap(), whole.content_hash().await.unwrap());
+}
+
+#[tokio::test]
+async fn parts_take_nothing_back_that_another_writer_committed() {
+    let graph = Graph::open("mem://").await.unwrap();
+    let other = another_writer(&graph).await;
+    let history = [described(1, "a", "ada"), caused(2, "b", "grace")];
+    other.apply(&history).await.unwrap();
+    let before = other.content_hash().await.unwrap();
+    let moved = graph.apply_unread(&history).await.unwrap_err();
+    assert!(matches!(moved, ApplyError::Moved { expected: 0 }), "{moved:?}");
+    assert_eq!(graph.content_hash().await.unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_writer_that_was_overtaken_skips_what_the_other_wrote() {
     let graph = Graph::open("mem://").await.unwrap();

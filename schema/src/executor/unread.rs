@@ -9,7 +9,7 @@ use surrealdb::types::{Array, Object, RecordId, Value};
 use tokio::task::JoinSet;
 
 use super::write::{Part, WriteError, batches, classified, former_versions, insertion};
-use super::{Applied, ApplyError};
+use super::{Applied, ApplyError, unreadable};
 use crate::fold::Rows;
 use crate::graph::{Checkpoint, Graph};
 
@@ -25,10 +25,18 @@ impl Graph {
         self.apply(events).await
     }
 
-    /// `None`, and the graph as it was, when the store did not take it.
-    async fn apply_at_once(&self, events: &[RecordedEvent]) -> Result<Option<Applied>, ApplyError> {
+    /// `None`, and the graph as it was, when the store did not take it. After another error new
+    /// rows may be in it, and it is of no more use.
+    pub(super) async fn apply_at_once(
+        &self,
+        events: &[RecordedEvent],
+    ) -> Result<Option<Applied>, ApplyError> {
         let mut checkpoint = self.checkpoint.lock().await;
         let held = checkpoint.position;
+        let stored = self.stored_checkpoint().await.map_err(|error| unreadable(error, held))?;
+        if stored.position != held {
+            return Err(ApplyError::Moved { expected: held });
+        }
         let events = &events[events.partition_point(|event| event.position <= held)..];
         let Some(last) = events.last() else { return Ok(Some(Applied::default())) };
         let (rows, refused) = self.fold(events).await?;
@@ -38,17 +46,23 @@ impl Graph {
             let behind = Checkpoint::at(last);
             written = self.write(*checkpoint, &rows, &refused, behind, Part::Stored).await;
         }
-        if let Err(error) = written {
-            tracing::warn!(
-                graph.position = held,
-                "the store did not take a batch in parts, it is written as one: {error:?}"
-            );
-            self.remove_new(&rows).await.map_err(|error| error.into_apply_error(held))?;
-            return Ok(None);
+        match written {
+            Ok(()) => {
+                *checkpoint = Checkpoint::at(last);
+                self.index.feed(committing, held, &rows).await;
+                Ok(Some(Applied { applied: events.len(), set_aside: refused.len() }))
+            }
+            Err(error @ (WriteError::Refused(_) | WriteError::Conflict)) => {
+                tracing::debug!(
+                    graph.position = held,
+                    "the store did not take a batch in parts, it is written as one: {error:?}"
+                );
+                self.remove_new(&rows).await.map_err(|error| error.into_apply_error(held))?;
+                Ok(None)
+            }
+            // It may have committed: what it wrote must not be taken back.
+            Err(error) => Err(error.into_apply_error(held)),
         }
-        *checkpoint = Checkpoint::at(last);
-        self.index.feed(committing, held, &rows).await;
-        Ok(Some(Applied { applied: events.len(), set_aside: refused.len() }))
     }
 
     /// Inserts what was not there before, each table beside the others.
@@ -70,7 +84,11 @@ impl Graph {
         while let Some(inserted) = inserting.join_next().await {
             match inserted {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => refused = Some(classified(error)),
+                // A store that failed outweighs one that refused: nothing is taken back then.
+                Ok(Err(error)) if !matches!(refused, Some(WriteError::Store(_))) => {
+                    refused = Some(classified(error));
+                }
+                Ok(Err(_)) => {}
                 Err(ended) => std::panic::resume_unwind(ended.into_panic()),
             }
         }
