@@ -38,8 +38,8 @@ deny:
     cargo deny check licenses bans sources
 
 # Append speed of the log as ratios to a raw append
-bench-log:
-    cargo bench -p events --bench append
+bench-log *args:
+    cargo bench -p events --bench append -- {{args}}
 
 # How fast it starts, is made again and answers, and its memory, as ratios to bare SurrealQL
 bench *args:
