@@ -9,16 +9,18 @@ use cargo_metadata::{Metadata, MetadataCommand};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("diagnosis", &["events"]),
+    ("datasets", &["diagnosis", "events"]),
     ("schema", &["diagnosis", "events"]),
-    ("server", &["diagnosis", "events", "schema"]),
+    ("server", &["datasets", "diagnosis", "events", "schema"]),
     ("chaos-runner", &["events"]),
-    ("tests", &["chaos-runner", "diagnosis", "events", "schema", "server"]),
+    ("tests", &["chaos-runner", "datasets", "diagnosis", "events", "schema", "server"]),
 ];
 
 /// What a crate must never reach, however indirectly.
 const MUST_NOT_REACH: &[(&str, &[&str])] = &[
     ("events", &["axum", "hyper", "reqwest", "surrealdb", "async-graphql", "tonic", "kurrentdb"]),
     ("diagnosis", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
+    ("datasets", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
     ("chaos-runner", &["surrealdb", "async-graphql"]),
 ];
 
