@@ -54,6 +54,12 @@ pub enum ApplyError {
         /// Where this writer left it.
         expected: u64,
     },
+    /// Another server holds the lease; nothing was written.
+    #[error("the graph is written by another server since position {position}")]
+    Fenced {
+        /// The checkpoint.
+        position: u64,
+    },
     /// Another transaction was in the way again and again.
     #[error("the graph store reported conflicts {attempts} times behind position {position}")]
     Contended {
@@ -143,6 +149,7 @@ impl Graph {
                     Err(WriteError::Moved) => {
                         return Err(ApplyError::Moved { expected: position });
                     }
+                    Err(WriteError::Fenced) => return Err(ApplyError::Fenced { position }),
                     Err(WriteError::Store(source)) => {
                         return Err(ApplyError::Store { position, source });
                     }

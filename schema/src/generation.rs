@@ -13,6 +13,10 @@
 //! pointer is a record of `faultline_generations`. A store that stands in `PATH` itself, as all
 //! did before there were generations, is generation 0.
 
+mod databases;
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,14 +25,15 @@ use std::time::Duration;
 use surrealdb::Surreal;
 use surrealdb::engine::any::Any;
 
+pub(crate) use databases::pointer_database;
+
 use crate::graph::{self, Graph, OpenError, without_credentials};
+use crate::lease::{FenceError, Tenure};
 
 /// How long a store that was just closed may hold its lock.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const POINTER: &str = "current";
-/// On a server, the database that holds it.
-const POINTER_DATABASE: &str = "faultline_generations";
 /// What the store has in its folder.
 const STORE_ENTRIES: [&str; 6] = ["LOCK", "manifest", "sstables", "versioned_index", "vlog", "wal"];
 
@@ -66,6 +71,9 @@ pub enum GenerationError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The lease went to another server.
+    #[error(transparent)]
+    Fence(#[from] Box<FenceError>),
 }
 
 /// All generations of one graph.
@@ -86,6 +94,8 @@ pub(crate) enum Generations {
         url: String,
         /// A connection to it.
         server: Surreal<Any>,
+        /// Under which they are changed.
+        tenure: Tenure,
     },
 }
 
@@ -95,16 +105,16 @@ impl Generations {
         if let Some((root, options)) = folder_of(url) {
             return Ok(Self::Folder { root, options });
         }
-        if url.starts_with("ws") {
+        if graph::is_remote(url) {
             let server = graph::connect(url).await?;
             let url = without_credentials(url);
             // A session of its own database: those of generations come and go.
-            let server = database(&server, POINTER_DATABASE).await;
+            let server = pointer_database(&server, &url).await;
             let server = server.map_err(|source| OpenError::Store {
                 url: url.clone(),
                 source: Box::new(source),
             })?;
-            return Ok(Self::Databases { url, server });
+            return Ok(Self::Databases { url, server, tenure: Tenure::ALONE });
         }
         if url != "mem://" {
             // Whatever it is, the engine says best what is wrong with it.
@@ -113,26 +123,21 @@ impl Generations {
         Ok(Self::Memory)
     }
 
+    /// Changed under this tenure from now on.
+    pub(crate) fn held(self, tenure: Tenure) -> Self {
+        match self {
+            Self::Databases { url, server, .. } => Self::Databases { url, server, tenure },
+            alone => alone,
+        }
+    }
+
     /// The generation in use.
     pub(crate) async fn current(&self) -> Result<u64, GenerationError> {
         match self {
             Self::Memory => Ok(1),
             Self::Folder { root, .. } => current_of_folder(root),
             Self::Databases { server, .. } => {
-                let pointer = database(server, POINTER_DATABASE).await;
-                let numbers: Result<Vec<i64>, _> = async {
-                    let text = "SELECT VALUE number FROM generation:current";
-                    let mut answer = match pointer?.query(text).await?.check() {
-                        Ok(answer) => answer,
-                        // There is no table before the first rebuild.
-                        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-                        Err(error) => return Err(error),
-                    };
-                    answer.take(0)
-                }
-                .await;
-                let number = numbers.map_err(|source| self.store(source))?.pop();
-                Ok(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(1))
+                databases::current(server).await.map_err(|source| self.store(source))
             }
         }
     }
@@ -144,14 +149,10 @@ impl Generations {
             Self::Folder { root, .. } => {
                 write_pointer(root, generation).map_err(io("writing", &root.join(POINTER)))
             }
-            Self::Databases { server, .. } => async {
-                let pointer = database(server, POINTER_DATABASE).await?;
-                let number = i64::try_from(generation).unwrap_or(i64::MAX);
-                let text = "UPSERT generation:current SET number = $number RETURN NONE";
-                pointer.query(text).bind(("number", number)).await?.check().map(drop)
+            Self::Databases { server, tenure, .. } => {
+                let pointed = databases::point(server, *tenure, generation).await;
+                pointed.map_err(|source| self.store(source))
             }
-            .await
-            .map_err(|source| self.store(source)),
         }
     }
 
@@ -164,15 +165,19 @@ impl Generations {
                 graph::released(&folder, CLOSE_TIMEOUT).await;
                 Graph::open(&format!("surrealkv://{}{options}", folder.display())).await
             }
-            Self::Databases { url, server } => {
-                let name = database_name(generation);
-                let opened = database(server, &name).await.map_err(|source| OpenError::Store {
-                    url: url.clone(),
-                    source: Box::new(source),
-                })?;
+            Self::Databases { url, server, .. } => {
+                let opened = self.session(server, generation).await?;
                 Graph::over(opened, url).await
             }
         }
+        .map(|graph| graph.numbered(generation))
+    }
+
+    /// Opens a generation that another server makes and writes.
+    pub(crate) async fn open_of_another(&self, generation: u64) -> Result<Graph, OpenError> {
+        let Self::Databases { url, server, .. } = self else { return self.open(generation).await };
+        let opened = self.session(server, generation).await?;
+        Ok(Graph::of_another(opened, url).await?.numbered(generation))
     }
 
     /// Opens a generation that is to be made, empty whatever was there.
@@ -181,7 +186,33 @@ impl Generations {
         if let Some(folder) = self.folder(generation) {
             fs::create_dir_all(&folder).map_err(io("creating", &folder))?;
         }
-        Ok(self.open(generation).await?)
+        let graph = self.open(generation).await?;
+        if let Self::Databases { tenure, .. } = self
+            && tenure.is_shared()
+        {
+            graph.fence(*tenure).await.map_err(Box::new)?;
+        }
+        Ok(graph)
+    }
+
+    /// The number of a generation to be made beside `current`. On a server it is one that is not
+    /// there: what a former holder left behind is removed later.
+    pub(crate) async fn next(&self, current: u64) -> Result<u64, GenerationError> {
+        Ok(match self {
+            Self::Memory | Self::Folder { .. } => current + 1,
+            Self::Databases { .. } => {
+                self.existing().await?.into_iter().fold(current, u64::max) + 1
+            }
+        })
+    }
+
+    async fn session(
+        &self,
+        server: &Surreal<Any>,
+        generation: u64,
+    ) -> Result<Surreal<Any>, OpenError> {
+        let opened = databases::open(server, &self.url(), generation).await;
+        opened.map_err(|source| OpenError::Store { url: self.url(), source: Box::new(source) })
     }
 
     /// Removes a generation, of which this process holds nothing any more.
@@ -197,25 +228,26 @@ impl Generations {
                 graph::released(&folder, CLOSE_TIMEOUT).await;
                 removed(&folder)
             }
-            Self::Databases { server, .. } => async {
-                let name = database_name(generation);
-                let text = format!("REMOVE DATABASE IF EXISTS {name}");
-                server.query(text).await?.check().map(drop)
+            Self::Databases { server, .. } => {
+                databases::remove(server, generation).await.map_err(|source| self.store(source))
             }
-            .await
-            .map_err(|source| self.store(source)),
         }
     }
 
     /// Removes every generation but `current`: leftovers of rebuilds that did not end.
     pub(crate) async fn sweep(&self, current: u64) -> Result<(), GenerationError> {
-        for generation in self.existing().await? {
-            if generation != current {
-                tracing::info!(graph.generation = generation, "removing an abandoned generation");
-                self.remove(generation).await?;
-            }
+        for generation in self.others(current).await? {
+            tracing::info!(graph.generation = generation, "removing an abandoned generation");
+            self.remove(generation).await?;
         }
         Ok(())
+    }
+
+    /// Every generation but `current`.
+    pub(crate) async fn others(&self, current: u64) -> Result<Vec<u64>, GenerationError> {
+        let mut others = self.existing().await?;
+        others.retain(|generation| *generation != current);
+        Ok(others)
     }
 
     /// The folder of a generation.
@@ -239,24 +271,20 @@ impl Generations {
                 Ok(found)
             }
             Self::Databases { server, .. } => {
-                let names: Result<Vec<String>, surrealdb::Error> = async {
-                    let text = "RETURN object::keys((INFO FOR NS).databases)";
-                    let mut answer = server.query(text).await?.check()?;
-                    answer.take::<Vec<String>>(0)
-                }
-                .await;
-                let names = names.map_err(|source| self.store(source))?;
-                Ok(names.iter().filter_map(|name| generation_of(name)).collect())
+                databases::existing(server).await.map_err(|source| self.store(source))
             }
         }
     }
 
     fn store(&self, source: surrealdb::Error) -> GenerationError {
-        let url = match self {
+        GenerationError::Store { url: self.url(), source: Box::new(source) }
+    }
+
+    fn url(&self) -> String {
+        match self {
             Self::Databases { url, .. } => url.clone(),
             Self::Memory | Self::Folder { .. } => String::new(),
-        };
-        GenerationError::Store { url, source: Box::new(source) }
+        }
     }
 }
 
@@ -268,28 +296,6 @@ pub(crate) fn folder_of(url: &str) -> Option<(PathBuf, String)> {
         None => (path, ""),
     };
     (!path.is_empty()).then(|| (PathBuf::from(path), options.to_owned()))
-}
-
-fn database_name(generation: u64) -> String {
-    match generation {
-        0 | 1 => "faultline".to_owned(),
-        later => format!("faultline_{later}"),
-    }
-}
-
-fn generation_of(database: &str) -> Option<u64> {
-    match database {
-        "faultline" => Some(1),
-        other => other.strip_prefix("faultline_")?.parse().ok(),
-    }
-}
-
-/// A session of its own with the database selected.
-async fn database(server: &Surreal<Any>, name: &str) -> Result<Surreal<Any>, surrealdb::Error> {
-    let session = server.clone();
-    session.query(format!("DEFINE DATABASE IF NOT EXISTS {name}")).await?.check()?;
-    session.use_ns(graph::NAMESPACE).use_db(name).await?;
-    Ok(session)
 }
 
 fn current_of_folder(root: &Path) -> Result<u64, GenerationError> {
@@ -345,71 +351,4 @@ fn removed(path: &Path) -> Result<(), GenerationError> {
 
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerationError {
     move |source| GenerationError::Io { doing, path: path.to_owned(), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(folder: &Path) -> Generations {
-        Generations::Folder { root: folder.to_owned(), options: String::new() }
-    }
-
-    #[tokio::test]
-    async fn the_pointer_says_which_folder_is_used_and_the_others_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        let generations = at(&folder.path().join("graph"));
-        assert_eq!(generations.current().await.unwrap(), 1, "of a new base");
-        for number in ["1", "2", "3"] {
-            fs::create_dir_all(folder.path().join("graph").join(number).join("wal")).unwrap();
-        }
-        fs::create_dir_all(folder.path().join("graph/lost+found")).unwrap();
-        generations.point_to(2).await.unwrap();
-        assert_eq!(generations.current().await.unwrap(), 2);
-        generations.sweep(2).await.unwrap();
-        let mut left = names(&folder.path().join("graph")).unwrap();
-        left.sort();
-        assert_eq!(left, ["2", "current", "lost+found"], "what is not ours stays");
-        fs::write(folder.path().join("graph/current"), "two").unwrap();
-        assert!(generations.current().await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_store_in_the_folder_itself_is_generation_0_and_can_be_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["wal", "manifest", "1.set-aside-1"] {
-            fs::create_dir_all(folder.path().join(name)).unwrap();
-        }
-        fs::write(folder.path().join("LOCK"), "7").unwrap();
-        let generations = at(folder.path());
-        assert_eq!(generations.current().await.unwrap(), 0);
-        assert_eq!(generations.folder(0).as_deref(), Some(folder.path()));
-        generations.point_to(1).await.unwrap();
-        fs::create_dir_all(folder.path().join("1")).unwrap();
-        generations.sweep(1).await.unwrap();
-        let mut left = names(folder.path()).unwrap();
-        left.sort();
-        assert_eq!(left, ["1", "1.set-aside-1", "current"]);
-    }
-
-    #[tokio::test]
-    async fn on_a_server_a_generation_is_a_database() {
-        let server = graph::connect("mem://").await.unwrap();
-        let server = database(&server, POINTER_DATABASE).await.unwrap();
-        let generations = Generations::Databases { url: "mem://".to_owned(), server };
-        assert_eq!(generations.current().await.unwrap(), 1);
-        let first = generations.open(1).await.unwrap();
-        let next = generations.begin(2).await.unwrap();
-        first.db.query("CREATE fault_kind:a").await.unwrap().check().unwrap();
-        let hash = next.content_hash().await.unwrap();
-        assert_ne!(first.content_hash().await.unwrap(), hash, "they have rows of their own");
-        generations.point_to(2).await.unwrap();
-        assert_eq!(generations.current().await.unwrap(), 2);
-        assert_eq!(generations.existing().await.unwrap(), [1, 2]);
-        generations.sweep(2).await.unwrap();
-        assert_eq!(generations.existing().await.unwrap(), [2]);
-        assert_eq!(next.content_hash().await.unwrap(), hash);
-        let emptied = generations.begin(2).await.unwrap();
-        assert_eq!(emptied.content_hash().await.unwrap(), hash);
-    }
 }

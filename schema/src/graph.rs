@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use events::{EventId, RecordedEvent};
 use surrealdb::Surreal;
 use surrealdb::engine::any::{self, Any};
 use surrealdb::opt::auth::Root;
-use surrealdb::types::{Object, Value};
+use surrealdb::types::{Object, QueryError, Value};
 use tokio::sync::{Mutex, watch};
 
 use crate::index::Index;
+use crate::lease::Tenure;
 use crate::migration::{self, MigrateError};
 use crate::projection::PROJECTION_VERSION;
 
-pub(crate) const NAMESPACE: &str = "faultline";
+const NAMESPACE: &str = "faultline";
 const DATABASE: &str = "faultline";
+/// How often statements are tried that met others at the same moment.
+const ATTEMPTS: u32 = 8;
 
 /// The last event that the graph contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +93,22 @@ pub struct Graph {
     pub(crate) db: Surreal<Any>,
     /// Held while a batch is written: the graph has one writer.
     pub(crate) checkpoint: Mutex<Checkpoint>,
+    /// Under which it is written, [`Tenure::NONE`] while another server writes it.
+    pub(crate) tenure: AtomicU64,
+    /// Its number among the generations.
+    pub(crate) generation: u64,
     /// Closes with the graph.
     pub(crate) alive: watch::Sender<()>,
     pub(crate) index: Index,
 }
 
 impl Graph {
-    /// Opens `mem://`, `surrealkv://PATH`, or `ws://[USER:PASSWORD@]HOST:PORT` (and `wss://`),
-    /// and applies the migrations it lacks.
+    /// Opens `mem://`, `surrealkv://PATH`, or `ws://[USER:PASSWORD@]HOST:PORT[/NAMESPACE]` (and
+    /// `wss://`), and applies the migrations it lacks.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Self::over(connect(url).await?, url).await
+        let db = connect(url).await?;
+        select(&db, url).await?;
+        Self::over(db, url).await
     }
 
     pub(crate) async fn over(db: Surreal<Any>, url: &str) -> Result<Self, OpenError> {
@@ -106,10 +116,35 @@ impl Graph {
         migration::migrate(&db)
             .await
             .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
-        let checkpoint = read_checkpoint(&db, &url).await?;
-        let alive = watch::Sender::new(());
-        let index = Index::of(&db);
-        Ok(Self { db, index, checkpoint: Mutex::new(checkpoint), alive })
+        Self::read_from(db, &url, Tenure::ALONE).await
+    }
+
+    /// A graph that another server made and writes: nothing is defined or changed.
+    pub(crate) async fn of_another(db: Surreal<Any>, url: &str) -> Result<Self, OpenError> {
+        let url = without_credentials(url);
+        migration::verify(&db)
+            .await
+            .map_err(|source| OpenError::Migrate { url: url.clone(), source })?;
+        let graph = Self::read_from(db, &url, Tenure::NONE).await?;
+        graph.index.follows(true);
+        Ok(graph)
+    }
+
+    async fn read_from(db: Surreal<Any>, url: &str, tenure: Tenure) -> Result<Self, OpenError> {
+        let checkpoint = read_checkpoint(&db, url).await?;
+        let (alive, index) = (watch::Sender::new(()), Index::of(&db));
+        let tenure = AtomicU64::new(tenure.number());
+        Ok(Self { db, index, checkpoint: Mutex::new(checkpoint), tenure, generation: 1, alive })
+    }
+
+    /// As which generation it was opened.
+    pub(crate) fn numbered(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Under which it is written.
+    pub(crate) fn tenure(&self) -> Tenure {
+        Tenure::of(self.tenure.load(Ordering::Acquire))
     }
 
     /// Returns once nobody holds this graph any more.
@@ -134,11 +169,36 @@ impl Graph {
     }
 }
 
-/// A connection to the store with its database selected.
+/// Whether several servers can use the store at `url` at once.
+pub(crate) fn is_remote(url: &str) -> bool {
+    url.starts_with("ws://") || url.starts_with("wss://")
+}
+
+/// Whether a transaction was only in the way of another one.
+pub(crate) fn is_conflict(error: &surrealdb::Error) -> bool {
+    matches!(error.query_details(), Some(QueryError::TransactionConflict))
+        || error.to_string().contains("can be retried")
+}
+
+/// Runs statements that define what may be there already, which several servers do at once when
+/// they start together.
+pub(crate) async fn made(db: &Surreal<Any>, statements: &str) -> Result<(), surrealdb::Error> {
+    let mut done = db.query(statements).await?.check().map(drop);
+    for attempt in 0..ATTEMPTS {
+        if !done.as_ref().is_err_and(is_conflict) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1 << attempt)).await;
+        done = db.query(statements).await?.check().map(drop);
+    }
+    done
+}
+
+/// A connection to the store with its namespace selected.
 pub(crate) async fn connect(url: &str) -> Result<Surreal<Any>, OpenError> {
     let shown = without_credentials(url);
     let failed = |source| OpenError::Store { url: shown.clone(), source: Box::new(source) };
-    let address = shown.clone();
+    let (address, namespace) = place_of(&shown);
     // A damaged store can end in a panic; as a task it is only this store's end.
     let db = tokio::spawn(async move { any::connect(address).await })
         .await
@@ -147,17 +207,21 @@ pub(crate) async fn connect(url: &str) -> Result<Surreal<Any>, OpenError> {
     if let Some((username, password)) = credentials(url) {
         db.signin(Root { username, password }).await.map_err(failed)?;
     }
-    db.query(format!("DEFINE NAMESPACE IF NOT EXISTS {NAMESPACE}"))
-        .await
-        .and_then(|response| response.check())
-        .map_err(failed)?;
-    db.use_ns(NAMESPACE).await.map_err(failed)?;
-    db.query(format!("DEFINE DATABASE IF NOT EXISTS {DATABASE}"))
-        .await
-        .and_then(|response| response.check())
-        .map_err(failed)?;
-    db.use_ns(NAMESPACE).use_db(DATABASE).await.map_err(failed)?;
+    made(&db, &format!("DEFINE NAMESPACE IF NOT EXISTS `{namespace}`")).await.map_err(failed)?;
+    db.use_ns(&namespace).await.map_err(failed)?;
     Ok(db)
+}
+
+/// Selects the database of a store that has one.
+async fn select(db: &Surreal<Any>, url: &str) -> Result<(), OpenError> {
+    let selected = async {
+        made(db, &format!("DEFINE DATABASE IF NOT EXISTS {DATABASE}")).await?;
+        db.use_ns(namespace_of(url)).use_db(DATABASE).await
+    };
+    selected.await.map(drop).map_err(|source| OpenError::Store {
+        url: without_credentials(url),
+        source: Box::new(source),
+    })
 }
 
 /// Waits until no store of this process holds the folder any more: the engine closes in the
@@ -219,6 +283,28 @@ impl Checkpoint {
         ]);
         Value::Object(Object::from(fields))
     }
+}
+
+/// The address of a store as the client takes it, and its namespace, which a server's URL may have
+/// as its path.
+fn place_of(url: &str) -> (String, String) {
+    let own = || (url.to_owned(), NAMESPACE.to_owned());
+    if !is_remote(url) {
+        return own();
+    }
+    let Some((scheme, rest)) = url.split_once("://") else { return own() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let namespace = match path.trim_matches('/') {
+        // The path of the protocol, which some write.
+        "" | "rpc" => NAMESPACE,
+        namespace => namespace,
+    };
+    (format!("{scheme}://{host}"), namespace.to_owned())
+}
+
+/// The namespace of a store on a server.
+pub(crate) fn namespace_of(url: &str) -> String {
+    place_of(url).1
 }
 
 /// `USER:PASSWORD` of a URL.

@@ -7,12 +7,14 @@
 //! which a version of a row states, put in the order of their positions.
 
 mod fact;
+mod follow;
 mod load;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use diagnosis::search::{DocumentKind, Hit, Query};
@@ -36,6 +38,8 @@ pub struct Index {
     /// Held from before a batch commits until its rows are fed: who holds it sees no rows in the
     /// store that are still to be fed.
     committing: Arc<Mutex<()>>,
+    /// Whether another server writes the graph, so that nothing is fed here.
+    follows: AtomicBool,
     loading: std::sync::Mutex<Option<Loading>>,
 }
 
@@ -68,7 +72,8 @@ impl Index {
     /// The index of the graph in `db`, which is not loaded yet.
     pub(crate) fn of(db: &Surreal<Any>) -> Self {
         let committing = Arc::new(Mutex::new(()));
-        Self { db: db.clone(), committing, loading: std::sync::Mutex::new(None) }
+        let (follows, loading) = (AtomicBool::new(false), std::sync::Mutex::new(None));
+        Self { db: db.clone(), committing, follows, loading }
     }
 
     /// Begins to load it, unless it has begun.
@@ -186,7 +191,12 @@ impl Index {
             return shared.clone();
         }
         let shared = Arc::new(Shared::default());
-        let load = load::load(self.db.clone(), self.committing.clone(), shared.clone());
+        let from = load::Source {
+            db: self.db.clone(),
+            committing: self.committing.clone(),
+            follows: self.follows.load(Ordering::Acquire),
+        };
+        let load = load::load(from, shared.clone());
         *loading = Some(Loading { shared: shared.clone(), task: tokio::spawn(load) });
         shared
     }

@@ -7,6 +7,8 @@
 //! - [`executor`]: batches of events, applied to the store in one transaction with the checkpoint.
 //! - [`project_log`]: the runner that keeps the graph behind the log; [`recovery`] opens or
 //!   rebuilds it.
+//! - `lease`, `follow`: which of several servers writes a graph that they share, and what the
+//!   others do.
 //! - [`rebuild`]: the next generation of a graph, made beside the one in use.
 //! - `index`: full text and fingerprints in memory, as of any position.
 //! - [`reads`], [`rows`]: what is asked of the graph, and what it gives.
@@ -22,10 +24,12 @@ pub mod coverage;
 mod difference;
 pub mod executor;
 pub mod fold;
+mod follow;
 mod generation;
 mod graph;
 pub mod graphql;
 mod index;
+mod lease;
 mod live;
 mod migration;
 pub mod project_log;
@@ -40,10 +44,12 @@ mod value;
 pub use bare::Copied;
 pub use content_hash::ContentHash;
 pub use difference::Difference;
+pub use follow::ShareError;
 pub use generation::GenerationError;
 pub use graph::{Checkpoint, Graph, OpenError};
 pub use index::{Index, IndexSize, NearestTo};
+pub use lease::{Decided, FenceError, Lease, LeaseError, Role, Tenure};
 pub use live::LiveGraph;
 pub use migration::MigrateError;
 pub use project_log::{Projected, Projector, Successor};
-pub use recovery::open_or_rebuild;
+pub use recovery::{open_or_rebuild, open_shared};

@@ -7,6 +7,8 @@ use surrealdb::Surreal;
 use surrealdb::engine::any::Any;
 use surrealdb::types::{Object, Value};
 
+use crate::graph;
+
 /// One step of the definitions.
 struct Migration {
     number: i64,
@@ -46,6 +48,12 @@ pub enum MigrateError {
         #[source]
         source: Box<surrealdb::Error>,
     },
+    /// Whoever makes the graph has not applied it yet.
+    #[error("migration {number} is not applied yet")]
+    Missing {
+        /// The migration.
+        number: i64,
+    },
     /// The store was made by another version of Faultline.
     #[error("the store has migration {number} as {found}, this version knows {known}")]
     Foreign {
@@ -60,7 +68,30 @@ pub enum MigrateError {
 
 /// Applies what is missing.
 pub(crate) async fn migrate(db: &Surreal<Any>) -> Result<(), MigrateError> {
-    for (number, found) in applied(db).await? {
+    graph::made(db, MIGRATION_TABLE)
+        .await
+        .map_err(|source| MigrateError::Store { number: 0, source: Box::new(source) })?;
+    let last = known(db).await?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > last) {
+        apply(db, migration).await?;
+    }
+    Ok(())
+}
+
+/// Fails unless every migration is applied; changes nothing.
+pub(crate) async fn verify(db: &Surreal<Any>) -> Result<(), MigrateError> {
+    let last = known(db).await?;
+    match MIGRATIONS.iter().find(|migration| migration.number > last) {
+        None => Ok(()),
+        Some(missing) => Err(MigrateError::Missing { number: missing.number }),
+    }
+}
+
+/// The number of the last migration that was applied; fails on one of another version.
+async fn known(db: &Surreal<Any>) -> Result<i64, MigrateError> {
+    let applied = applied(db).await?;
+    let last = applied.last().map_or(0, |(number, _)| *number);
+    for (number, found) in applied {
         let known = MIGRATIONS
             .iter()
             .find(|migration| migration.number == number)
@@ -69,37 +100,38 @@ pub(crate) async fn migrate(db: &Surreal<Any>) -> Result<(), MigrateError> {
             return Err(MigrateError::Foreign { number, found, known });
         }
     }
-    let last = applied(db).await?.last().map_or(0, |(number, _)| *number);
-    for migration in MIGRATIONS.iter().filter(|migration| migration.number > last) {
-        let failed =
-            |source| MigrateError::Store { number: migration.number, source: Box::new(source) };
-        let mut record = Object::new();
-        record.insert("number", migration.number);
-        record.insert("name", migration.name);
-        record.insert("digest", digest(migration));
-        db.query("BEGIN")
-            .query(migration.statements)
-            .query("CREATE type::record('migration', $number) SET name = $name, digest = $digest")
-            .query("COMMIT")
-            .bind(Value::Object(record))
-            .await
-            .and_then(|response| response.check())
-            .map_err(failed)?;
-    }
-    Ok(())
+    Ok(last)
+}
+
+async fn apply(db: &Surreal<Any>, migration: &Migration) -> Result<(), MigrateError> {
+    let failed =
+        |source| MigrateError::Store { number: migration.number, source: Box::new(source) };
+    let mut record = Object::new();
+    record.insert("number", migration.number);
+    record.insert("name", migration.name);
+    record.insert("digest", digest(migration));
+    db.query("BEGIN")
+        .query(migration.statements)
+        .query("CREATE type::record('migration', $number) SET name = $name, digest = $digest")
+        .query("COMMIT")
+        .bind(Value::Object(record))
+        .await
+        .and_then(|response| response.check())
+        .map(drop)
+        .map_err(failed)
 }
 
 async fn applied(db: &Surreal<Any>) -> Result<Vec<(i64, String)>, MigrateError> {
     let failed = |source| MigrateError::Store { number: 0, source: Box::new(source) };
-    let mut response = db
-        .query(MIGRATION_TABLE)
-        .query("SELECT record::id(id) AS number, digest FROM migration ORDER BY number")
-        .await
-        .and_then(|response| response.check())
-        .map_err(failed)?;
-    let last = response.num_statements() - 1;
-    let numbers: Vec<i64> = response.take((last, "number")).map_err(failed)?;
-    let digests: Vec<String> = response.take((last, "digest")).map_err(failed)?;
+    let text = "SELECT record::id(id) AS number, digest FROM migration ORDER BY number";
+    let mut response = match db.query(text).await.map_err(failed)?.check() {
+        Ok(response) => response,
+        // There is no table before the first migration.
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let numbers: Vec<i64> = response.take((0, "number")).map_err(failed)?;
+    let digests: Vec<String> = response.take((0, "digest")).map_err(failed)?;
     Ok(numbers.into_iter().zip(digests).collect())
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use crate::executor::{Applied, ApplyError};
 use crate::generation::GenerationError;
 use crate::graph::Graph;
+use crate::lease::Tenure;
 use crate::live::LiveGraph;
 use crate::rebuild::{RebuildError, Swapped};
 
@@ -36,7 +37,7 @@ pub enum ProjectLogError {
 }
 
 /// A graph that is to take the place of the one in use.
-struct Offer {
+pub(crate) struct Offer {
     next: Arc<Graph>,
     /// Whether the two are to be held against each other first.
     compare: bool,
@@ -47,7 +48,10 @@ struct Offer {
 
 /// Where a rebuilt graph is handed over to the projector.
 #[derive(Clone, Debug)]
-pub struct Successor(mpsc::Sender<Offer>);
+pub struct Successor {
+    offers: mpsc::Sender<Offer>,
+    graph: LiveGraph,
+}
 
 /// Why a wait for a position ended without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -113,9 +117,19 @@ impl Successor {
     ) -> Result<Swapped, RebuildError> {
         let (answer, swapped) = oneshot::channel();
         let offer = Offer { next, compare, point, answer };
-        self.0.send(offer).await.map_err(|_| RebuildError::Ended)?;
+        self.offers.send(offer).await.map_err(|_| RebuildError::Ended)?;
         swapped.await.map_err(|_| RebuildError::Ended)?
     }
+
+    /// Under which the graph in use is written.
+    pub(crate) fn tenure(&self) -> Tenure {
+        self.graph.current().tenure()
+    }
+}
+
+/// Tells who offers a graph that it is not for this server to put it into use.
+pub(crate) fn decline(offer: Offer) {
+    let _ = offer.answer.send(Err(RebuildError::Lost));
 }
 
 /// Why the projector no longer takes events as they come.
@@ -129,10 +143,10 @@ enum Live {
 /// The one writer of the graph in use.
 #[derive(Debug)]
 pub struct Projector<L: ?Sized> {
-    graph: LiveGraph,
-    log: Arc<L>,
-    position: watch::Sender<u64>,
-    offers: Mutex<mpsc::Receiver<Offer>>,
+    pub(crate) graph: LiveGraph,
+    pub(crate) log: Arc<L>,
+    pub(crate) position: watch::Sender<u64>,
+    pub(crate) offers: Mutex<mpsc::Receiver<Offer>>,
     successor: Successor,
 }
 
@@ -141,8 +155,9 @@ impl<L: EventLog + ?Sized> Projector<L> {
     pub async fn new(graph: impl Into<LiveGraph>, log: Arc<L>) -> Self {
         let graph = graph.into();
         let position = watch::Sender::new(graph.current().checkpoint().await.position);
-        let (offer, offers) = mpsc::channel(1);
-        Self { graph, log, position, offers: Mutex::new(offers), successor: Successor(offer) }
+        let (sender, offers) = mpsc::channel(1);
+        let successor = Successor { offers: sender, graph: graph.clone() };
+        Self { graph, log, position, offers: Mutex::new(offers), successor }
     }
 
     /// The position that is published after every batch.
@@ -164,13 +179,21 @@ impl<L: EventLog + ?Sized> Projector<L> {
     /// Catches up, then follows the log until it closes. To drop the future stops the projection
     /// between two transactions.
     pub async fn run(self) -> Result<(), ProjectLogError> {
+        let mut offers = self.offers.lock().await;
+        self.project(&mut offers).await
+    }
+
+    /// As [`Self::run`], from where the graph is.
+    pub(crate) async fn project(
+        &self,
+        offers: &mut mpsc::Receiver<Offer>,
+    ) -> Result<(), ProjectLogError> {
         // Now, so that the first question need not wait for it.
         self.graph.current().index().start();
-        let mut offers = self.offers.lock().await;
         loop {
-            let after = self.catch_up_or_succeed(&mut offers).await?;
+            let after = self.catch_up_or_succeed(offers).await?;
             tracing::debug!(graph.position = after, "graph has caught up with the log");
-            if let Live::Closed = self.live(after, &mut offers).await? {
+            if let Live::Closed = self.live(after, offers).await? {
                 return Ok(());
             }
         }
@@ -288,7 +311,9 @@ impl<L: EventLog + ?Sized> Projector<L> {
                     self.publish(events, applied);
                     break;
                 }
-                Err(error @ ApplyError::Foreign { .. }) => return Err(error),
+                Err(error @ (ApplyError::Foreign { .. } | ApplyError::Fenced { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use crate::difference::Difference;
 use crate::executor::ApplyError;
 use crate::generation::{GenerationError, Generations};
-use crate::graph::{Graph, OpenError};
+use crate::graph::{self, Graph, OpenError};
+use crate::lease::{Lease, Role, Tenure};
 use crate::project_log::Successor;
+use crate::recovery::GRACE;
 
 /// Events that are read and applied at once.
 const BATCH: usize = 4_000;
@@ -63,6 +65,15 @@ pub enum RebuildError {
     /// A graph could not be read.
     #[error("the graphs could not be compared")]
     Compare(#[from] Box<surrealdb::Error>),
+    /// Another server writes the graph.
+    #[error("the graph is written by {holder:?}: ask that one, or stop all servers")]
+    Held {
+        /// Its name.
+        holder: String,
+    },
+    /// The lease is another server's.
+    #[error("another server writes the graph, or took over before the rebuilt one was in use")]
+    Lost,
     /// The projection ended: the server is stopping.
     #[error("the projection ended before the rebuilt graph was in use")]
     Ended,
@@ -78,9 +89,12 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     compare: bool,
     progress: &watch::Sender<RebuildProgress>,
 ) -> Result<Swapped, RebuildError> {
-    let generations = Generations::of(url).await?;
+    if successor.tenure() == Tenure::NONE {
+        return Err(RebuildError::Lost);
+    }
+    let generations = Generations::of(url).await?.held(successor.tenure());
     let before = generations.current().await?;
-    let generation = before + 1;
+    let generation = generations.next(before).await?;
     let next = Arc::new(generations.begin(generation).await?);
     // While it is empty: it is fed with all that follows and need not be loaded after the swap.
     next.index().start();
@@ -93,8 +107,10 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     match made.await {
         Ok(swapped) => {
             let gone = swapped.before.gone();
+            let grace = if graph::is_remote(url) { GRACE } else { Duration::ZERO };
             tokio::spawn(async move {
-                gone.await;
+                // Other servers' readers are not seen from here.
+                tokio::join!(gone, tokio::time::sleep(grace));
                 if let Err(error) = generations.remove(before).await {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -114,20 +130,54 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     }
 }
 
-/// Rebuilds the graph at `url`, which nobody has open, up to the end of `log`.
+/// Rebuilds the graph at `url`, which nobody else writes, up to the end of `log`.
 pub async fn rebuild_alone<L: EventLog + ?Sized>(
     url: &str,
     log: &L,
     progress: &watch::Sender<RebuildProgress>,
 ) -> Result<Graph, RebuildError> {
-    let generations = Generations::of(url).await?;
+    with_lease(url, |generations| made_alone(generations, log, progress)).await
+}
+
+async fn made_alone<L: EventLog + ?Sized>(
+    generations: Generations,
+    log: &L,
+    progress: &watch::Sender<RebuildProgress>,
+) -> Result<Graph, RebuildError> {
     let before = generations.current().await?;
-    let generation = before + 1;
+    let generation = generations.next(before).await?;
     let next = generations.begin(generation).await?;
     project(log, &next, generation, 0, progress).await?;
     generations.point_to(generation).await?;
     generations.sweep(generation).await?;
     Ok(next)
+}
+
+/// How long a command holds the lease of a shared store unless it renews it.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Does something about the generations at `url` that nobody else may do meanwhile.
+async fn with_lease<T, F>(url: &str, work: impl FnOnce(Generations) -> F) -> Result<T, RebuildError>
+where
+    F: Future<Output = Result<T, RebuildError>>,
+{
+    let generations = Generations::of(url).await?;
+    let Some(lease) = Lease::of(url, "a command", LEASE).await? else {
+        return work(generations).await;
+    };
+    let role = lease.role().borrow().clone();
+    let tenure = match role {
+        Role::Holder(tenure) => tenure,
+        Role::Follower { holder } => {
+            return Err(RebuildError::Held { holder: holder.unwrap_or_default() });
+        }
+    };
+    let done = tokio::select! {
+        done = work(generations.held(tenure)) => done,
+        () = lease.keep_until_lost() => Err(RebuildError::Lost),
+    };
+    lease.release().await;
+    done
 }
 
 /// What a graph that is said to be the fold of a log looks like.
@@ -148,11 +198,18 @@ pub async fn check<L: EventLog + ?Sized>(
     log: &L,
     progress: &watch::Sender<RebuildProgress>,
 ) -> Result<Checked, RebuildError> {
-    let generations = Generations::of(url).await?;
+    with_lease(url, |generations| checked_against(generations, log, progress)).await
+}
+
+async fn checked_against<L: EventLog + ?Sized>(
+    generations: Generations,
+    log: &L,
+    progress: &watch::Sender<RebuildProgress>,
+) -> Result<Checked, RebuildError> {
     let current = generations.current().await?;
     let graph = generations.open(current).await?;
     let position = graph.checkpoint().await.position;
-    let generation = current + 1;
+    let generation = generations.next(current).await?;
     let fresh = generations.begin(generation).await?;
     let upto = Upto { log, position };
     let checked = async {

@@ -1,11 +1,14 @@
 //! A graph that cannot be used is not an outage: it is set aside and made again from the log.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use events::log::{EventLog, ReadError};
 
 use crate::generation::{CLOSE_TIMEOUT, GenerationError, Generations};
 use crate::graph::{self, Checkpoint, Graph, OpenError, without_credentials};
+use crate::lease::{FenceError, Lease, Role, Tenure};
+use crate::migration::MigrateError;
 
 /// Why there is no graph.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,20 @@ pub enum RecoverError {
         /// Where it is.
         folder: PathBuf,
     },
+    /// The store is shared, and what it holds is not a projection of this log.
+    #[error(
+        "the graph store {url:?} holds the graph of another log ({why}): give each log a store of \
+         its own, or, when the other one is given up, run `faultline rebuild`"
+    )]
+    Foreign {
+        /// Where it is, without credentials.
+        url: String,
+        /// How that was seen.
+        why: String,
+    },
+    /// The lease went to another server.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
     /// The damaged store could not be moved out of the way.
     #[error("the damaged graph store {from:?} could not be renamed to {to:?}")]
     Rename {
@@ -36,6 +53,169 @@ pub enum RecoverError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl RecoverError {
+    /// Whether the holder of the lease has not made the graph yet, or makes it anew by another
+    /// version.
+    fn is_of_the_holder(&self) -> bool {
+        match self {
+            Self::Open(OpenError::Migrate { source, .. }) => {
+                matches!(source, MigrateError::Missing { .. } | MigrateError::Foreign { .. })
+            }
+            Self::Open(OpenError::Projection { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// How long this server's view of a shared log may be behind that of another one.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a server that starts looks whether the graph is there.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long servers may still read from a generation that is no longer in use: longer than they
+/// need to notice and their requests may take.
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
+
+/// Opens the graph at `url`, which several servers share, as a projection of `log`: as the one
+/// that writes it while `lease` is held here, else as the holder has it.
+pub async fn open_shared<L: EventLog + ?Sized>(
+    url: &str,
+    log: &L,
+    lease: &Lease,
+) -> Result<Graph, RecoverError> {
+    let mut role = lease.role();
+    loop {
+        // Taken out first: nothing else can change it while it is looked at.
+        let now = role.borrow_and_update().clone();
+        let opened = match now {
+            Role::Holder(tenure) => match lead(url, log, tenure).await {
+                Err(RecoverError::Fence(FenceError::Over)) => {
+                    lease.lost(tenure);
+                    continue;
+                }
+                Err(error) if lease.role().borrow().tenure() != Some(tenure) => {
+                    // Two that make the graph at once are in each other's way.
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the lease was lost while the graph was opened; waiting for its holder"
+                    );
+                    continue;
+                }
+                opened => return opened,
+            },
+            Role::Follower { .. } => open_of_another(url, log).await,
+        };
+        match opened {
+            Err(error) if error.is_of_the_holder() => tracing::info!(
+                error = &error as &dyn std::error::Error,
+                "waiting for the holder of the lease to make the graph"
+            ),
+            opened => return opened,
+        }
+        let _ = tokio::time::timeout(LOOK, role.changed()).await;
+    }
+}
+
+/// Opens the graph that the holder of the lease writes.
+pub(crate) async fn open_of_another<L: EventLog + ?Sized>(
+    url: &str,
+    log: &L,
+) -> Result<Graph, RecoverError> {
+    let generations = Generations::of(url).await?;
+    let graph = generations.open_of_another(generations.current().await?).await?;
+    refuse_foreign(url, &graph, log).await?;
+    Ok(graph)
+}
+
+/// Opens the graph at `url` to write it in `tenure`. What an earlier holder left behind is removed
+/// once nobody reads it any more.
+pub(crate) async fn lead<L: EventLog + ?Sized>(
+    url: &str,
+    log: &L,
+    tenure: Tenure,
+) -> Result<Graph, RecoverError> {
+    let generations = Generations::of(url).await?.held(tenure);
+    let current = generations.current().await?;
+    let graph = match generations.open(current).await {
+        Ok(graph) => {
+            refuse_foreign(url, &graph, log).await?;
+            graph.fence(tenure).await?;
+            generations.point_to(current).await?;
+            graph
+        }
+        Err(error) if error.is_of_another_version() => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                graph.url = without_credentials(url),
+                "the graph was made by another version; it is rebuilt"
+            );
+            emptied(&generations, current).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(graph)
+}
+
+/// Removes generations that are not in use, once nobody reads them any more and while the lease
+/// is held.
+pub(crate) async fn sweep_later(url: String, lease: &Lease, tenure: Tenure) {
+    let swept = async {
+        let generations = Generations::of(&url).await?.held(tenure);
+        let current = generations.current().await?;
+        let left = generations.others(current).await?;
+        if !left.is_empty() {
+            tokio::time::sleep(GRACE).await;
+        }
+        for generation in left {
+            if !matches!(lease.holds(tenure).await, Ok(true)) {
+                break;
+            }
+            tracing::info!(graph.generation = generation, "removing an abandoned generation");
+            generations.remove(generation).await?;
+        }
+        Ok::<_, RecoverError>(())
+    };
+    if let Err(error) = swept.await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "abandoned generations of the graph were not removed; the next holder tries again"
+        );
+    }
+}
+
+/// Refuses a graph of another log; false while that cannot be told, because the graph is empty or
+/// ahead of what this server has seen of the log.
+pub(crate) async fn is_of<L: EventLog + ?Sized>(
+    url: &str,
+    graph: &Graph,
+    log: &L,
+) -> Result<bool, RecoverError> {
+    let position = graph.checkpoint().await.position;
+    if position == 0 || position > log.head() {
+        return Ok(false);
+    }
+    refuse_foreign(url, graph, log).await?;
+    Ok(true)
+}
+
+pub(crate) async fn refuse_foreign<L: EventLog + ?Sized>(
+    url: &str,
+    graph: &Graph,
+    log: &L,
+) -> Result<(), RecoverError> {
+    let position = graph.checkpoint().await.position;
+    let seen = async {
+        while log.head() < position {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    // What another server projected may not have come here yet.
+    let _ = tokio::time::timeout(LOG_PATIENCE, seen).await;
+    match foreign_to(graph, log).await? {
+        None => Ok(()),
+        Some(why) => Err(RecoverError::Foreign { url: without_credentials(url), why }),
+    }
 }
 
 /// Opens the graph at `url` as a projection of `log`.
@@ -63,6 +243,9 @@ pub async fn open_or_rebuild<L: EventLog + ?Sized>(
                 }
                 graph
             }
+            Some(why) if graph::is_remote(url) => {
+                return Err(RecoverError::Foreign { url: without_credentials(url), why });
+            }
             Some(why) => {
                 tracing::warn!(
                     graph.url = without_credentials(url),
@@ -88,8 +271,9 @@ pub async fn open_or_rebuild<L: EventLog + ?Sized>(
 
 /// A next generation without anything in it, in place of one that is of no use.
 async fn emptied(generations: &Generations, current: u64) -> Result<Graph, RecoverError> {
-    let graph = generations.begin(current + 1).await?;
-    generations.point_to(current + 1).await?;
+    let next = generations.next(current).await?;
+    let graph = generations.begin(next).await?;
+    generations.point_to(next).await?;
     Ok(graph)
 }
 

@@ -28,9 +28,9 @@ use axum::http::Uri;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use schema::LiveGraph;
 use schema::commands::Commands;
 use schema::graphql::FaultlineSchema;
+use schema::{Lease, LiveGraph};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reacted: Reacted,
     pub(crate) rebuilds: Rebuilds,
+    /// Of a graph that several servers share.
+    pub(crate) lease: Option<Arc<Lease>>,
     pub(crate) clock: Clock,
     pub(crate) tokens: Arc<Tokens>,
     /// Whether requests without a token are refused.

@@ -28,6 +28,8 @@ pub(crate) struct Levels {
     pub(crate) set_aside: Option<u64>,
     /// Incidents that are open, as the reactors see it.
     pub(crate) incidents_open: u64,
+    /// Whether this server projects: it is the only one, or it holds the lease.
+    pub(crate) holds_lease: bool,
 }
 
 /// The instruments. One provider feeds `/metrics` alone: nothing is pushed anywhere.
@@ -46,6 +48,7 @@ pub(crate) struct Metrics {
     reacted: Gauge<u64>,
     set_aside: Gauge<u64>,
     incidents_open: Gauge<u64>,
+    holds_lease: Gauge<u64>,
 }
 
 /// Why the numbers could not be set up or written.
@@ -107,6 +110,10 @@ impl Metrics {
                 "Events that could not be projected",
             ),
             incidents_open: gauge("faultline.incidents.open", "Incidents that are open"),
+            holds_lease: gauge(
+                "faultline.lease.held",
+                "1 where projection and reactors run, 0 where another server's are followed",
+            ),
             _provider: provider,
             registry,
         })
@@ -148,6 +155,7 @@ impl Metrics {
         self.lag.record(levels.lag, &[]);
         self.reacted.record(levels.reacted, &[]);
         self.incidents_open.record(levels.incidents_open, &[]);
+        self.holds_lease.record(u64::from(levels.holds_lease), &[]);
         if let Some(set_aside) = levels.set_aside {
             self.set_aside.record(set_aside, &[]);
         }

@@ -1,6 +1,7 @@
 //! How far the graph has followed the log.
 
 use events::log::EventLog;
+use schema::{Lease, Role};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -23,6 +24,21 @@ pub struct Readiness {
     pub lag: u64,
     /// The accepted lag.
     pub max_lag: u64,
+    /// `holder` or `follower`, of a graph that several servers share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'static str>,
+    /// The name of the server that writes it, when it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+}
+
+impl Readiness {
+    pub(crate) fn of(&mut self, lease: &Lease) {
+        (self.role, self.holder) = match &*lease.role().borrow() {
+            Role::Holder(_) => (Some("holder"), Some(lease.name().to_owned())),
+            Role::Follower { holder } => (Some("follower"), holder.clone()),
+        };
+    }
 }
 
 /// The projection ended before it reached a position.
@@ -67,7 +83,8 @@ impl Progress {
             (false, true) => "catching_up",
             (false, false) => "live",
         };
-        Readiness { ready: !stopped && !behind, status, head, projected, lag, max_lag }
+        let ready = !stopped && !behind;
+        Readiness { ready, status, head, projected, lag, max_lag, role: None, holder: None }
     }
 }
 

@@ -15,6 +15,7 @@ mod diagnose;
 mod reaction;
 mod remedies;
 mod rounds;
+mod shared;
 mod truth;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub(crate) use checkpoint::Checkpoint as ReactorCheckpoint;
 pub(crate) use diagnose::Diagnostician;
 use reaction::{of_incident, source};
 use remedies::Remedies;
+pub(crate) use shared::{SharedReactors, leave};
 use truth::Truth;
 
 /// How long the reactors wait before they offer the log again what it had no room for.
@@ -97,14 +99,27 @@ pub(crate) struct Reactors {
 }
 
 impl Reactors {
+    /// The reactors of the only server.
     pub(crate) fn new(
+        config: &Config,
+        log: Arc<dyn EventLog>,
+        metrics: Arc<Metrics>,
+        diagnostician: Diagnostician,
+        reacted: Reacted,
+    ) -> Self {
+        let checkpoint = Checkpoint::read(&config.storage.data, log.head());
+        Self { reacted, ..Self::behind(checkpoint, config, log, metrics, diagnostician) }
+    }
+
+    fn behind(
+        checkpoint: Checkpoint,
         config: &Config,
         log: Arc<dyn EventLog>,
         metrics: Arc<Metrics>,
         diagnostician: Diagnostician,
     ) -> Self {
         Self {
-            checkpoint: Checkpoint::read(&config.storage.data, log.head()),
+            checkpoint,
             log,
             metrics,
             detector: Detector::new(Settings::default()),
@@ -116,11 +131,6 @@ impl Reactors {
             open: BTreeSet::new(),
             reacted: Reacted::default(),
         }
-    }
-
-    /// Where the reactors are, as it goes.
-    pub(crate) fn reacted(&self) -> Reacted {
-        self.reacted.clone()
     }
 
     /// Follows the log until it closes. A log that can no longer write leaves nothing to decide:

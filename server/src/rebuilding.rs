@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use events::Timestamp;
 use events::log::EventLog;
-use schema::Successor;
-use schema::rebuild::{RebuildProgress, rebuild_beside};
+use schema::rebuild::{RebuildError, RebuildProgress, rebuild_beside};
+use schema::{Role, Successor};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
@@ -57,15 +57,22 @@ pub(crate) enum Status {
     Failed,
 }
 
-/// A rebuild runs already.
+/// Why a rebuild does not begin.
 #[derive(Debug)]
-pub(crate) struct Running;
+pub(crate) enum Refused {
+    /// One runs already.
+    Running,
+    /// Another server writes the graph; its name, when it is known.
+    NotHolder(Option<String>),
+}
 
 /// Where rebuilds are asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Rebuilds {
     ask: mpsc::Sender<bool>,
     state: watch::Sender<State>,
+    /// Of a server that shares its graph.
+    role: Option<watch::Receiver<Role>>,
     clock: Clock,
 }
 
@@ -75,21 +82,32 @@ impl Rebuilds {
         url: String,
         log: Arc<dyn EventLog>,
         successor: Successor,
+        role: Option<watch::Receiver<Role>>,
         clock: Clock,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (ask, mut asked) = mpsc::channel(1);
-        let rebuilds = Self { ask, state: watch::Sender::new(State::default()), clock };
-        let state = rebuilds.state.clone();
+        let state = watch::Sender::new(State::default());
+        let rebuilds = Self { ask, state: state.clone(), role: role.clone(), clock };
         let run = async move {
             while let Some(compare) = asked.recv().await {
-                rebuild(&url, &*log, &successor, compare, &state, clock).await;
+                let lost = lost(role.clone());
+                let rebuild = rebuild(&url, &*log, &successor, compare, &state, clock);
+                tokio::select! {
+                    () = rebuild => {}
+                    () = lost => state.send_modify(|state| state.fail(&RebuildError::Lost, clock())),
+                }
             }
         };
         (rebuilds, run)
     }
 
     /// Begins a rebuild; with `compare` the graph before is held against it.
-    pub(crate) fn begin(&self, compare: bool) -> Result<State, Running> {
+    pub(crate) fn begin(&self, compare: bool) -> Result<State, Refused> {
+        if let Some(role) = &self.role
+            && let Role::Follower { holder } = &*role.borrow()
+        {
+            return Err(Refused::NotHolder(holder.clone()));
+        }
         let began = self.state.send_if_modified(|state| {
             if state.status == Status::Running || self.ask.try_send(compare).is_err() {
                 return false;
@@ -98,13 +116,20 @@ impl Rebuilds {
             *state = State { status: Status::Running, started_at, ..State::default() };
             true
         });
-        if began { Ok(self.state()) } else { Err(Running) }
+        if began { Ok(self.state()) } else { Err(Refused::Running) }
     }
 
     /// Where the last rebuild is.
     pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
     }
+}
+
+/// Returns when this server does not hold the lease any more, if there is one.
+async fn lost(role: Option<watch::Receiver<Role>>) {
+    let Some(mut role) = role else { return std::future::pending().await };
+    // Without a sender the server is stopping.
+    let _ = role.wait_for(|role| role.tenure().is_none()).await;
 }
 
 async fn rebuild(
@@ -130,18 +155,13 @@ async fn rebuild(
     };
     state.send_modify(|state| {
         state.take(*progress.borrow());
-        state.ended_at = Some(clock());
-        state.left_ms = None;
         match &rebuilt {
             Ok(swapped) => {
-                state.status = Status::Done;
+                state.end(Status::Done, clock());
                 state.position = swapped.position;
                 state.difference = swapped.difference.as_ref().map(ToString::to_string);
             }
-            Err(error) => {
-                state.status = Status::Failed;
-                state.error = Some(chain(error));
-            }
+            Err(error) => state.fail(error, clock()),
         }
     });
     if let Err(error) = rebuilt {
@@ -150,6 +170,17 @@ async fn rebuild(
 }
 
 impl State {
+    fn end(&mut self, status: Status, at: Timestamp) {
+        self.status = status;
+        self.ended_at = Some(at);
+        self.left_ms = None;
+    }
+
+    fn fail(&mut self, error: &RebuildError, at: Timestamp) {
+        self.end(Status::Failed, at);
+        self.error = Some(chain(error));
+    }
+
     fn take(&mut self, progress: RebuildProgress) {
         self.generation = (progress.generation > 0).then_some(progress.generation);
         self.position = progress.position;

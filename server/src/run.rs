@@ -1,5 +1,6 @@
 //! The server in one process: its parts, their order of starting and of stopping.
 
+mod sharing;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -24,10 +25,11 @@ use crate::metrics::{Metrics, MetricsError};
 use crate::observed::{self, ObservedLog};
 use crate::projection::Progress;
 use crate::rate::Rate;
-use crate::reactors::{Diagnostician, Reacted, Reactors};
+use crate::reactors::{Diagnostician, Reacted, Reactors, SharedReactors};
 use crate::rebuilding::Rebuilds;
 use crate::serve::{self, Tls, TlsError};
 use crate::upkeep;
+use sharing::Sharing;
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
@@ -39,6 +41,7 @@ pub struct RunningServer {
     progress: Progress,
     reacted: Reacted,
     drain: Duration,
+    sharing: Option<Sharing>,
     tasks: Tasks,
 }
 
@@ -79,9 +82,14 @@ impl RunningServer {
         self.tasks.ended().await
     }
 
-    /// Takes no more requests, finishes the open ones, and ends the rest.
+    /// Takes no more requests, finishes the open ones, and ends the rest. The lease of a shared
+    /// graph goes to another server at once.
     pub async fn stop(self) -> Result<(), StopError> {
-        match self.tasks.drain(self.drain).await {
+        let late = self.tasks.drain(self.drain).await;
+        if let Some(sharing) = &self.sharing {
+            sharing.leave(&*self.log).await;
+        }
+        match late {
             None => Ok(()),
             Some(part) => Err(StopError(part)),
         }
@@ -100,6 +108,9 @@ pub enum StartError {
     /// The graph neither opened nor could be begun anew.
     #[error("opening the graph")]
     Graph(#[from] RecoverError),
+    /// The shared graph store does not answer.
+    #[error("asking for the lease of the graph")]
+    Lease(#[from] schema::OpenError),
     /// The numbers could not be set up.
     #[error("setting up the metrics")]
     Metrics(#[from] MetricsError),
@@ -146,23 +157,53 @@ pub async fn run_on(
     let encrypted = tls.is_some();
     let metrics = Arc::new(Metrics::new()?);
     let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
-    let graph = schema::open_or_rebuild(&config.storage.graph_url(), log.as_ref()).await?;
-    let graph = LiveGraph::from(Arc::new(graph));
+    let url = config.storage.graph_url();
     let mut tasks = Tasks::new();
+    let sharing = Sharing::of(&config, address, &mut tasks).await?;
+    let graph = match &sharing {
+        None => schema::open_or_rebuild(&url, log.as_ref()).await?,
+        Some(sharing) => schema::open_shared(&url, log.as_ref(), &sharing.lease).await?,
+    };
+    let graph = LiveGraph::from(Arc::new(graph));
     let projector = Projector::new(graph.clone(), log.clone()).await;
     let (projected, successor) = (projector.projected(), projector.successor());
     let progress = Progress::new(projected.watch());
-    tasks.spawn("the projection", async move { ended(projector.run().await) });
-    let url = config.storage.graph_url();
-    let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, clock);
+    let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
+    match (lease.clone(), url.clone()) {
+        (None, _) => tasks.spawn("the projection", async move { ended(projector.run().await) }),
+        (Some(lease), url) => tasks.spawn("the projection", async move {
+            ended(projector.run_shared(&url, &lease).await);
+        }),
+    }
+    let role = lease.as_ref().map(|lease| lease.role());
+    let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, role, clock);
     tasks.spawn("the rebuilds", rebuilding);
-    let mut reacted = Reacted::default();
+    let reacted = Reacted::default();
     if config.reactors.enabled {
-        let max_similar = config.reactors.max_similar;
-        let diagnostician = Diagnostician::new(graph.clone(), progress.clone(), max_similar);
-        let reactors = Reactors::new(&config, log.clone(), metrics.clone(), diagnostician);
-        reacted = reactors.reacted();
-        tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+        let (log, metrics, graph) = (log.clone(), metrics.clone(), graph.clone());
+        let (progress, reacted) = (progress.clone(), reacted.clone());
+        match &sharing {
+            None => {
+                let max_similar = config.reactors.max_similar;
+                let diagnostician = Diagnostician::new(graph, progress, max_similar);
+                let reactors = Reactors::new(&config, log, metrics, diagnostician, reacted);
+                tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+            }
+            Some(Sharing { lease, decided }) => {
+                let (lease, decided, config) = (lease.clone(), decided.clone(), config.clone());
+                let reactors = SharedReactors {
+                    config,
+                    log,
+                    metrics,
+                    graph,
+                    progress,
+                    lease,
+                    reacted,
+                    decided,
+                };
+                tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+            }
+        }
     }
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
@@ -178,6 +219,7 @@ pub async fn run_on(
         metrics,
         reacted: reacted.clone(),
         rebuilds,
+        lease,
         clock,
         tokens: Arc::new(tokens),
         auth_required: config.auth.required_on(address),
@@ -197,7 +239,9 @@ pub async fn run_on(
         app.open_sockets.close();
         app.open_sockets.wait().await;
     });
-    Ok(RunningServer { address, encrypted, log, graph, progress, reacted, drain, tasks })
+    let running =
+        RunningServer { address, encrypted, log, graph, progress, reacted, drain, sharing, tasks };
+    Ok(running)
 }
 
 /// Says what an operator may not be aware of.

@@ -10,3 +10,4 @@ pub mod recorded;
 pub mod seed;
 pub mod server;
 pub mod shop_history;
+pub mod surreal;

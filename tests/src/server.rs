@@ -35,6 +35,15 @@ impl Server {
         Self::start_by(data, &["--log", url], LIFE_LIMIT, hear).await
     }
 
+    /// As [`Self::start`], with settings of one's own, which are written into `data`.
+    pub async fn start_set(data: &Path, settings: &str) -> Self {
+        let file = data.join("faultline.toml");
+        std::fs::write(&file, settings).expect("the folder of a test can be written");
+        let file = file.display().to_string();
+        let hear = |line| eprintln!("{line}");
+        Self::start_by(data, &["--config", &file], LIFE_LIMIT, hear).await
+    }
+
     /// As [`Self::start`], with a limit of one's own, and an ear for what the server says.
     pub async fn start_for(
         data: &Path,
@@ -106,6 +115,11 @@ impl Server {
     pub fn stop(mut self) {
         self.child.signal(Signal::SIGTERM);
         self.child.wait();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
     }
 
     /// SIGKILL, as a crash would end it, while others may be asking.

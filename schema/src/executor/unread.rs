@@ -18,7 +18,10 @@ impl Graph {
     /// after a crash, new rows may be in it without the checkpoint behind them.
     #[doc(hidden)]
     pub async fn apply_unread(&self, events: &[RecordedEvent]) -> Result<Applied, ApplyError> {
-        if let Some(applied) = self.apply_at_once(events).await? {
+        // A writer that lost a shared graph is stopped by the transaction of the checkpoint alone.
+        if !self.tenure().is_shared()
+            && let Some(applied) = self.apply_at_once(events).await?
+        {
             return Ok(applied);
         }
         // In one transaction, which finds the event that the store refuses.

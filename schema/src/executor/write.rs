@@ -7,7 +7,8 @@ use surrealdb::types::{Array, Object, QueryError, Value};
 
 use super::{ApplyError, SetAside};
 use crate::fold::{Former, Row, Rows};
-use crate::graph::{Checkpoint, Graph};
+use crate::graph::{Checkpoint, Graph, is_conflict};
+use crate::lease::{self, OVER};
 use crate::table::{RowId, Table};
 
 /// Why a transaction did not commit.
@@ -17,6 +18,8 @@ pub(super) enum WriteError {
     Conflict,
     /// The checkpoint is not where it was expected.
     Moved,
+    /// Another server holds the lease.
+    Fenced,
     /// The store does not take these rows.
     Refused(String),
     /// The store failed, whatever the rows are.
@@ -28,6 +31,7 @@ impl WriteError {
         match self {
             Self::Conflict => ApplyError::Contended { position, attempts: 1 },
             Self::Moved => ApplyError::Moved { expected: position },
+            Self::Fenced => ApplyError::Fenced { position },
             Self::Refused(message) => {
                 let source = Box::new(surrealdb::Error::internal(message));
                 ApplyError::Store { position, source }
@@ -41,7 +45,8 @@ const MOVED: &str = "the checkpoint moved";
 
 impl Graph {
     /// Writes the changed rows, or part of them, and those set aside, and moves the checkpoint from
-    /// `held` to `behind`, all or nothing.
+    /// `held` to `behind`, all or nothing. A shared graph is only written in the tenure that was
+    /// entered last.
     pub(super) async fn write(
         &self,
         held: Checkpoint,
@@ -50,14 +55,17 @@ impl Graph {
         behind: Checkpoint,
         part: Part,
     ) -> Result<(), WriteError> {
-        let mut statements = vec![
-            "BEGIN".to_owned(),
-            format!(
-                "IF ((SELECT VALUE position FROM ONLY checkpoint:graph) ?? 0) != $held \
-                 {{ THROW '{MOVED}' }}"
-            ),
-        ];
+        let mut statements = vec!["BEGIN".to_owned()];
         let mut binds = Object::new();
+        let tenure = self.tenure();
+        if let Some(fence) = lease::statements(tenure) {
+            statements.extend(fence);
+            binds.insert("tenure", tenure.stored());
+        }
+        statements.push(format!(
+            "IF ((SELECT VALUE position FROM ONLY checkpoint:graph) ?? 0) != $held \
+             {{ THROW '{MOVED}' }}"
+        ));
         binds.insert("held", i64::try_from(held.position).unwrap_or(i64::MAX));
         binds.insert("behind", behind.row());
         for ((table, stored), batch) in batches(rows, part) {
@@ -98,10 +106,10 @@ fn is_consequence(error: &surrealdb::Error) -> bool {
 
 pub(super) fn classified(error: surrealdb::Error) -> WriteError {
     let text = error.to_string();
-    if matches!(error.query_details(), Some(QueryError::TransactionConflict))
-        || text.contains("can be retried")
-    {
+    if is_conflict(&error) {
         WriteError::Conflict
+    } else if text.contains(OVER) {
+        WriteError::Fenced
     } else if text.contains(MOVED) {
         WriteError::Moved
     } else if error.is_connection()

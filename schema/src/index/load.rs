@@ -24,11 +24,25 @@ const FEW: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Where an index is loaded from.
+pub(super) struct Source {
+    pub(super) db: Surreal<Any>,
+    pub(super) committing: Arc<Mutex<()>>,
+    /// Whether another server writes the graph.
+    pub(super) follows: bool,
+}
+
 /// Loads everything, however often that fails.
-pub(super) async fn load(db: Surreal<Any>, committing: Arc<Mutex<()>>, shared: Arc<Shared>) {
+pub(super) async fn load(from: Source, shared: Arc<Shared>) {
     let (started, mut pause) = (Instant::now(), PAUSE);
     loop {
-        let filled = AssertUnwindSafe(fill(&db, &committing, &shared)).catch_unwind().await;
+        let filled = async {
+            match from.follows {
+                true => fill_up_to_now(&from.db, &shared).await,
+                false => fill(&from.db, &from.committing, &shared).await,
+            }
+        };
+        let filled = AssertUnwindSafe(filled).catch_unwind().await;
         match filled.unwrap_or_else(|panic| Err(IndexFault::of_panic(&*panic))) {
             Ok(count) => {
                 tracing::info!(
@@ -79,6 +93,28 @@ async fn fill(
             return Ok(count);
         }
     }
+}
+
+/// The same where another server commits meanwhile. What it commits behind the position at which
+/// this begins is left to [`super::Index::follow`]: without it, everything is as of that position,
+/// because what a row was there is read after the row.
+async fn fill_up_to_now(db: &Surreal<Any>, shared: &Arc<Shared>) -> Result<usize, IndexFault> {
+    let mut answer =
+        db.query("SELECT VALUE position FROM checkpoint:graph").await.map_err(Box::new)?;
+    let position = answer.take::<Vec<i64>>(0).map_err(Box::new)?.pop();
+    let position = position.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    gather(db, shared).await?;
+    let mut facts = shared.gathered();
+    facts.retain(|key, _| key.position <= position);
+    let (count, filled) = (facts.len(), shared.clone());
+    let putting = tokio::task::spawn_blocking(move || {
+        filled.put(facts)?;
+        filled.holds_up_to(position);
+        filled.gathered_all();
+        Ok(())
+    });
+    putting.await.unwrap_or_else(|error| Err(IndexFault::of_task(error)))?;
+    Ok(count)
 }
 
 /// Reads the rows as they are, then what they were before: a version that is superseded
@@ -142,7 +178,7 @@ fn keep_first(first: &mut HashMap<String, (FactKey, Fact)>, fact: (FactKey, Fact
 }
 
 /// The key of the row, as [`RowId::id`] gives it.
-fn key_of(row: &Object) -> Option<String> {
+pub(super) fn key_of(row: &Object) -> Option<String> {
     match row.get("original") {
         Some(Value::RecordId(record)) => RowId::from_record(record).map(|row| row.id()),
         _ => None,

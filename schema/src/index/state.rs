@@ -27,6 +27,9 @@ pub enum IndexFault {
     /// The store failed.
     #[error("the graph store failed")]
     Store(#[from] Box<surrealdb::Error>),
+    /// The log, by which it follows another server, could not be read.
+    #[error("the log could not be read")]
+    Log(#[from] events::log::ReadError),
     /// A fact stands before one that was put.
     #[error("a fact of position {position} comes behind one of {last}")]
     OutOfOrder {
@@ -129,6 +132,16 @@ impl Shared {
         *self.write() = State::default();
     }
 
+    /// Everything up to `position` is in it, while it follows another server.
+    pub fn holds_up_to(&self, position: u64) {
+        self.write().upto = position;
+    }
+
+    /// Up to where it follows another server.
+    pub fn upto(&self) -> u64 {
+        self.read().upto
+    }
+
     /// What was gathered so far, to be put.
     pub fn gathered(&self) -> BTreeMap<FactKey, Fact> {
         self.write().gathered.as_mut().map(std::mem::take).unwrap_or_default()
@@ -183,6 +196,8 @@ pub struct State {
     templates: HashMap<ComponentName, usize>,
     /// Of the last fact.
     position: u64,
+    /// Up to where it follows what another server writes.
+    upto: u64,
     /// What is known so far, while it is loaded.
     gathered: Option<BTreeMap<FactKey, Fact>>,
 }
@@ -194,6 +209,7 @@ impl Default for State {
             fingerprints: FingerprintIndex::default(),
             templates: HashMap::new(),
             position: 0,
+            upto: 0,
             gathered: Some(BTreeMap::new()),
         }
     }

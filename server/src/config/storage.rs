@@ -37,9 +37,14 @@ pub struct StorageConfig {
     /// behind its writer. Default none: they stay as they were written.
     pub log_compression: Option<i32>,
     /// The graph store: `surrealkv://` (in the data folder), `surrealkv://PATH`, `mem://`
-    /// (rebuilt from the log at every start), `ws://…` or `wss://…` (a SurrealDB server).
+    /// (rebuilt from the log at every start), `ws://HOST:PORT/NAMESPACE` or `wss://…` (a SurrealDB
+    /// server, which several servers of one log may share; the namespace is `faultline` unless
+    /// it is named).
     /// Default `surrealkv://`.
     pub graph: String,
+    /// Of servers that share a graph store, the one that projects is replaced by another when it
+    /// has not been heard of for so long. Default 10,000 ms.
+    pub lease_ms: u64,
 }
 
 impl Default for StorageConfig {
@@ -50,6 +55,7 @@ impl Default for StorageConfig {
             log_password: None,
             log_compression: None,
             graph: "surrealkv://".to_owned(),
+            lease_ms: 10_000,
         }
     }
 }
@@ -110,6 +116,9 @@ impl StorageConfig {
             let got = format!("{} with an interrupted restoration", self.data.display());
             return Err(invalid("storage.data", "a whole base: empty it and restore again", got));
         }
+        if self.lease_ms < 500 {
+            return Err(invalid("storage.lease_ms", "500 or more", self.lease_ms));
+        }
         let schemes = ["mem://", "surrealkv://", "ws://", "wss://"];
         if !schemes.iter().any(|scheme| self.graph.starts_with(scheme)) {
             return Err(invalid(
@@ -118,8 +127,24 @@ impl StorageConfig {
                 format!("{:?}", redacted(&self.graph)),
             ));
         }
+        if let Some(namespace) = namespace(&self.graph)
+            && !namespace.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            return Err(invalid(
+                "storage.graph",
+                "a namespace of letters, digits and underscores",
+                format!("{namespace:?}"),
+            ));
+        }
         Ok(())
     }
+}
+
+/// What stands behind the address of a SurrealDB server.
+fn namespace(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"))?;
+    let host = rest.rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    Some(host.split_once('/')?.1)
 }
 
 /// `url` with its user and password replaced.

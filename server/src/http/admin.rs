@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::media;
 use crate::auth::Caller;
 use crate::observed::did;
-use crate::rebuilding;
+use crate::rebuilding::{self, Refused};
 
 /// Query of a rebuild.
 #[derive(Deserialize)]
@@ -34,11 +34,16 @@ pub(super) async fn rebuild(
             did(&*app.log, &caller, "rebuild", "graph", (app.clock)()).await?;
             Ok((StatusCode::ACCEPTED, Json(state)))
         }
-        Err(rebuilding::Running) => Err(ApiError::new(
+        Err(Refused::Running) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "rebuild_running",
             "a rebuild runs already; GET /v1/admin/rebuild tells how far it is",
         )),
+        Err(Refused::NotHolder(holder)) => {
+            let holder = holder.unwrap_or_else(|| "another server".to_owned());
+            let message = format!("the graph is written by {holder}; ask that one for a rebuild");
+            Err(ApiError::new(StatusCode::CONFLICT, "not_holder", message).with("holder", holder))
+        }
     }
 }
 

@@ -18,7 +18,10 @@ pub(super) async fn alive() -> Json<Value> {
 
 /// `GET /readyz`: 200 when the graph has caught up with the log to within the configured lag.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let state = app.progress.state(&*app.log, app.config.projection.ready_max_lag_events);
+    let mut state = app.progress.state(&*app.log, app.config.projection.ready_max_lag_events);
+    if let Some(lease) = &app.lease {
+        state.of(lease);
+    }
     let status = if state.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = (status, Json(state)).into_response();
     response.extensions_mut().insert(Final);
@@ -37,6 +40,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
         set_aside,
         reacted: app.reacted.position(),
         incidents_open: app.reacted.open_incidents(),
+        holds_lease: app.lease.as_ref().is_none_or(|it| it.role().borrow().tenure().is_some()),
     };
     let text = app.metrics.render(levels).map_err(|error| ApiError::internal(&error))?;
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -4,8 +4,10 @@
 //! It may be lost or be too low: whatever is decided again has the same ids.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use schema::Decided;
+use tokio::sync::watch;
 
 use crate::whole_file;
 
@@ -15,21 +17,27 @@ const WRITE_EVERY: u64 = 200;
 /// Its name in the data folder.
 const FILE: &str = "reactors.json";
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Stored {
-    position: u64,
-    /// First and last position of what was imported, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    imported: Vec<(u64, u64)>,
+/// Where it is kept.
+#[derive(Debug)]
+enum Place {
+    /// In the data folder of the only server.
+    File(PathBuf),
+    /// With the lease, by whoever takes it from here.
+    Lease(Arc<watch::Sender<Decided>>),
 }
 
-/// The position, in memory and in its file.
+/// The position, in memory and where it is kept.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
-    file: PathBuf,
+    place: Place,
     position: u64,
     imported: Vec<(u64, u64)>,
     written: u64,
+}
+
+/// What the file in `data` says.
+fn stored(file: &Path) -> Option<Decided> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
 impl Checkpoint {
@@ -39,19 +47,37 @@ impl Checkpoint {
     /// Reads the file in `data`; one that is missing, unreadable or ahead of the log counts as 0.
     pub(crate) fn read(data: &Path, head: u64) -> Self {
         let file = data.join(FILE);
-        let stored = std::fs::read(&file)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok())
-            .unwrap_or_default();
-        let known = stored.clone();
-        let kept = Some(stored).filter(|stored| stored.position <= head).unwrap_or_default();
-        let Stored { position, mut imported } = kept;
+        let stored = stored(&file).unwrap_or_default();
+        Self::kept(Place::File(file), stored, head)
+    }
+
+    /// What a server left with the lease, or the file in `data` when none did yet, and what was
+    /// imported here; all further is said to `place`.
+    pub(super) fn taken_over(
+        left: Option<Decided>,
+        data: &Path,
+        place: Arc<watch::Sender<Decided>>,
+        head: u64,
+    ) -> Self {
+        let here = stored(&data.join(FILE)).unwrap_or_default();
+        let mut known = left.unwrap_or_else(|| here.clone());
+        let new = here.imported.into_iter().filter(|range| !known.imported.contains(range));
+        known.imported.extend(new.collect::<Vec<_>>());
+        known.imported.sort_unstable();
+        let mut checkpoint = Self::kept(Place::Lease(place), known, head);
+        checkpoint.write();
+        checkpoint
+    }
+
+    fn kept(place: Place, known: Decided, head: u64) -> Self {
+        let kept = Some(known.clone()).filter(|known| known.position <= head).unwrap_or_default();
+        let Decided { position, mut imported, .. } = kept;
         // An import that was interrupted, or another log: nothing behind the head is imported yet.
         imported.retain(|(first, _)| *first <= head);
         if let Some((_, last)) = imported.last_mut() {
             *last = (*last).min(head);
         }
-        let mut checkpoint = Self { file, position, imported, written: position };
+        let mut checkpoint = Self { place, position, imported, written: position };
         // At once: when the log has grown, what was dropped must not count again.
         if (known.position, &known.imported) != (checkpoint.position, &checkpoint.imported) {
             checkpoint.write();
@@ -89,23 +115,30 @@ impl Checkpoint {
     pub(super) fn advance(&mut self, position: u64) {
         self.position = self.position.max(position);
         self.imported.retain(|(_, last)| *last > self.position);
-        if position >= self.written + WRITE_EVERY {
+        let at_once = matches!(self.place, Place::Lease(_));
+        if at_once || position >= self.written + WRITE_EVERY {
             self.write();
         }
     }
 
-    /// Writes the file; a failure costs time after the next start, nothing else.
+    /// Writes the file, or says what is to be left with the lease; a failure costs time after the
+    /// next start, nothing else.
     pub(super) fn write(&mut self) {
-        let stored = Stored { position: self.position, imported: self.imported.clone() };
-        let written = serde_json::to_vec(&stored)
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| whole_file::replace(&self.file, &bytes));
-        match written {
-            Ok(()) => self.written = self.position,
-            Err(error) => {
-                tracing::warn!(%error, "the reactors' checkpoint was not written");
-                self.written = self.position;
+        let (position, imported) = (self.position, self.imported.clone());
+        let decided = Decided { position, event: None, imported };
+        self.written = self.position;
+        let file = match &self.place {
+            Place::File(file) => file,
+            Place::Lease(place) => {
+                place.send_replace(decided);
+                return;
             }
+        };
+        let written = serde_json::to_vec(&decided)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| whole_file::replace(file, &bytes));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the reactors' checkpoint was not written");
         }
     }
 }
