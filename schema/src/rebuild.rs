@@ -123,8 +123,11 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
         }
         Err(error) => {
             drop(next);
-            // At the latest the next start removes it.
-            let _ = generations.remove(generation).await;
+            // Unless the answer was lost that it is in use. At the latest the next start, or the
+            // next holder, removes it.
+            if matches!(generations.current().await, Ok(current) if current != generation) {
+                let _ = generations.remove(generation).await;
+            }
             Err(error)
         }
     }

@@ -7,7 +7,7 @@ use events::log::{EventLog, ReadError};
 
 use crate::generation::{CLOSE_TIMEOUT, GenerationError, Generations};
 use crate::graph::{self, Checkpoint, Graph, OpenError, without_credentials};
-use crate::lease::{FenceError, Lease, Role, Tenure};
+use crate::lease::{FenceError, Lease, Tenure};
 use crate::migration::MigrateError;
 
 /// Why there is no graph.
@@ -85,35 +85,36 @@ pub async fn open_shared<L: EventLog + ?Sized>(
     lease: &Lease,
 ) -> Result<Graph, RecoverError> {
     let mut role = lease.role();
+    let mut told = false;
     loop {
         // Taken out first: nothing else can change it while it is looked at.
-        let now = role.borrow_and_update().clone();
-        let opened = match now {
-            Role::Holder(tenure) => match lead(url, log, tenure).await {
-                Err(RecoverError::Fence(FenceError::Over)) => {
-                    lease.lost(tenure);
-                    continue;
-                }
-                Err(error) if lease.role().borrow().tenure() != Some(tenure) => {
-                    // Two that make the graph at once are in each other's way.
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the lease was lost while the graph was opened; waiting for its holder"
-                    );
-                    continue;
-                }
-                opened => return opened,
-            },
-            Role::Follower { .. } => open_of_another(url, log).await,
+        let tenure = role.borrow_and_update().tenure();
+        let mut changes = lease.role();
+        let opening = async {
+            match tenure {
+                Some(tenure) => lead(url, log, tenure).await,
+                None => open_of_another(url, log).await,
+            }
         };
-        match opened {
-            Err(error) if error.is_of_the_holder() => tracing::info!(
-                error = &error as &dyn std::error::Error,
-                "waiting for the holder of the lease to make the graph"
-            ),
-            opened => return opened,
+        let opened = tokio::select! {
+            biased;
+            // Two that make the graph at once are in each other's way.
+            _ = changes.wait_for(|role| role.tenure() != tenure) => continue,
+            opened = opening => opened,
+        };
+        match (opened, tenure) {
+            (Err(RecoverError::Fence(FenceError::Over)), Some(tenure)) => lease.lost(tenure),
+            (Err(error), None) if error.is_of_the_holder() => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(
+                        error = &error as &dyn std::error::Error,
+                        "waiting for the holder of the lease to make the graph"
+                    );
+                }
+                let _ = tokio::time::timeout(LOOK, role.changed()).await;
+            }
+            (opened, _) => return opened,
         }
-        let _ = tokio::time::timeout(LOOK, role.changed()).await;
     }
 }
 

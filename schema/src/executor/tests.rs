@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::*;
+use crate::lease::{FenceError, Tenure};
 
 fn described(position: u64, component: &str, owner: &str) -> RecordedEvent {
     let data = json!({"component": component, "owner": owner});
@@ -39,7 +40,8 @@ async fn another_writer(graph: &Graph) -> Graph {
     let checkpoint = Mutex::new(graph.checkpoint().await);
     let alive = tokio::sync::watch::Sender::new(());
     let index = crate::index::Index::of(&graph.db);
-    Graph { db: graph.db.clone(), checkpoint, alive, index }
+    let tenure = graph.tenure().number().into();
+    Graph { db: graph.db.clone(), checkpoint, alive, index, tenure, generation: 1 }
 }
 
 #[tokio::test]
@@ -178,4 +180,23 @@ async fn a_graph_of_other_projections_or_definitions_is_refused() {
         assert!(error.is_of_another_version());
         assert!(crate::graph::released(&path, Duration::from_secs(30)).await);
     }
+}
+
+#[tokio::test]
+async fn a_tenure_that_is_over_writes_nothing() {
+    let former = Graph::open("mem://").await.unwrap();
+    former.fence(Tenure::of(1)).await.unwrap();
+    former.apply(&[described(1, "a", "ada")]).await.unwrap();
+    let next = another_writer(&former).await;
+    assert_eq!(next.fence(Tenure::of(2)).await.unwrap().position, 1);
+    let late = former.apply(&[described(2, "b", "bea")]).await;
+    assert!(matches!(late, Err(ApplyError::Fenced { position: 1 })), "{late:?}");
+    assert_eq!(owners(&next).await, ["ada"]);
+    let back = former.fence(Tenure::of(1)).await;
+    assert!(matches!(back, Err(FenceError::Over)), "{back:?}");
+    next.apply(&[described(2, "b", "grace")]).await.unwrap();
+    assert_eq!(owners(&next).await, ["ada", "grace"]);
+    let alone = Graph::open("mem://").await.unwrap();
+    alone.apply(&[described(1, "a", "ada"), described(2, "b", "grace")]).await.unwrap();
+    assert_eq!(next.content_hash().await.unwrap(), alone.content_hash().await.unwrap());
 }

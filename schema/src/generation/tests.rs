@@ -44,8 +44,9 @@ async fn a_store_in_the_folder_itself_is_generation_0_and_can_be_removed() {
 #[tokio::test]
 async fn on_a_server_a_generation_is_a_database() {
     let server = graph::connect("mem://").await.unwrap();
-    let server = database(&server, POINTER_DATABASE).await.unwrap();
-    let generations = Generations::Databases { url: "mem://".to_owned(), server };
+    let server = pointer_database(&server, "mem://").await.unwrap();
+    let tenure = Tenure::ALONE;
+    let generations = Generations::Databases { url: "mem://".to_owned(), server, tenure };
     assert_eq!(generations.current().await.unwrap(), 1);
     let first = generations.open(1).await.unwrap();
     let next = generations.begin(2).await.unwrap();

@@ -12,9 +12,8 @@ use surrealdb::types::{Object, Value};
 use super::Tenure;
 use crate::graph::{Checkpoint, Graph, OpenError, is_conflict, made};
 
-/// How often a new holder's entry may be in the way of the last transactions of the one before.
-const ATTEMPTS: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
+/// Before an entry that met a transaction of the holder before is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a transaction throws whose tenure is over.
 pub(crate) const OVER: &str = "the tenure is over";
@@ -48,7 +47,7 @@ pub(crate) fn statements(tenure: Tenure) -> Option<[String; 2]> {
 
 impl Graph {
     /// From now on the graph is written under `tenure` and no earlier one; answers where the one
-    /// before left it.
+    /// before left it. Whoever asks bounds it by the lease: it takes as long as others write.
     pub(crate) async fn fence(&self, tenure: Tenure) -> Result<Checkpoint, FenceError> {
         let mut checkpoint = self.checkpoint.lock().await;
         made(
@@ -61,19 +60,22 @@ impl Graph {
         let mut binds = Object::new();
         binds.insert("tenure", tenure.stored());
         let text = "UPDATE fence:graph SET tenure = $tenure WHERE tenure <= $tenure RETURN tenure";
-        let mut entered = false;
-        for _ in 0..ATTEMPTS {
+        let entered: Vec<Value> = loop {
             let asked = self.db.query(text).bind(Value::Object(binds.clone())).await;
-            match asked.and_then(|answer| answer.check()) {
-                Ok(mut answer) => {
-                    entered = !answer.take::<Vec<Value>>(0).map_err(Box::new)?.is_empty();
-                    break;
+            match asked.and_then(|answer| answer.check()?.take(0)) {
+                Ok(entered) => break entered,
+                // The one before still writes; it stops when its lease is over.
+                Err(error) if is_conflict(&error) => {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "the entry is tried again"
+                    );
+                    tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) if is_conflict(&error) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(Box::new(error).into()),
             }
-        }
-        if !entered {
+        };
+        if entered.is_empty() {
             return Err(FenceError::Over);
         }
         *checkpoint = self.stored_checkpoint().await?;

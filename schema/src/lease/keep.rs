@@ -8,6 +8,8 @@ use super::{Asked, Lease, Role, Tenure};
 
 /// Before a store that failed is asked again, and behind the end of another's lease.
 const BREATHER: Duration = Duration::from_millis(20);
+/// How often one that waits looks whether the lease was given back.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Lease {
     /// Renews the lease at a third of its time while this server holds it, and asks for it when
@@ -65,8 +67,8 @@ impl Lease {
             Ok(Ok(Asked::Taken)) => return,
             Ok(Ok(Asked::Held { name, left })) => {
                 tracing::trace!(lease.holder = name, "another server holds the lease");
-                // As soon as it runs out, however far off the next third is.
-                (left + BREATHER).min(third)
+                // As soon as it runs out, or is given back.
+                (left + BREATHER).min(third).min(LOOK)
             }
             Ok(Ok(Asked::Conflict)) => BREATHER,
             Ok(Err(error)) => {
