@@ -1,5 +1,6 @@
 //! The server in one process: its parts, their order of starting and of stopping.
 
+mod behind;
 mod sharing;
 mod tasks;
 
@@ -11,24 +12,23 @@ use events::Timestamp;
 use events::log::EventLog;
 use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
-use schema::{Graph, LiveGraph, Projector};
+use schema::{Graph, LiveGraph};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
-use crate::http::error::chain;
 use crate::http::{self, Clock, Shared};
 use crate::log::{self, LogError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::observed::{self, ObservedLog};
 use crate::projection::Progress;
 use crate::rate::Rate;
-use crate::reactors::{Diagnostician, Reacted, Reactors, SharedReactors};
-use crate::rebuilding::Rebuilds;
+use crate::reactors::Reacted;
 use crate::serve::{self, Tls, TlsError};
 use crate::upkeep;
+use behind::Behind;
 use sharing::Sharing;
 use tasks::Tasks;
 
@@ -157,54 +157,11 @@ pub async fn run_on(
     let encrypted = tls.is_some();
     let metrics = Arc::new(Metrics::new()?);
     let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
-    let url = config.storage.graph_url();
     let mut tasks = Tasks::new();
     let sharing = Sharing::of(&config, address, &mut tasks).await?;
-    let graph = match &sharing {
-        None => schema::open_or_rebuild(&url, log.as_ref()).await?,
-        Some(sharing) => schema::open_shared(&url, log.as_ref(), &sharing.lease).await?,
-    };
-    let graph = LiveGraph::from(Arc::new(graph));
-    let projector = Projector::new(graph.clone(), log.clone()).await;
-    let (projected, successor) = (projector.projected(), projector.successor());
-    let progress = Progress::new(projected.watch());
     let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
-    match (lease.clone(), url.clone()) {
-        (None, _) => tasks.spawn("the projection", async move { ended(projector.run().await) }),
-        (Some(lease), url) => tasks.spawn("the projection", async move {
-            ended(projector.run_shared(&url, &lease).await);
-        }),
-    }
-    let role = lease.as_ref().map(|lease| lease.role());
-    let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, role, clock);
-    tasks.spawn("the rebuilds", rebuilding);
-    let reacted = Reacted::default();
-    if config.reactors.enabled {
-        let (log, metrics, graph) = (log.clone(), metrics.clone(), graph.clone());
-        let (progress, reacted) = (progress.clone(), reacted.clone());
-        match &sharing {
-            None => {
-                let max_similar = config.reactors.max_similar;
-                let diagnostician = Diagnostician::new(graph, progress, max_similar);
-                let reactors = Reactors::new(&config, log, metrics, diagnostician, reacted);
-                tasks.spawn("the reactors", async move { ended(reactors.run().await) });
-            }
-            Some(Sharing { lease, decided }) => {
-                let (lease, decided, config) = (lease.clone(), decided.clone(), config.clone());
-                let reactors = SharedReactors {
-                    config,
-                    log,
-                    metrics,
-                    graph,
-                    progress,
-                    lease,
-                    reacted,
-                    decided,
-                };
-                tasks.spawn("the reactors", async move { ended(reactors.run().await) });
-            }
-        }
-    }
+    let Behind { graph, projected, progress, rebuilds, reacted } =
+        Behind::start(&config, &log, &metrics, sharing.as_ref(), clock, &mut tasks).await?;
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
     let base =
@@ -269,11 +226,5 @@ fn limits(config: &GraphqlConfig) -> Limits {
         query_bytes: config.max_query_bytes,
         timeout: Duration::from_millis(config.timeout_ms),
         wait: Duration::from_millis(config.wait_ms),
-    }
-}
-
-fn ended<E: std::error::Error + 'static>(result: Result<(), E>) {
-    if let Err(error) = result {
-        tracing::error!(error = chain(&error), "a part of the server failed");
     }
 }

@@ -1,0 +1,89 @@
+//! What stands behind the log: the graph, the projection into it, its rebuilds, and the reactors.
+
+use std::sync::Arc;
+
+use events::log::EventLog;
+use schema::recovery::RecoverError;
+use schema::{LiveGraph, Projected, Projector};
+
+use super::sharing::Sharing;
+use super::tasks::Tasks;
+use crate::config::Config;
+use crate::http::Clock;
+use crate::http::error::chain;
+use crate::metrics::Metrics;
+use crate::projection::Progress;
+use crate::reactors::{Diagnostician, Reacted, Reactors, SharedReactors};
+use crate::rebuilding::Rebuilds;
+
+/// Where these parts can be asked how far they are. They run as tasks of the server.
+pub(super) struct Behind {
+    pub(super) graph: LiveGraph,
+    pub(super) projected: Projected,
+    pub(super) progress: Progress,
+    pub(super) rebuilds: Rebuilds,
+    pub(super) reacted: Reacted,
+}
+
+impl Behind {
+    /// Opens the graph, or begins it anew, and starts what moves it.
+    pub(super) async fn start(
+        config: &Config,
+        log: &Arc<dyn EventLog>,
+        metrics: &Arc<Metrics>,
+        sharing: Option<&Sharing>,
+        clock: Clock,
+        tasks: &mut Tasks,
+    ) -> Result<Self, RecoverError> {
+        let url = config.storage.graph_url();
+        let graph = match sharing {
+            None => schema::open_or_rebuild(&url, log.as_ref()).await?,
+            Some(sharing) => schema::open_shared(&url, log.as_ref(), &sharing.lease).await?,
+        };
+        let graph = LiveGraph::from(Arc::new(graph));
+        let projector = Projector::new(graph.clone(), log.clone()).await;
+        let (projected, successor) = (projector.projected(), projector.successor());
+        let progress = Progress::new(projected.watch());
+        let role = sharing.map(|sharing| sharing.lease.role());
+        match sharing.map(|sharing| (sharing.lease.clone(), url.clone())) {
+            None => tasks.spawn("the projection", async move { ended(projector.run().await) }),
+            Some((lease, url)) => tasks.spawn("the projection", async move {
+                ended(projector.run_shared(&url, &lease).await);
+            }),
+        }
+        let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, role, clock);
+        tasks.spawn("the rebuilds", rebuilding);
+        let behind = Self { graph, projected, progress, rebuilds, reacted: Reacted::default() };
+        if config.reactors.enabled {
+            behind.react(config, log.clone(), metrics.clone(), sharing, tasks);
+        }
+        Ok(behind)
+    }
+
+    fn react(
+        &self,
+        config: &Config,
+        log: Arc<dyn EventLog>,
+        metrics: Arc<Metrics>,
+        sharing: Option<&Sharing>,
+        tasks: &mut Tasks,
+    ) {
+        let (graph, progress) = (self.graph.clone(), self.progress.clone());
+        let reacted = self.reacted.clone();
+        let Some(Sharing { lease, decided }) = sharing else {
+            let diagnostician = Diagnostician::new(graph, progress, config.reactors.max_similar);
+            let reactors = Reactors::new(config, log, metrics, diagnostician, reacted);
+            return tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+        };
+        let (lease, decided, config) = (lease.clone(), decided.clone(), config.clone());
+        let reactors =
+            SharedReactors { config, log, metrics, graph, progress, lease, reacted, decided };
+        tasks.spawn("the reactors", async move { ended(reactors.run().await) });
+    }
+}
+
+fn ended<E: std::error::Error + 'static>(result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::error!(error = chain(&error), "a part of the server failed");
+    }
+}
