@@ -73,9 +73,16 @@ impl Server {
         let mut child = Bounded::new(child, life_limit);
         let said = child.child().stderr.take().expect("stderr is a pipe");
         let mut said = BufReader::new(said).lines().map_while(Result::ok);
-        let url = said
-            .find_map(|line| Some(line.split_once("url=")?.1.trim_matches('"').to_owned()))
-            .expect("a server says where it listens, or why it does not start");
+        let mut before = Vec::new();
+        let url = loop {
+            let Some(line) = said.next() else {
+                panic!("the server ended before it listened:\n{}", before.join("\n"));
+            };
+            if let Some((_, url)) = line.split_once("url=") {
+                break url.trim_matches('"').to_owned();
+            }
+            before.push(line);
+        };
         // Whatever else it says must not fill the pipe.
         thread::spawn(move || said.for_each(hear));
         let http = reqwest::Client::builder()
@@ -91,12 +98,12 @@ impl Server {
         let started = Instant::now();
         loop {
             let answer = self.http.get(format!("{}/readyz", self.url)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
             let ended = self.child.child().try_wait().expect("the server is this process's child");
             assert!(ended.is_none(), "the server ended: {ended:?}");
-            assert!(started.elapsed() < READY_LIMIT, "the server was not ready in time");
+            assert!(started.elapsed() < READY_LIMIT, "not ready in time: {answer:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -48,7 +48,7 @@ impl Surreal {
 
     async fn ready(&mut self) {
         let started = Instant::now();
-        let url = format!("http://{}/health", self.address);
+        let url = format!("http://{}/ready", self.address);
         loop {
             let answer = reqwest::get(&url).await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -72,7 +72,7 @@ impl Surreal {
     }
 
     /// SIGTERM, and waits until everything is closed.
-    pub fn stop(mut self) {
+    pub fn end(&mut self) {
         self.child.signal(Signal::SIGTERM);
         self.child.wait();
     }

@@ -4,6 +4,8 @@
 
 #[path = "cluster/node.rs"]
 mod node;
+#[path = "cluster/pair.rs"]
+mod pair;
 #[path = "cluster/servers.rs"]
 mod servers;
 #[path = "cluster/store.rs"]

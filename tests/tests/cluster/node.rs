@@ -13,9 +13,11 @@ use tokio::task::JoinSet;
 
 /// Longer than a busy machine keeps the store from answering.
 pub const LEASE: Duration = Duration::from_secs(10);
+/// Enough for some incidents that are over.
+const EVENTS: usize = 500;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The recorded history of the demo shop, with little of its telemetry.
+/// The beginning of the recorded history of the demo shop, with little of its telemetry.
 pub fn history() -> Vec<Event> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seed-data/shop.ndjson");
     let text = std::fs::read_to_string(path).unwrap();
@@ -31,6 +33,7 @@ pub fn history() -> Vec<Event> {
             telemetry += usize::from(is_telemetry);
             !is_telemetry || telemetry.is_multiple_of(40)
         })
+        .take(EVENTS)
         .collect()
 }
 

@@ -1,142 +1,198 @@
-//! Real servers on one KurrentDB double and one SurrealDB server.
+//! Real servers on one base.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use events::Event;
+use events::{Event, EventId, Timestamp};
 use nix::sys::signal::Signal;
-use serde_json::Value;
-use tests::kurrentdb::Double;
+use serde_json::json;
 use tests::server::Server;
-use tests::shop_history::History;
-use tests::surreal::Surreal;
 
-const LIMIT: Duration = Duration::from_secs(180);
+use crate::pair::{
+    self, Base, LIMIT, QUESTION, agree, batch, becomes, history, is_the_fold, post, role,
+};
+
 /// Longer than a busy machine keeps the store from answering.
 const LEASE_MS: u64 = 10_000;
+/// Longer than any test waits: a lease that ran out is not what ends it.
+const ENDLESS_MS: u64 = 3_600_000;
 
-fn history() -> Vec<Event> {
-    History {
-        start: "2026-03-01T12:00:00Z".parse().unwrap(),
-        windows: 45,
-        slow: "payments",
-        from: 25,
-        to: 34,
-    }
-    .events()
-}
-
-async fn started(data: &Path, log: &Double, graph: &Surreal) -> Server {
-    let settings = format!(
-        "[storage]\nlog = \"{}\"\ngraph = \"{}/shop\"\nlease_ms = {LEASE_MS}\n",
-        log.url(),
-        graph.url()
-    );
-    Server::start_set(data, &settings).await
-}
-
-async fn post(server: &Server, events: &[Event]) {
-    for chunk in events.chunks(200) {
-        let batch: Vec<Value> = chunk.iter().map(Event::to_cloud_event).collect();
-        let (status, answer) = server.post(&batch).await.unwrap();
-        assert_eq!(status, 200, "{answer}");
+/// Asserts that one of the two is the holder; it and the other one.
+async fn told_apart(one: Server, other: Server) -> (Server, Server) {
+    let roles = (role(&one).await, role(&other).await);
+    match (roles.0.as_str(), roles.1.as_str()) {
+        ("holder", "follower") => (one, other),
+        ("follower", "holder") => (other, one),
+        _ => panic!("{roles:?}"),
     }
 }
 
-async fn role(server: &Server) -> String {
-    let (_, ready) = server.get("/readyz").await.unwrap();
-    ready["role"].as_str().unwrap_or_default().to_owned()
+/// What the graph says of who owns `payments`, once it contains `position`.
+async fn owner(server: &Server, position: u64) -> serde_json::Value {
+    let question = format!("{{ component(id: \"payments\", waitFor: {position}) {{ owner }} }}");
+    server.graphql(&question).await["component"]["owner"].clone()
 }
 
-async fn becomes(server: &Server, wanted: &str) {
-    let started = Instant::now();
-    while role(server).await != wanted {
-        assert!(started.elapsed() < LIMIT, "the server is no {wanted}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+fn owned_by(owner: &str) -> Event {
+    let document = json!({
+        "specversion": "1.0", "id": EventId::generate().to_string(), "source": "/tests",
+        "type": "io.faultline.component.described.v1", "time": "2026-03-01T11:00:00Z",
+        "data": { "component": "payments", "owner": owner }
+    });
+    Event::from_cloud_event(document, Timestamp::now()).unwrap()
 }
-
-/// Rebuilds on the holder, which holds the graph against the fold of the log.
-async fn is_the_fold(server: &Server) {
-    let (status, answer) = server.post_to("/v1/admin/rebuild?compare=true").await.unwrap();
-    assert_eq!(status, 202, "{answer}");
-    let started = Instant::now();
-    loop {
-        let (_, state) = server.get("/v1/admin/rebuild").await.unwrap();
-        if state["status"] != "running" {
-            assert_eq!(state["status"], "done", "{state}");
-            assert_eq!(state.get("difference"), None, "{state}");
-            return;
-        }
-        assert!(started.elapsed() < LIMIT, "{state}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Every event stands in the log once.
-fn nothing_is_there_twice(log: &Double) {
-    let ids: Vec<String> = log.records().iter().map(|it| format!("{:?}", it.id)).collect();
-    let different: BTreeSet<&String> = ids.iter().collect();
-    assert_eq!(ids.len(), different.len());
-}
-
-const QUESTION: &str = "{ components(first: 50) { edges { node { name } } }
-    incidents(first: 20) { edges { node { key status title
-      diagnoses(first: 20) { edges { node { key suspects { score } } } } } } }
-    search(query: \"payments\", first: 10) { score } }";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_holder_is_replaced_and_nothing_is_projected_or_decided_twice() {
-    let (graph, log) = tokio::join!(Surreal::start(), Double::start());
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let holder = started(one.path(), &log, &graph).await;
-    let follower = started(other.path(), &log, &graph).await;
-    assert_eq!((role(&holder).await, role(&follower).await), ("holder".into(), "follower".into()));
+async fn each_server_takes_events_and_answers_and_a_stopped_holder_hands_over_at_once() {
+    let base = Base::with_lease_of(ENDLESS_MS).await;
+    let (one, other) = tokio::join!(base.server("ada"), base.server("ben"));
+    let (holder, follower) = told_apart(one, other).await;
     let (status, refused) = follower.post_to("/v1/admin/rebuild").await.unwrap();
     assert_eq!((status, &refused["error"]["code"]), (409, &"not_holder".into()), "{refused}");
-    let metrics = follower.text("/metrics").await.unwrap();
-    assert!(metrics.contains("faultline_lease_held 0"), "{metrics}");
+    for (server, held) in [(&holder, 1), (&follower, 0)] {
+        let metrics = server.text("/metrics").await.unwrap();
+        let wanted = format!("faultline_lease_held {held}");
+        assert!(metrics.contains(&wanted), "{metrics}");
+    }
 
-    // Whoever is asked, it is the same base.
-    let history = history();
+    // Who is told of a position finds it wherever it asks.
+    for (n, server) in [&follower, &holder, &follower, &follower].into_iter().enumerate() {
+        let said = format!("team {n}");
+        let position = post(server, &[owned_by(&said)]).await;
+        assert_eq!(owner(&follower, position).await, said.as_str());
+        assert_eq!(owner(&holder, position).await, said.as_str());
+    }
+
+    let history = history(12, 45, "payments");
     let (before, after) = history.split_at(history.len() * 3 / 4);
     post(&follower, before).await;
-    holder.settled(LIMIT).await;
-    follower.settled(LIMIT).await;
-    let answer = follower.graphql(QUESTION).await;
-    assert_eq!(holder.graphql(QUESTION).await, answer);
-    assert_ne!(answer["incidents"]["edges"], serde_json::json!([]), "{answer}");
-    is_the_fold(&holder).await;
+    let answer = agree(&holder, &follower).await;
+    assert_ne!(answer["incidents"]["edges"], json!([]), "{answer}");
 
-    let (half, rest) = after.split_at(after.len() / 2);
-    post(&holder, half).await;
-    holder.sigkill();
-    post(&follower, rest).await;
+    post(&holder, after).await;
+    holder.stop();
     becomes(&follower, "holder").await;
-    follower.settled(LIMIT).await;
-    drop(holder);
-    nothing_is_there_twice(&log);
-    is_the_fold(&follower).await;
-
-    // The one that comes back follows, and takes over at once when the other one stops.
-    let back = started(one.path(), &log, &graph).await;
+    let position = post(&follower, &[owned_by("the next")]).await;
+    assert_eq!(owner(&follower, position).await, "the next");
+    let back = base.server("cyd").await;
     assert_eq!(role(&back).await, "follower");
-    back.settled(LIMIT).await;
-    assert_eq!(back.graphql(QUESTION).await, follower.graphql(QUESTION).await);
-    follower.stop();
-    becomes(&back, "holder").await;
-    back.settled(LIMIT).await;
-    is_the_fold(&back).await;
+    agree(&follower, &back).await;
+    base.recorded();
+    assert_eq!(base.stored_hash().await, base.folded_hash().await);
+
+    // A rebuilt graph is the follower's too, whoever asks for it of the right one.
+    is_the_fold(&follower).await;
+    let position = post(&back, &[owned_by("who comes last")]).await;
+    assert_eq!(owner(&back, position).await, "who comes last");
+    agree(&follower, &back).await;
+}
+
+/// Clients that append without pause, and what they were told.
+#[derive(Default)]
+struct Load {
+    acknowledged: Mutex<BTreeSet<EventId>>,
+    over: AtomicBool,
+}
+
+impl Load {
+    /// Appends through the first server, and through the other one when it does not answer: with
+    /// the same ids, because what became of them is not known.
+    async fn of_client(&self, servers: [&Server; 2], events: Vec<Event>) {
+        let mut at = 0;
+        for chunk in events.chunks(3) {
+            let batch = batch(chunk);
+            loop {
+                match servers[at].post(&batch).await {
+                    Ok((200, _)) => break,
+                    Ok((503, _)) | Err(_) => at = 1 - at,
+                    Ok((status, answer)) => panic!("{status}: {answer}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            self.acknowledged.lock().unwrap().extend(chunk.iter().map(|event| event.id));
+            if self.over.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        panic!("there were not enough events");
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Waits until so many more events are acknowledged.
+    async fn goes_on(&self, more: usize) {
+        let (started, from) = (Instant::now(), self.acknowledged());
+        while self.acknowledged() < from + more {
+            assert!(started.elapsed() < LIMIT, "no further events are acknowledged");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn answers(server: &Server, times: usize) {
+    for _ in 0..times {
+        let answer = server.graphql(QUESTION).await;
+        assert_ne!(answer["components"]["edges"], json!([]), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_holder_that_was_stopped_and_wakes_up_writes_nothing_and_follows() {
-    let (graph, log) = tokio::join!(Surreal::start(), Double::start());
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let paused = started(one.path(), &log, &graph).await;
-    let next = started(other.path(), &log, &graph).await;
-    let history = history();
+async fn a_holder_killed_under_load_is_replaced_and_nothing_is_lost_or_projected_twice() {
+    let base = Base::with_lease_of(LEASE_MS).await;
+    let (one, other) = tokio::join!(base.server("ada"), base.server("ben"));
+    let (holder, follower) = told_apart(one, other).await;
+    let history = history(12, 40, "payments");
+    post(&follower, &history).await;
+    agree(&holder, &follower).await;
+
+    let load = Load::default();
+    let clients = async {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for (n, event) in pair::history(15, 2_000, "catalog").into_iter().enumerate() {
+            if n / 10 % 2 == 0 { first.push(event) } else { second.push(event) }
+        }
+        tokio::join!(
+            load.of_client([&holder, &follower], first),
+            load.of_client([&follower, &holder], second)
+        );
+    };
+    let story = async {
+        load.goes_on(100).await;
+        tokio::join!(answers(&holder, 5), answers(&follower, 5));
+        assert_eq!(role(&holder).await, "holder");
+        holder.sigkill();
+        let killed = Instant::now();
+        tokio::join!(becomes(&follower, "holder"), answers(&follower, 5), load.goes_on(30));
+        eprintln!("replaced {} ms after it was killed", killed.elapsed().as_millis());
+        load.goes_on(100).await;
+        load.over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(clients, story);
+    follower.settled(LIMIT).await;
+
+    let recorded = base.recorded();
+    let acknowledged = load.acknowledged.into_inner().unwrap();
+    assert!(acknowledged.is_subset(&recorded), "what was acknowledged is there");
+    assert_eq!(base.stored_hash().await, base.folded_hash().await);
+
+    // The one that comes back follows.
+    drop(holder);
+    let back = base.server("ada").await;
+    assert_eq!(role(&back).await, "follower");
+    agree(&follower, &back).await;
+    is_the_fold(&follower).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_was_paused_and_wakes_up_writes_nothing_and_follows() {
+    let base = Base::with_lease_of(LEASE_MS).await;
+    let (one, other) = tokio::join!(base.server("ada"), base.server("ben"));
+    let (paused, next) = told_apart(one, other).await;
+    let history = history(12, 45, "payments");
     let parts: Vec<&[Event]> = history.chunks(history.len().div_ceil(3)).collect();
     post(&paused, parts[0]).await;
     paused.settled(LIMIT).await;
@@ -148,12 +204,34 @@ async fn a_holder_that_was_stopped_and_wakes_up_writes_nothing_and_follows() {
     becomes(&next, "holder").await;
     next.settled(LIMIT).await;
     paused.signal(Signal::SIGCONT);
-    becomes(&paused, "follower").await;
     post(&paused, parts[2]).await;
-    next.settled(LIMIT).await;
-    paused.settled(LIMIT).await;
+    becomes(&paused, "follower").await;
+    let answer = agree(&next, &paused).await;
+    assert_ne!(answer["incidents"]["edges"], json!([]), "{answer}");
     assert_eq!(role(&next).await, "holder");
-    assert_eq!(paused.graphql(QUESTION).await, next.graphql(QUESTION).await);
-    nothing_is_there_twice(&log);
+    base.recorded();
+    assert_eq!(base.stored_hash().await, base.folded_hash().await);
     is_the_fold(&next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_store_that_is_away_costs_nothing_but_time() {
+    let mut base = Base::with_lease_of(LEASE_MS).await;
+    let (one, other) = tokio::join!(base.server("ada"), base.server("ben"));
+    let history = history(12, 45, "payments");
+    let (before, after) = history.split_at(history.len() / 2);
+    post(&one, before).await;
+    agree(&one, &other).await;
+    base.without_the_graph(async || {
+        // The log takes what it is given, and nobody holds a lease that no store confirms.
+        let (first, second) = after.split_at(after.len() / 2);
+        tokio::join!(post(&one, first), post(&other, second));
+        tokio::join!(becomes(&one, "follower"), becomes(&other, "follower"));
+    })
+    .await;
+    let answer = agree(&one, &other).await;
+    assert_ne!(answer["incidents"]["edges"], json!([]), "{answer}");
+    told_apart(one, other).await;
+    base.recorded();
+    assert_eq!(base.stored_hash().await, base.folded_hash().await);
 }

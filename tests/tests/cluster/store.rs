@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use diagnosis::search::Query;
-use events::EventId;
 use events::log::EventLog;
 use schema::executor::ApplyError;
 use schema::graphql::{Base, Limits, schema};
@@ -14,6 +13,7 @@ use tests::surreal::Surreal;
 use tokio::sync::watch;
 
 use crate::node::{LEASE, Node, PATIENCE, append, fold, folded, history, log_in};
+use crate::pair::anew;
 
 /// What full text finds, and how much there is.
 async fn found(graph: &Graph, at: u64) -> Vec<String> {
@@ -139,11 +139,6 @@ async fn a_follower_sees_what_the_holder_makes_and_goes_on_where_it_crashed() {
     let late = abandoned.current().apply(&log.read_all(0, 100_000).await.unwrap()).await;
     assert!(matches!(late, Err(ApplyError::Fenced { .. })), "{late:?}");
     assert_eq!(follower.hash().await, folded(&*log).await);
-}
-
-fn anew(mut event: events::Event) -> events::Event {
-    event.id = EventId::generate();
-    event
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
