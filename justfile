@@ -41,6 +41,10 @@ deny:
 bench-log *args:
     cargo bench -p events --bench append -- {{args}}
 
+# How fast the nearest of 10,000 to 100,000 incidents are found, as a ratio to comparing with each
+bench-nearest:
+    cargo bench -p diagnosis --bench nearest
+
 # How fast it starts, is made again and answers, and its memory, as ratios to bare SurrealQL
 bench *args:
     cargo build --workspace --release --bins && cargo bench --workspace --bench knowledge -- {{args}}

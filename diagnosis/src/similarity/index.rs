@@ -1,10 +1,10 @@
 //! The fingerprints of all past incidents, kept so that the nearest are found without reading
 //! them anew.
 //!
-//! The answer is that of an exhaustive [`compare`]: every fingerprint that was
-//! known at the position is scored. That happens twice: first all of them from sums, which is fast
-//! and off by less than `slack`, then those that may be among the nearest exactly as `compare`
-//! does it.
+//! The answer is that of an exhaustive [`compare`] with every fingerprint that was known at the
+//! position. Of each the most that it can score is found first, from small numbers that lie close
+//! together; then they are scored, the most promising first, until what is left cannot be among
+//! the nearest (the threshold algorithm: R. Fagin, A. Lotem, M. Naor, 2003).
 
 mod row;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use events::catalogue::diagnosis::SimilarIncident;
 use events::catalogue::label::Claim;
 use events::{FaultId, IncidentId, LabelId};
 
-use self::row::{Asked, Rows, slack};
+use self::row::{Asked, Rows};
 use super::{Similarity, compare};
 use crate::fingerprint::Fingerprint;
 use crate::verdict::{Opinion, verdict};
@@ -137,14 +137,19 @@ impl FingerprintIndex {
         // Beyond every position there is no other answer than behind the last one.
         let asked = &Nearest { at: asked.at.min(OPEN - 1), ..*asked };
         let prepared = self.rows.ask(asked.fingerprint);
-        let slack = slack(asked.fingerprint);
-        let rough = self.rough(asked, &prepared);
-        let least = asked.min_score.max(0.0) - slack;
-        let least = least.max(kth(&rough, asked.first) - 2.0 * slack);
+        let mut promising = BinaryHeap::from(self.promising(asked, &prepared));
         let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(asked.first + 1);
         let mut last: Option<(usize, f64)> = None;
-        for (entry, _) in rough.into_iter().filter(|(_, score)| *score >= least) {
+        while let Some(Promising { most, entry }) = promising.pop() {
+            let is_full = top.len() == asked.first;
+            if is_full && top.peek().is_none_or(|worst| most < worst.score) {
+                break;
+            }
             let entry = entry as usize;
+            let incident = &self.incidents[self.of[entry] as usize];
+            if !incident.counts(asked) {
+                continue;
+            }
             // The same experiment leaves the same fingerprint again and again.
             let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
             let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
@@ -152,9 +157,8 @@ impl FingerprintIndex {
             if score <= 0.0 || score < asked.min_score {
                 continue;
             }
-            let incident = &self.incidents[self.of[entry] as usize].id;
-            let candidate = Candidate { score, incident, entry };
-            if top.len() < asked.first {
+            let candidate = Candidate { score, incident: &incident.id, entry };
+            if !is_full {
                 top.push(candidate);
             } else if let Some(mut worst) = top.peek_mut()
                 && candidate < *worst
@@ -165,23 +169,22 @@ impl FingerprintIndex {
         top.into_sorted_vec().into_iter().map(|found| self.answer(asked, &found)).collect()
     }
 
-    /// The entries that are compared with, each with its score but for the slack.
-    fn rough(&self, asked: &Nearest<'_>, prepared: &Asked<'_>) -> Vec<(u32, f64)> {
+    /// The entries that were known and may score enough, each with the most that it can score.
+    fn promising(&self, asked: &Nearest<'_>, prepared: &Asked<'_>) -> Vec<Promising> {
         let known = self.since.partition_point(|since| *since <= asked.at);
         let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
-        let mut rough = Vec::with_capacity(known);
+        let mut promising = Vec::new();
         for entry in 0..known {
-            let number = self.of[entry];
-            if self.until[entry] <= asked.at || Some(number) == excluded {
+            if self.until[entry] <= asked.at || Some(self.of[entry]) == excluded {
                 continue;
             }
-            if !self.incidents[number as usize].counts(asked) {
-                continue;
+            let most = self.rows.most(prepared, entry);
+            if most > 0.0 && most >= asked.min_score {
+                let entry = u32::try_from(entry).expect("entries are numbered so");
+                promising.push(Promising { most, entry });
             }
-            let entry_number = u32::try_from(entry).expect("entries are numbered so");
-            rough.push((entry_number, self.rows.rough_score(prepared, entry)));
         }
-        rough
+        promising
     }
 
     fn answer(&self, asked: &Nearest<'_>, found: &Candidate<'_>) -> SimilarIncident {
@@ -224,15 +227,32 @@ impl Incident {
     }
 }
 
-/// The score of the entry at that place, the first being 1; nothing when there are fewer.
-fn kth(rough: &[(u32, f64)], place: usize) -> f64 {
-    if place == 0 || rough.len() < place {
-        return f64::NEG_INFINITY;
-    }
-    let mut scores: Vec<f64> = rough.iter().map(|(_, score)| *score).collect();
-    let (_, kth, _) = scores.select_nth_unstable_by(place - 1, |a, b| b.total_cmp(a));
-    *kth
+/// An entry that may be among the nearest; the greater the better.
+struct Promising {
+    most: f64,
+    entry: u32,
 }
+
+impl Ord for Promising {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Entries of the same experiment, which score alike, stand together.
+        self.most.total_cmp(&other.most).then_with(|| other.entry.cmp(&self.entry))
+    }
+}
+
+impl PartialOrd for Promising {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Promising {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Promising {}
 
 /// The smaller the better.
 struct Candidate<'i> {

@@ -35,10 +35,33 @@ fn at(coordinate: usize) -> (Role, Feature) {
     (ROLES[coordinate / FEATURES.len()], FEATURES[coordinate % FEATURES.len()])
 }
 
-/// How far a score from sums may be from the exact one: `compare` rounds each share to a grain,
-/// and only what both have makes a share.
-pub fn slack(asked: &Fingerprint) -> f64 {
+/// How far the score of `compare` may be above the sum of unrounded shares: it rounds each share
+/// to a grain, and only what both have makes a share.
+fn slack(asked: &Fingerprint) -> f64 {
     (asked.symptoms.len() + 2) as f64 * GRAIN / 2.0 + 1e-9
+}
+
+/// Numbers of a profile: one a coordinate, and some of 0 so that a processor takes eight at once.
+const LANES: usize = COORDINATES.next_multiple_of(8);
+/// What a profile counts in: the largest weight is `i16::MAX` of it.
+const STEP: f64 = 2.0 / i16::MAX as f64;
+
+/// The weighed symptoms of a fingerprint without their signs, each rounded up to a step.
+type Profile = [i16; LANES];
+
+fn profile(dense: &[f64; COORDINATES]) -> Profile {
+    let mut profile = [0; LANES];
+    for (coordinate, value) in dense.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+        let steps = (weight(at(coordinate)) * value.abs() / STEP).ceil();
+        profile[coordinate] = steps.min(f64::from(i16::MAX)) as i16;
+    }
+    profile
+}
+
+/// At least what two fingerprints' symptoms have in common, signs apart.
+fn overlap(a: &Profile, b: &Profile) -> f64 {
+    let steps: i32 = a.iter().zip(b).map(|(a, b)| i32::from(*a.min(b))).sum();
+    f64::from(steps) * STEP
 }
 
 /// What a name is the name of: each has its own coordinates.
@@ -64,6 +87,7 @@ struct Row {
 #[derive(Debug, Default)]
 pub struct Rows {
     rows: Vec<Row>,
+    profiles: Vec<Profile>,
     coordinates: Vec<u32>,
     values: Vec<f64>,
     names: Vec<Arc<str>>,
@@ -76,6 +100,8 @@ pub struct Asked<'q> {
     /// What it has at each coordinate that any row has.
     values: Vec<f64>,
     weights: [f64; COORDINATES],
+    profile: Profile,
+    slack: f64,
     sums: [f64; 3],
     suspect: Option<u32>,
     has_suspect: bool,
@@ -89,9 +115,9 @@ impl Rows {
         let dense = dense(fingerprint);
         let symptoms = self.values.len();
         let mut sums = [0.0; 3];
-        for (coordinate, value) in dense.into_iter().enumerate().filter(|(_, v)| *v != 0.0) {
+        for (coordinate, value) in dense.iter().enumerate().filter(|(_, v)| **v != 0.0) {
             sums[0] += weight(at(coordinate)) * value.abs();
-            self.number(coordinate as u32, value);
+            self.number(coordinate as u32, *value);
         }
         let reasons = self.values.len();
         for (name, value) in &fingerprint.reasons {
@@ -108,6 +134,7 @@ impl Rows {
         let suspect = fingerprint.suspect.as_ref();
         let suspect = suspect.map(|name| self.name(Naming::Component, name.as_str()));
         let end = self.values.len();
+        self.profiles.push(profile(&dense));
         self.rows.push(Row { symptoms, reasons, components, end, sums, suspect });
     }
 
@@ -140,7 +167,8 @@ impl Rows {
         let mut values = vec![0.0; COORDINATES + self.names.len()];
         let mut sums = [0.0; 3];
         let weights: [f64; COORDINATES] = std::array::from_fn(|n| weight(at(n)));
-        for (coordinate, value) in dense(fingerprint).into_iter().enumerate() {
+        let dense = dense(fingerprint);
+        for (coordinate, value) in dense.into_iter().enumerate() {
             values[coordinate] = value;
             sums[0] += weights[coordinate] * value.abs();
         }
@@ -158,6 +186,8 @@ impl Rows {
         Asked {
             values,
             weights,
+            profile: profile(&dense),
+            slack: slack(fingerprint),
             sums,
             suspect: suspect.and_then(|name| self.known_name(Naming::Component, name.as_str())),
             has_suspect: suspect.is_some(),
@@ -166,29 +196,22 @@ impl Rows {
         }
     }
 
-    /// The score from sums: what two rows have in all is what each has less what they share.
-    pub fn rough_score(&self, asked: &Asked<'_>, row: usize) -> f64 {
+    /// The most that [`Self::score`] can be: two lists have at most the smaller sum in common, and
+    /// symptoms no more than their profiles say.
+    pub fn most(&self, asked: &Asked<'_>, row: usize) -> f64 {
+        let overlap = overlap(&asked.profile, &self.profiles[row]);
         let row = &self.rows[row];
-        let (mut common, mut overlap) = (0.0, 0.0);
-        for (coordinate, theirs) in self.numbers(row.symptoms..row.reasons) {
-            let ours = asked.values[coordinate];
-            let shared = asked.weights[coordinate] * ours.abs().min(theirs.abs());
-            overlap += shared;
-            common += if ours * theirs > 0.0 { shared } else { 0.0 };
-        }
-        let greater = asked.sums[0] + row.sums[0] - overlap;
-        let symptoms = SYMPTOMS * common / greater.max(f64::MIN_POSITIVE);
-        let jaccard = |range: Range<usize>, part: usize| {
-            let numbers = self.numbers(range);
-            let common: f64 = numbers.map(|(at, theirs)| asked.values[at].min(theirs)).sum();
-            let greater = asked.sums[part] + row.sums[part] - common;
+        let share = |part: usize, common: f64| {
+            let (ours, theirs) = (asked.sums[part], row.sums[part]);
+            let common = common.min(ours).min(theirs);
+            let greater = ours + theirs - common;
             if greater > 0.0 { common / greater } else { 0.0 }
         };
-        let reasons = REASONS * jaccard(row.reasons..row.components, 1);
-        let components = jaccard(row.components..row.end, 2);
         let none = asked.components.is_empty() && row.components == row.end;
-        let place = place(self.same_suspect(asked, row), (!none).then_some(components));
-        symptoms + reasons + PLACE * place
+        let components = (!none).then(|| share(2, f64::INFINITY));
+        let place = place(self.same_suspect(asked, row), components);
+        let shares = SYMPTOMS * share(0, overlap) + REASONS * share(1, f64::INFINITY);
+        shares + PLACE * place + asked.slack
     }
 
     /// The score that `compare` gives, to the last bit.
