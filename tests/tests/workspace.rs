@@ -10,10 +10,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("diagnosis", &["events"]),
     ("datasets", &["diagnosis", "events"]),
+    ("receivers", &["events"]),
     ("schema", &["diagnosis", "events"]),
-    ("server", &["datasets", "diagnosis", "events", "schema"]),
+    ("server", &["datasets", "diagnosis", "events", "receivers", "schema"]),
     ("chaos-runner", &["events"]),
-    ("tests", &["chaos-runner", "datasets", "diagnosis", "events", "schema", "server"]),
+    ("tests", &["chaos-runner", "datasets", "diagnosis", "events", "receivers", "schema", "server"]),
 ];
 
 /// What a crate must never reach, however indirectly.
@@ -21,6 +22,7 @@ const MUST_NOT_REACH: &[(&str, &[&str])] = &[
     ("events", &["axum", "hyper", "reqwest", "surrealdb", "async-graphql", "tonic", "kurrentdb"]),
     ("diagnosis", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
     ("datasets", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
+    ("receivers", &["axum", "hyper", "reqwest", "surrealdb", "async-graphql", "tonic"]),
     ("chaos-runner", &["surrealdb", "async-graphql"]),
 ];
 

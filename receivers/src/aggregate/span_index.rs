@@ -1,0 +1,154 @@
+//! Spans by their ids, for as long as their other half may be under way.
+//!
+//! Two generations: what is older than a generation's time is dropped with the whole older one,
+//! which costs nothing for each span.
+
+use ahash::AHashMap;
+
+use super::components::ComponentNo;
+
+/// A span's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanKey {
+    trace: (u64, u64),
+    span: u64,
+}
+
+impl SpanKey {
+    /// Of the ids on the wire: 16 and 8 bytes, neither all zero.
+    pub fn read(trace: &[u8], span: &[u8]) -> Option<Self> {
+        let (high, low) = trace.split_at_checked(8)?;
+        let number = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
+        let (trace, span) = ((number(high)?, number(low)?), number(span)?);
+        (trace != (0, 0) && span != 0).then_some(Self { trace, span })
+    }
+
+    /// Another span of the same trace.
+    pub fn sibling(self, span: &[u8]) -> Option<Self> {
+        let span = u64::from_be_bytes(span.try_into().ok()?);
+        (span != 0).then_some(Self { span, ..self })
+    }
+
+    /// The trace, as a number that orders as its text does.
+    pub fn trace(&self) -> u128 {
+        u128::from(self.trace.0) << 64 | u128::from(self.trace.1)
+    }
+}
+
+/// What a span is, as far as its children need to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub component: ComponentNo,
+    /// It is a call that leaves its component.
+    pub outgoing: bool,
+}
+
+/// The components that answered a call: nearly always one.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub first: ComponentNo,
+    pub others: Vec<ComponentNo>,
+}
+
+impl Answered {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = ComponentNo> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+
+    fn add(&mut self, component: ComponentNo) {
+        if !self.all().any(|known| known == component) {
+            self.others.push(component);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    spans: AHashMap<SpanKey, Seen>,
+    answered: AHashMap<SpanKey, Answered>,
+    /// Calls of which a call within them is told instead.
+    wrapping: AHashMap<SpanKey, ComponentNo>,
+}
+
+/// The spans of the last while.
+#[derive(Debug)]
+pub struct SpanIndex {
+    most: usize,
+    generation_ns: i64,
+    young: Generation,
+    old: Generation,
+    since_ns: i64,
+}
+
+impl SpanIndex {
+    /// An index that remembers for at least `memory_ms`, and at most `most` spans.
+    pub fn new(memory_ms: u64, most: usize, now_ns: i64) -> Self {
+        let generation_ns = i64::try_from(memory_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let (young, old) = Default::default();
+        Self { most, generation_ns, young, old, since_ns: now_ns }
+    }
+
+    /// Forgets what is too old.
+    pub fn advance(&mut self, now_ns: i64) {
+        if now_ns.saturating_sub(self.since_ns) >= self.generation_ns {
+            self.old = std::mem::take(&mut self.young);
+            self.since_ns = now_ns;
+        }
+    }
+
+    /// How many spans are remembered.
+    pub fn len(&self) -> usize {
+        self.young.spans.len() + self.old.spans.len()
+    }
+
+    /// Whether there is room for another span.
+    pub fn has_room(&self) -> bool {
+        self.len() < self.most
+    }
+
+    /// Remembers a span; `false` if it is known already.
+    pub fn insert(&mut self, key: SpanKey, seen: Seen) -> bool {
+        if self.old.spans.contains_key(&key) {
+            return false;
+        }
+        match self.young.spans.entry(key) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(seen);
+                true
+            }
+        }
+    }
+
+    /// A span, if it is remembered.
+    pub fn get(&self, key: &SpanKey) -> Option<Seen> {
+        self.young.spans.get(key).or_else(|| self.old.spans.get(key)).copied()
+    }
+
+    /// A component answered a call with a span of its own.
+    pub fn answer(&mut self, call: SpanKey, component: ComponentNo) {
+        let answered = self.young.answered.entry(call);
+        answered
+            .and_modify(|known| known.add(component))
+            .or_insert(Answered { first: component, others: Vec::new() });
+    }
+
+    /// Who answered a call.
+    pub fn answered(&self, call: &SpanKey) -> impl Iterator<Item = ComponentNo> {
+        let generations = [&self.young, &self.old];
+        let found = generations.into_iter().filter_map(|generation| generation.answered.get(call));
+        found.flat_map(Answered::all)
+    }
+
+    /// A call of `component` was told by a call within it.
+    pub fn wrap(&mut self, call: SpanKey, component: ComponentNo) {
+        self.young.wrapping.insert(call, component);
+    }
+
+    /// Whether a call within this one was told.
+    pub fn wraps(&self, call: &SpanKey, component: ComponentNo) -> bool {
+        let by = self.young.wrapping.get(call).or_else(|| self.old.wrapping.get(call));
+        by == Some(&component)
+    }
+}
