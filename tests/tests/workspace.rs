@@ -14,7 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("schema", &["diagnosis", "events"]),
     ("server", &["datasets", "diagnosis", "events", "receivers", "schema"]),
     ("chaos-runner", &["events"]),
-    ("tests", &["chaos-runner", "datasets", "diagnosis", "events", "receivers", "schema", "server"]),
+    (
+        "tests",
+        &["chaos-runner", "datasets", "diagnosis", "events", "receivers", "schema", "server"],
+    ),
 ];
 
 /// What a crate must never reach, however indirectly.
