@@ -14,7 +14,7 @@ use crate::executor::{Applied, ApplyError};
 use crate::generation::GenerationError;
 use crate::graph::Graph;
 use crate::lease::Tenure;
-use crate::live::LiveGraph;
+use crate::live::{LiveGraph, WeakLiveGraph};
 use crate::rebuild::{RebuildError, Swapped};
 
 /// Events read from the log and applied at once while catching up.
@@ -50,7 +50,7 @@ pub(crate) struct Offer {
 #[derive(Clone, Debug)]
 pub struct Successor {
     offers: mpsc::Sender<Offer>,
-    graph: LiveGraph,
+    graph: WeakLiveGraph,
 }
 
 /// Why a wait for a position ended without it.
@@ -121,9 +121,9 @@ impl Successor {
         swapped.await.map_err(|_| RebuildError::Ended)?
     }
 
-    /// Under which the graph in use is written.
-    pub(crate) fn tenure(&self) -> Tenure {
-        self.graph.current().tenure()
+    /// Under which the graph in use is written; nothing once none is in use.
+    pub(crate) fn tenure(&self) -> Option<Tenure> {
+        self.graph.current().map(|graph| graph.tenure())
     }
 }
 
@@ -156,7 +156,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
         let graph = graph.into();
         let position = watch::Sender::new(graph.current().checkpoint().await.position);
         let (sender, offers) = mpsc::channel(1);
-        let successor = Successor { offers: sender, graph: graph.clone() };
+        let successor = Successor { offers: sender, graph: graph.downgrade() };
         Self { graph, log, position, offers: Mutex::new(offers), successor }
     }
 

@@ -89,10 +89,12 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     compare: bool,
     progress: &watch::Sender<RebuildProgress>,
 ) -> Result<Swapped, RebuildError> {
-    if successor.tenure() == Tenure::NONE {
-        return Err(RebuildError::Lost);
-    }
-    let generations = Generations::of(url).await?.held(successor.tenure());
+    let tenure = match successor.tenure() {
+        None => return Err(RebuildError::Ended),
+        Some(Tenure::NONE) => return Err(RebuildError::Lost),
+        Some(tenure) => tenure,
+    };
+    let generations = Generations::of(url).await?.held(tenure);
     let before = generations.current().await?;
     let generation = generations.next(before).await?;
     let next = Arc::new(generations.begin(generation).await?);
