@@ -10,6 +10,7 @@ pub mod incident;
 pub mod knowledge;
 pub mod label;
 pub mod model;
+pub mod retention;
 pub mod telemetry;
 pub mod topology;
 
@@ -35,6 +36,7 @@ use incident::{
 use knowledge::RunbookPublished;
 use label::{FeedbackGiven, LabelAssigned, LabelRetracted};
 use model::{ErrorBudgetBurned, ModelTrained, SloDefined};
+use retention::RetentionApplied;
 use telemetry::{LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded};
 use topology::{ComponentDescribed, ComponentDiscovered, DependencyObserved};
 
@@ -192,4 +194,5 @@ catalogue! {
     ErrorBudgetBurned = "io.faultline.slo.errorbudgetburned.v1",
     RunbookPublished = "io.faultline.runbook.published.v1",
     AuditRecorded = "io.faultline.audit.recorded.v1",
+    RetentionApplied = "io.faultline.retention.applied.v1",
 }

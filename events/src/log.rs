@@ -189,6 +189,12 @@ pub trait EventLog: Send + Sync + 'static {
         Box::pin(async { Ok(self.head()) })
     }
 
+    /// The log itself when its files are this process's own: only then can something be taken out
+    /// of it.
+    fn as_embedded(&self) -> Option<&EmbeddedLog> {
+        None
+    }
+
     /// How many events stand behind `position`, for progress and lag. Where positions are dense
     /// that follows from the head.
     fn count_behind(&self, position: u64) -> u64 {

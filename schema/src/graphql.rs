@@ -44,6 +44,7 @@ mod provenance;
 mod query;
 mod read;
 mod recovery;
+mod retention;
 mod scalar;
 mod search;
 mod signals;
@@ -81,6 +82,7 @@ use mutation::Mutation;
 use operations::{Alert, Maintenance};
 use page::Nodes;
 use query::Query;
+use retention::Retention;
 use subscription::Subscription;
 use timeline::TimelineEntry;
 use verdict::Feedback;
@@ -192,6 +194,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         )
         .override_output_type_description::<Nodes<Label>>("A page of labels.")
         .override_output_type_description::<Nodes<Mitigation>>("A page of mitigations.")
+        .override_output_type_description::<Nodes<Retention>>("A page of what was pruned.")
         .override_output_type_description::<Nodes<Runbook>>("A page of runbooks.")
         .override_output_type_description::<Nodes<SetAsideEvent>>("A page of set-aside events.")
         .override_output_type_description::<Nodes<TimelineEntry>>("A page of steps.")

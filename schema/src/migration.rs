@@ -27,6 +27,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "versions",
         statements: include_str!("../migrations/0002_versions.surql"),
     },
+    Migration {
+        number: 3,
+        name: "retention",
+        statements: include_str!("../migrations/0003_retention.surql"),
+    },
 ];
 
 const MIGRATION_TABLE: &str = "

@@ -9,6 +9,7 @@ mod incident;
 mod knowledge;
 mod label;
 mod model;
+mod retention;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -133,6 +134,7 @@ pub fn project(recorded: &RecordedEvent) -> Result<Vec<Change>, ProjectError> {
         ErrorBudgetBurned(data) => Ok(model::error_budget_burned(recorded, data)),
         RunbookPublished(data) => Ok(knowledge::runbook_published(recorded, data)),
         AuditRecorded(data) => audit::recorded(recorded, data),
+        RetentionApplied(data) => retention::applied(recorded, data),
     }
 }
 

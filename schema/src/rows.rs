@@ -8,6 +8,7 @@ pub mod audit;
 pub mod edge;
 pub mod incident;
 pub mod operations;
+pub mod retention;
 pub mod telemetry;
 
 use events::EventId;
@@ -17,6 +18,7 @@ pub use audit::*;
 pub use edge::*;
 pub use incident::*;
 pub use operations::*;
+pub use retention::*;
 pub use telemetry::*;
 
 /// Where a row comes from.

@@ -75,6 +75,7 @@ tables! {
     Mitigation = "mitigation" node once,
     Model = "model" node versions,
     Prediction = "prediction" node once,
+    Retention = "retention" node once,
     Runbook = "runbook" node versions,
     Slo = "slo" node versions,
     Snapshot = "snapshot" node once,

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::demo;
-use crate::operations::{backup, export, import, rebuild, seed, verify};
+use crate::operations::{backup, export, import, rebuild, retain, seed, verify};
 
 /// Faultline: an event-sourced incident knowledge base
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Make the graph again from the log, beside the one in use
     Rebuild(rebuild::RebuildArgs),
+    /// Take the measurements out of old telemetry, by the limits that are configured
+    Retain(retain::RetainArgs),
     /// Check that the log is what was acknowledged, and the graph what the log says
     Verify(verify::VerifyArgs),
     /// Write the log as NDJSON, a CloudEvent a line

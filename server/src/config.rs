@@ -3,6 +3,7 @@
 
 mod auth;
 mod limits;
+mod retention;
 mod source;
 mod storage;
 mod telemetry;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthConfig, RateConfig, TlsConfig};
 pub use limits::{GraphqlConfig, IngestConfig, ProjectionConfig, ReactorConfig};
+pub use retention::RetentionConfig;
 pub use source::{Flags, load};
 pub use storage::StorageConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
@@ -31,6 +33,8 @@ pub struct Config {
     pub rate: RateConfig,
     /// `[storage]`: where the log and the graph are kept.
     pub storage: StorageConfig,
+    /// `[retention]`: how long the measurements of telemetry are kept.
+    pub retention: RetentionConfig,
     /// `[ingest]`: what one request may bring.
     pub ingest: IngestConfig,
     /// `[graphql]`: what one query may ask.
@@ -116,6 +120,7 @@ impl Config {
         self.auth.check(self.http.listen)?;
         self.rate.check()?;
         self.storage.check()?;
+        self.retention.check(&self.storage)?;
         self.ingest.check()?;
         self.graphql.check()?;
         self.projection.check()?;

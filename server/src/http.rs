@@ -44,6 +44,7 @@ use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::Reacted;
 use crate::rebuilding::Rebuilds;
+use crate::retention::Retention;
 use error::ApiError;
 pub(crate) use guard::Peer;
 
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reacted: Reacted,
     pub(crate) rebuilds: Rebuilds,
+    pub(crate) retention: Retention,
     /// Of a graph that several servers share.
     pub(crate) lease: Option<Arc<Lease>>,
     pub(crate) clock: Clock,
@@ -117,6 +119,8 @@ fn routes() -> Routes {
         .get("/v1/set-aside", health::set_aside)
         .get("/v1/admin/rebuild", admin::rebuild_state)
         .post("/v1/admin/rebuild", admin::rebuild)
+        .get("/v1/admin/retention", admin::retention_state)
+        .post("/v1/admin/retention", admin::retain)
         .post("/v1/incidents/{id}/labels", labels::assign)
         .post("/v1/incidents/{id}/labels/{label}/retract", labels::retract)
         .post("/v1/labels", labels::assign_all)

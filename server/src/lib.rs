@@ -24,6 +24,7 @@ pub mod projection;
 mod rate;
 mod reactors;
 mod rebuilding;
+mod retention;
 mod run;
 mod serve;
 pub mod telemetry;

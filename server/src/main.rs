@@ -9,7 +9,7 @@ use clap::Parser;
 use events::Timestamp;
 use nix::sys::stat::{Mode, umask};
 use server::cli::{Cli, Command, ServeArgs, token};
-use server::operations::{backup, export, import, rebuild, seed, verify};
+use server::operations::{backup, export, import, rebuild, retain, seed, verify};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => return run(demo::run(args)),
         Command::Token(args) => print(&token::run(args, Timestamp::now())?)?,
         Command::Rebuild(args) => run(rebuild::run(&args))?,
+        Command::Retain(args) => run(retain::run(&args))?,
         Command::Verify(args) => return run(verify::run(&args)),
         Command::Export(args) => run(export::run(&args))?,
         Command::Import(args) => run(import::run(&args))?,

@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     appended: Counter<u64>,
     append_duration: Histogram<f64>,
     decisions: Counter<u64>,
+    pruned_events: Counter<u64>,
+    pruned_bytes: Counter<u64>,
     head: Gauge<u64>,
     projected: Gauge<u64>,
     lag: Gauge<u64>,
@@ -95,6 +97,16 @@ impl Metrics {
                 "faultline.reactor.decisions",
                 "Events that the reactors appended",
             ),
+            pruned_events: counter(
+                &meter,
+                "faultline.retention.pruned.events",
+                "Events whose measurements retention took out of the log",
+            ),
+            pruned_bytes: counter(
+                &meter,
+                "faultline.retention.freed.bytes",
+                "Bytes by which retention made the log smaller, uncompressed",
+            ),
             head: gauge("faultline.log.head.position", "Position of the log's last event"),
             projected: gauge(
                 "faultline.projection.position",
@@ -146,6 +158,12 @@ impl Metrics {
 
     pub(crate) fn decided(&self, event_type: &'static str) {
         self.decisions.add(1, &[KeyValue::new("type", event_type)]);
+    }
+
+    /// The log was pruned.
+    pub(crate) fn pruned(&self, events: u64, freed_bytes: u64) {
+        self.pruned_events.add(events, &[]);
+        self.pruned_bytes.add(freed_bytes, &[]);
     }
 
     /// The Prometheus text, with the levels of this moment.

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use events::catalogue::audit::{AuditOutcome, AuditRecorded};
-use events::log::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
+use events::log::{AppendError, Appended, EmbeddedLog, EventLog, ExpectedRevision, ReadError};
 use events::value::Line;
 use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::FutureExt;
@@ -267,6 +267,10 @@ impl EventLog for ObservedLog {
         self.log.settled()
     }
 
+    fn as_embedded(&self) -> Option<&EmbeddedLog> {
+        self.log.as_embedded()
+    }
+
     fn count_behind(&self, position: u64) -> u64 {
         self.log.count_behind(position)
     }
@@ -277,7 +281,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use events::log::{EmbeddedLog, Options};
+    use events::log::Options;
     use futures::StreamExt;
 
     use super::*;

@@ -66,6 +66,17 @@ pub(crate) enum Refused {
     NotHolder(Option<String>),
 }
 
+/// Why the graph was not made anew.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unmade {
+    /// Another server writes it.
+    #[error("the graph is written by another server")]
+    Follower,
+    /// The rebuild failed.
+    #[error("the rebuild failed: {0}")]
+    Failed(String),
+}
+
 /// Where rebuilds are asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Rebuilds {
@@ -119,10 +130,33 @@ impl Rebuilds {
         if began { Ok(self.state()) } else { Err(Refused::Running) }
     }
 
+    /// Makes the graph anew, once nothing else does, and returns when it is in use.
+    pub(crate) async fn make_anew(&self) -> Result<(), Unmade> {
+        let mut state = self.state.subscribe();
+        loop {
+            match self.begin(false) {
+                Ok(_) => break,
+                Err(Refused::NotHolder(_)) => return Err(Unmade::Follower),
+                Err(Refused::Running) => ended(&mut state).await,
+            };
+        }
+        let state = ended(&mut state).await;
+        match (state.status, state.error) {
+            (Status::Done, _) => Ok(()),
+            (_, error) => Err(Unmade::Failed(error.unwrap_or_default())),
+        }
+    }
+
     /// Where the last rebuild is.
     pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
     }
+}
+
+/// What became of the rebuild that runs, if one does.
+async fn ended(state: &mut watch::Receiver<State>) -> State {
+    let ended = state.wait_for(|state| state.status != Status::Running).await;
+    ended.map(|state| state.clone()).unwrap_or_default()
 }
 
 /// Returns when this server does not hold the lease any more, if there is one.

@@ -26,6 +26,7 @@ use crate::observed::{self, ObservedLog};
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::Reacted;
+use crate::retention::Retention;
 use crate::serve::{self, Tls, TlsError};
 use crate::upkeep;
 use behind::Behind;
@@ -162,6 +163,9 @@ pub async fn run_on(
     let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
     let Behind { graph, projected, progress, rebuilds, reacted } =
         Behind::start(&config, &log, &metrics, sharing.as_ref(), clock, &mut tasks).await?;
+    let (retention, retaining) =
+        Retention::new(&config, log.clone(), rebuilds.clone(), metrics.clone(), clock);
+    tasks.spawn("the retention", retaining);
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
     let base =
@@ -176,6 +180,7 @@ pub async fn run_on(
         metrics,
         reacted: reacted.clone(),
         rebuilds,
+        retention,
         lease,
         clock,
         tokens: Arc::new(tokens),

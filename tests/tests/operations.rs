@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "operations/retention.rs"]
+mod retention;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -238,6 +238,10 @@ impl EmbeddedLog {
 }
 
 impl EventLog for EmbeddedLog {
+    fn as_embedded(&self) -> Option<&EmbeddedLog> {
+        Some(self)
+    }
+
     fn append(
         &self,
         stream: StreamId,

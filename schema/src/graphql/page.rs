@@ -103,6 +103,7 @@ listed! {
     Alert, true, |row| Cursor::at(row.fired_at, &row.id);
     Maintenance, true, |row| Cursor::at(row.started_at, &row.id);
     Feedback, true, |row| Cursor::at(row.at, row.id);
+    Retention, true, |row| Cursor::at(row.at, row.id);
 }
 
 /// A page that was asked for.

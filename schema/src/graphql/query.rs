@@ -10,6 +10,7 @@ mod order;
 use async_graphql::MergedObject;
 
 use super::audit::Audit;
+use super::retention::Retentions;
 use super::search::Searches;
 
 /// Questions to the knowledge base. `asOf` on any of them asks for the answer of an earlier
@@ -23,5 +24,6 @@ pub struct Query(
     lookups::Lookups,
     operations::Operations,
     Audit,
+    Retentions,
     Searches,
 );

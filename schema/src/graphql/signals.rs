@@ -24,6 +24,7 @@ use super::error::{ApiError, ApiResult};
 use super::load::Loaders;
 use super::provenance::event_ids;
 use super::read;
+use super::retention::pruned_until;
 use super::scalar::DateTime;
 use super::view::View;
 use crate::rows::RowWindow;
@@ -132,6 +133,9 @@ pub struct GoldenSignals {
     pub component: Component,
     /// Length of a slot, in milliseconds: what is shorter than that is joined.
     pub slot_ms: f64,
+    /// Windows that were recorded up to here may be missing, because retention took their
+    /// measurements out; null when none of the span can be.
+    pub pruned_until: Option<DateTime>,
     /// What it measured of itself, by time.
     pub points: Vec<SignalPoint>,
     /// What it measured of its calls to others, by callee.
@@ -153,15 +157,17 @@ pub async fn golden_signals(
     let component = Loaders::of(ctx).component(&name).await?;
     let component =
         component.ok_or_else(|| ApiError::not_found("component", "component", &name))?;
-    let (snapshots, outgoing, incoming) = futures::try_join!(
+    let (snapshots, outgoing, incoming, pruned) = futures::try_join!(
         windows::<SnapshotRow>(view, SNAPSHOTS, &name, from, to),
         windows::<EdgeRow>(view, OUTGOING, &name, from, to),
         windows::<EdgeRow>(view, INCOMING, &name, from, to),
+        pruned_until(view),
     )?;
     let measured = snapshots.iter().map(Measured::of_snapshot).collect();
     Ok(GoldenSignals {
         component,
         slot_ms: slots.length_ms,
+        pruned_until: pruned.filter(|until| *until >= from).map(DateTime),
         points: slots.series(measured),
         outgoing: edges(&slots, &outgoing),
         incoming: edges(&slots, &incoming),

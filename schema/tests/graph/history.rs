@@ -267,6 +267,16 @@ pub fn everything() -> History {
         json!({"actor": "ada's laptop", "token": "4f7c2a9be013", "action": "label.assign",
         "subject": "i1", "outcome": "done", "request": "r-1"}),
     );
+    h.push(
+        17,
+        "retention.applied",
+        json!({
+            "pruned": [{
+                "kind": "metrics", "until_position": 3, "recorded_until": at(10), "events": 2,
+                "bytes": 800, "pinned_events": 1,
+            }],
+        }),
+    );
     // An event that cannot be projected is caused by its cause all the same.
     let cause = h.0[0].event.id;
     for event in h.0.iter_mut().filter(|it| it.event.data.event_type().contains("maintenance")) {

@@ -24,7 +24,7 @@ async fn every_row_reads_as_its_type() -> Result<(), ReadGraphError> {
         Experiment as Experiment, Fault as Fault, FaultKind as FaultKindNode,
         Feedback as Feedback, Incident as Incident, Label as Label, LogPattern as LogPatterns,
         Maintenance as Maintenance, Mitigation as Mitigation, Model as Model,
-        Prediction as Prediction, Runbook as Runbook, Slo as Slo, Snapshot as Snapshot,
+        Prediction as Prediction, Retention as Retention, Runbook as Runbook, Slo as Slo, Snapshot as Snapshot,
         TimelineEntry as TimelineEntry, Affects as Affects, Calls as Calls, Cites as Cites,
         FixedBy as FixedBy, InjectedInto as InjectedInto, Labelled as Labelled, PartOf as PartOf,
         Preceded as Preceded, Resembles as Resembles, Suspects as Suspects,

@@ -76,6 +76,8 @@ const QUESTIONS: &[&str] = &[
         to: \"2026-03-01T12:00:00Z\", points: 5) { points { at windows requests p95Ms events }
         outgoing { callee { name } points { at requests errors } }
         incoming { caller { name } points { at requests errors } } }",
+    "retentions@(first: 2) { nodes { id at pruned { kind untilPosition recordedUntil events bytes
+        pinnedEvents } provenance { ...provenance } } }",
     "coverage@(first: 60) { nodes { component { name } faultKind state lastVerdict lastRun { key }
         lastExercisedAt runs realIncidents lastRealIncidentAt } }",
     "blastRadius@(component: \"cart\") { affected { nodes { component { name kind } distance path

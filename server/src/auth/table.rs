@@ -38,6 +38,8 @@ pub(crate) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/v1/set-aside", Needs(Scope::Read)),
     ("GET", "/v1/admin/rebuild", Needs(Scope::Admin)),
     ("POST", "/v1/admin/rebuild", Needs(Scope::Admin)),
+    ("GET", "/v1/admin/retention", Needs(Scope::Admin)),
+    ("POST", "/v1/admin/retention", Needs(Scope::Admin)),
     ("POST", "/v1/incidents/{id}/labels", Needs(Scope::Label)),
     ("POST", "/v1/incidents/{id}/labels/{label}/retract", Needs(Scope::Label)),
     ("POST", "/v1/labels", Needs(Scope::Label)),
@@ -126,7 +128,8 @@ pub(crate) fn scope_of_event(data: &EventData) -> Scope {
         | ResponseActionTaken(_)
         | FailurePredicted(_)
         | ModelTrained(_)
-        | AuditRecorded(_) => Scope::Admin,
+        | AuditRecorded(_)
+        | RetentionApplied(_) => Scope::Admin,
     }
 }
 

@@ -11,6 +11,7 @@ use super::media;
 use crate::auth::Caller;
 use crate::observed::did;
 use crate::rebuilding::{self, Refused};
+use crate::retention;
 
 /// Query of a rebuild.
 #[derive(Deserialize)]
@@ -50,4 +51,46 @@ pub(super) async fn rebuild(
 /// `GET /v1/admin/rebuild`: where the last rebuild is.
 pub(super) async fn rebuild_state(State(app): State<App>) -> Json<rebuilding::State> {
     Json(app.rebuilds.state())
+}
+
+/// Query of a run of retention.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetentionQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /v1/admin/retention?dry_run=`: applies the limits of `[retention]` now.
+pub(super) async fn retain(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<RetentionQuery>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Json<retention::State>), ApiError> {
+    // As for a rebuild.
+    media::require_json(&headers)?;
+    match app.retention.begin(query.dry_run) {
+        Ok(state) => {
+            if !query.dry_run {
+                did(&*app.log, &caller, "retention", "telemetry", (app.clock)()).await?;
+            }
+            Ok((StatusCode::ACCEPTED, Json(state)))
+        }
+        Err(retention::Refused::Running) => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "retention_running",
+            "retention is being applied; GET /v1/admin/retention tells how far it is",
+        )),
+        Err(retention::Refused::Unlimited) => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "retention_unlimited",
+            "no limit is set in the section [retention] of the configuration, so everything is kept",
+        )),
+    }
+}
+
+/// `GET /v1/admin/retention`: where the last run is.
+pub(super) async fn retention_state(State(app): State<App>) -> Json<retention::State> {
+    Json(app.retention.state())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use events::log::EventLog;
 use schema::rebuild::{RebuildProgress, rebuild_alone};
 use serde::Deserialize;
 use serde_json::json;
@@ -43,9 +44,14 @@ async fn offline(base: &BaseArgs) -> anyhow::Result<()> {
         bail!("the graph is in memory only: every start of the server rebuilds it");
     }
     let log = open_any_log(&config, true).await?;
+    alone(&url, &*log).await
+}
+
+/// Rebuilds the graph at `url`, which no server has in use, and tells how it went.
+pub(super) async fn alone(url: &str, log: &dyn EventLog) -> anyhow::Result<()> {
     let progress = watch::Sender::new(RebuildProgress::default());
     let mut meter = Meter::new("rebuilding");
-    let rebuilding = rebuild_alone(&url, &*log, &progress);
+    let rebuilding = rebuild_alone(url, log, &progress);
     let graph = shown(rebuilding, progress.subscribe(), &mut meter).await?;
     let position = graph.checkpoint().await.position;
     told(position, meter.elapsed(), progress.borrow().events_per_s)

@@ -41,6 +41,8 @@ impl Amount {
 pub struct Plan {
     /// The last position that it reaches; 0 when it reaches none.
     pub until: u64,
+    /// When the last that loses its measurements was recorded.
+    pub recorded_until: Option<Timestamp>,
     /// All that is whole.
     pub whole: Amount,
     /// What of that loses its measurements.
@@ -86,6 +88,7 @@ impl EmbeddedLog {
                 plan.pinned.add(it.bytes);
             } else {
                 plan.pruned.add(it.bytes);
+                plan.recorded_until = plan.recorded_until.max(Some(it.recorded_at));
                 *left = left.saturating_sub(it.bytes);
             }
         })?;
