@@ -60,6 +60,8 @@ pub struct Noticed {
     pub component: ComponentName,
     /// The first moment of the symptom.
     pub at: Timestamp,
+    /// The end of it, where that is known.
+    pub until: Option<Timestamp>,
 }
 
 /// What an incident really was. Never part of what a ranking is given.

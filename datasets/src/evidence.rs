@@ -24,6 +24,17 @@ impl Default for Span {
     }
 }
 
+impl Span {
+    /// How far the cases of a data set are looked at. Where nothing is known around most faults
+    /// (traces of three minutes), the day before them is the baseline.
+    pub fn of(data_set: &str) -> Self {
+        match data_set {
+            "nezha" => Self { before: SignedDuration::from_hours(24), ..Self::default() },
+            _ => Self::default(),
+        }
+    }
+}
+
 /// The evidence in `events` for an incident that was noticed as told. Faults, experiments and
 /// labels among the events have no place in it.
 pub fn gather<'e>(
@@ -40,7 +51,9 @@ pub fn gather<'e>(
         logs: Vec::new(),
         changes: Vec::new(),
     };
-    let reach = (noticed.at - span.before)..(noticed.at + span.after);
+    let longest = noticed.at + span.after;
+    let end = noticed.until.map_or(longest, |until| until.min(longest));
+    let reach = (noticed.at - span.before)..end;
     for event in events {
         match &event.data {
             EventData::MetricSnapshotRecorded(data) if reach.contains(&data.window.start) => {

@@ -103,7 +103,7 @@ fn read_issue(
         group: group(scenario, &target),
         periods: Vec::new(),
         events: recorder.finish(),
-        noticed: Noticed { component: target.component, at },
+        noticed: Noticed { component: target.component, at, until: None },
         truth: target.truth,
     }))
 }

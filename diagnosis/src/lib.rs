@@ -13,15 +13,19 @@
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
 //! - [`search`]: full text, as of any position.
+//! - [`evaluation`]: how good rankings are, over many cases.
+//! - [`templates`]: log lines grouped by the statement that wrote them.
 
 pub mod baseline;
 pub mod contrast;
 pub mod detect;
 pub mod diagnose;
+pub mod evaluation;
 pub mod evidence;
 pub mod fingerprint;
 pub mod rank;
 pub mod search;
 pub mod similarity;
+pub mod templates;
 pub mod topology;
 pub mod verdict;

@@ -1,0 +1,95 @@
+//! Ranks the cases of a data set by every method and prints how often the truth came first.
+//!
+//! `cargo run -p datasets --release --example rank -- petshop|nezha PATH [--method M] [--cases]`
+
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use datasets::case::{Case, DataSet};
+use datasets::evidence::{Span, gather};
+use datasets::{nezha, petshop};
+use diagnosis::evaluation::{Outcome, place, table};
+use diagnosis::rank::{Ranker, methods};
+
+const KS: [usize; 3] = [1, 3, 5];
+const SEED: u64 = 1;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, path, rest @ ..] = &arguments[..] else {
+        bail!("expected petshop|nezha PATH [--method M] [--cases]");
+    };
+    let wanted = rest.iter().skip_while(|a| *a != "--method").nth(1);
+    let told = rest.iter().any(|argument| argument == "--cases");
+    let started = Instant::now();
+    let data_set = read(name, Path::new(path))?;
+    println!("{} cases, read in {:.1} s", data_set.cases.len(), started.elapsed().as_secs_f64());
+    for skipped in &data_set.skipped {
+        println!("skipped {}: {}", skipped.path.display(), skipped.reason);
+    }
+    for ranker in methods() {
+        if wanted.is_none_or(|wanted| wanted == ranker.name()) {
+            evaluate(&data_set, *ranker, told);
+        }
+    }
+    Ok(())
+}
+
+fn read(name: &str, path: &Path) -> anyhow::Result<DataSet> {
+    let data_set = match name {
+        "petshop" => petshop::read(path),
+        "nezha" => nezha::read(path),
+        other => bail!("{other:?} is neither petshop nor nezha"),
+    };
+    data_set.with_context(|| format!("{name} at {path:?}"))
+}
+
+fn evaluate(data_set: &DataSet, ranker: &dyn Ranker, told: bool) {
+    println!("\n{}", ranker.name());
+    let mut outcomes = Vec::new();
+    let mut slowest = 0.0_f64;
+    for case in &data_set.cases {
+        let evidence = gather(data_set.events_of(case), &case.noticed, Span::of(data_set.name));
+        let started = Instant::now();
+        let ranking = ranker.rank(&evidence);
+        slowest = slowest.max(started.elapsed().as_secs_f64());
+        let Some(truth) = &case.truth else { continue };
+        let found = place(&truth.root_causes, ranking.suspects.iter().map(|s| &s.component));
+        if told || found != Some(0) {
+            tell(case, found, &ranking);
+        }
+        outcomes.push(Outcome { case: case.name.clone(), group: case.group.clone(), place: found });
+    }
+    println!("{:28} {:>5}   top-1                top-3                top-5", "", "cases");
+    for row in table(&outcomes, &KS, SEED) {
+        let hits: Vec<String> = row
+            .hits
+            .iter()
+            .map(|(share, i)| format!("{share:.3} [{:.2}, {:.2}]", i.low, i.high))
+            .collect();
+        println!("{:28} {:>5}   {}", row.group, row.cases, hits.join("   "));
+    }
+    println!("slowest ranking {:.1} ms", slowest * 1_000.0);
+}
+
+fn tell(case: &Case, found: Option<usize>, ranking: &diagnosis::rank::Ranking) {
+    let truth = case.truth.as_ref().map(|truth| truth.root_causes[0].as_str()).unwrap_or_default();
+    let kind = case.truth.as_ref().and_then(|truth| truth.fault_kind.as_ref());
+    let kind = kind.map(|kind| kind.as_str()).unwrap_or_default();
+    let at = found.map_or("not found".to_owned(), |place| format!("at {}", place + 1));
+    println!("  {} {truth} {kind}: {at}", case.name);
+    if let Some(reason) = &ranking.abstained {
+        println!("      abstained: {reason}");
+    }
+    for suspect in ranking.suspects.iter().take(3) {
+        let terms: Vec<String> = suspect
+            .terms
+            .iter()
+            .map(|term| format!("{} {:.3}", term.name, term.contribution.get()))
+            .collect();
+        println!("      {} {:.3}: {}", suspect.component, suspect.score.get(), terms.join(", "));
+    }
+}
