@@ -84,7 +84,9 @@ fn tell(case: &Case, found: Option<usize>, ranking: &diagnosis::rank::Ranking) {
     if let Some(reason) = &ranking.abstained {
         println!("      abstained: {reason}");
     }
-    for suspect in ranking.suspects.iter().take(3) {
+    let shown = |place: &usize| *place < 3 || Some(*place) == found;
+    let places = (0..ranking.suspects.len()).filter(shown);
+    for suspect in places.map(|place| &ranking.suspects[place]) {
         let terms: Vec<String> = suspect
             .terms
             .iter()

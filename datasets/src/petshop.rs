@@ -85,9 +85,8 @@ fn read_issue(
     let Some(metrics) = Metrics::read(&path.join("metrics.csv"))? else {
         return Ok(Err("no metrics.csv: nothing was measured".to_owned()));
     };
-    // Rows that start before the alarm are before it, though the last of them ends after it: the
-    // alarm was raised for the row that follows.
-    let rows = metrics.starts().filter(|start| *start >= target.at);
+    // The row that the alarm is in the first half of shows the fault already, as far as it shows.
+    let rows = metrics.starts().filter(|start| *start + STEP / 2 >= target.at);
     let at = rows.min().unwrap_or(target.at);
     let mut recorder = Recorder::new(NAME, name);
     let first = metrics.starts().min().unwrap_or(at);

@@ -1,5 +1,6 @@
 //! Who is suspected, and why.
 
+pub mod causal;
 mod max_z;
 mod own_excess;
 mod path;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 
+pub use causal::Causal;
 pub use max_z::MaxZ;
 pub use own_excess::OwnExcess;
 pub(crate) use terms::{GRAIN, finite, grains};
@@ -41,7 +43,9 @@ pub trait Ranker: Send + Sync {
 
 /// Every method, the default first.
 pub fn methods() -> &'static [&'static dyn Ranker] {
-    &[&OwnExcess, &MaxZ]
+    static CAUSAL: Causal = Causal::shipped();
+    static METHODS: [&dyn Ranker; 3] = [&OwnExcess, &CAUSAL, &MaxZ];
+    &METHODS
 }
 
 /// The method of that name.

@@ -72,9 +72,9 @@ fn masked(line: &str) -> Vec<String> {
     for word in line.split_whitespace().take(MOST_WORDS) {
         if is_place(word) {
             words.retain(|word: &String| word != ANY);
-            words.push(word.to_owned());
-            words.push(ANY.to_owned());
-            return words;
+            words.extend([word.to_owned(), ANY.to_owned()]);
+            // One word, so that it is equal or not.
+            return vec![words.join(" ")];
         }
         let word = if is_value(word) { ANY } else { word };
         // A list of values is one value, however long.

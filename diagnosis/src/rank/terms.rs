@@ -15,7 +15,7 @@ use crate::contrast::Contrast;
 pub const GRAIN: f64 = 1.0 / 4096.0;
 
 /// Most suspects in a ranking; past it scores are noise.
-const MOST_SUSPECTS: usize = 10;
+pub const MOST_SUSPECTS: usize = 10;
 
 /// Most events that one term cites.
 pub const MOST_CITED: usize = 6;

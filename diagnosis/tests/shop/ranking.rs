@@ -80,9 +80,18 @@ fn report(name: &str, tallies: &BTreeMap<&str, Tally>) -> (f64, f64) {
 
 #[test]
 fn own_excess_finds_the_broken_component() {
-    let ranker = method("own-excess@1").unwrap();
+    finds_the_broken_component("own-excess@1");
+}
+
+#[test]
+fn causal_finds_the_broken_component() {
+    finds_the_broken_component("causal@1");
+}
+
+fn finds_the_broken_component(name: &str) {
+    let ranker = method(name).unwrap();
     let tallies = tally(ranker, Build::default(), 2, Fault::all().into_iter());
-    let (first, top_three) = report("own-excess", &tallies);
+    let (first, top_three) = report(name, &tallies);
     assert!(first >= 0.97 && top_three >= 0.98, "top-1 {first:.3}, top-3 {top_three:.3}");
     for (kind, tally) in tallies {
         assert!(tally.share(tally.first) >= 0.8, "{kind}: {:?}", tally.misses);
@@ -91,15 +100,23 @@ fn own_excess_finds_the_broken_component() {
 
 #[test]
 fn the_first_window_alone_is_enough_for_most() {
-    let ranker = method("own-excess@1").unwrap();
-    let tallies = tally(ranker, Build::default(), 1, Fault::all().into_iter().step_by(2));
-    let (first, top_three) = report("one window", &tallies);
-    assert!(first >= 0.95 && top_three >= 0.95, "top-1 {first:.3}, top-3 {top_three:.3}");
+    for name in ["own-excess@1", "causal@1"] {
+        let ranker = method(name).unwrap();
+        let tallies = tally(ranker, Build::default(), 1, Fault::all().into_iter().step_by(2));
+        let (first, top_three) = report(&format!("{name}, one window"), &tallies);
+        assert!(first >= 0.95 && top_three >= 0.95, "{name}: {first:.3}, top-3 {top_three:.3}");
+    }
 }
 
 #[test]
 fn noise_retries_and_long_timeouts_leave_a_margin() {
-    let ranker = method("own-excess@1").unwrap();
+    for name in ["own-excess@1", "causal@1"] {
+        leave_a_margin(name);
+    }
+}
+
+fn leave_a_margin(method_name: &str) {
+    let ranker = method(method_name).unwrap();
     let calm = Build::default();
     let builds = [
         ("loud", Build { window_noise: 0.3, requests_per_s: 25.0, ..calm }),
@@ -110,7 +127,10 @@ fn noise_retries_and_long_timeouts_leave_a_margin() {
     for (name, build) in builds {
         let (first, top_three) =
             report(name, &tally(ranker, build, 3, Fault::all().into_iter().step_by(3)));
-        assert!(first >= 0.9 && top_three >= 0.95, "{name}: {first:.3}, {top_three:.3}");
+        assert!(
+            first >= 0.9 && top_three >= 0.95,
+            "{method_name}, {name}: {first:.3}, {top_three:.3}"
+        );
     }
 }
 
@@ -127,7 +147,13 @@ fn explaining_away_beats_the_largest_deviation() {
 
 #[test]
 fn the_incident_just_before_is_not_the_baseline() {
-    let ranker = method("own-excess@1").unwrap();
+    for name in ["own-excess@1", "causal@1"] {
+        tells_it_from_the_incident_before(name);
+    }
+}
+
+fn tells_it_from_the_incident_before(method_name: &str) {
+    let ranker = method(method_name).unwrap();
     let (mut runs, mut first, mut misses) = (0, 0, Vec::new());
     let faults: Vec<Fault> = Fault::all().into_iter().filter(|f| f.peer.is_none()).collect();
     for earlier in faults.iter().step_by(17) {
@@ -146,6 +172,6 @@ fn the_incident_just_before_is_not_the_baseline() {
             }
         }
     }
-    println!("{first} of {runs}: {misses:#?}");
-    assert!(first * 100 >= runs * 95, "{first} of {runs}: {misses:#?}");
+    println!("{method_name}: {first} of {runs}: {misses:#?}");
+    assert!(first * 100 >= runs * 95, "{method_name}: {first} of {runs}: {misses:#?}");
 }
