@@ -16,6 +16,7 @@ mod components;
 mod dropped;
 mod edges;
 mod latency;
+mod logs;
 mod metrics;
 mod open;
 mod peers;
@@ -29,12 +30,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::AHashMap;
 use events::{ComponentName, Event, Timestamp};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use crate::otlp::Received;
 use components::{ComponentNo, Components, Kind, ResourceNo};
 pub use dropped::{Absorbed, Reason, Totals};
+use logs::Miner;
 use metrics::{Meanings, SeriesTable};
 use open::OpenWindow;
 use peers::Peers;
@@ -58,6 +61,9 @@ pub struct Aggregator {
     spans: SpanIndex,
     meanings: Meanings,
     series: SeriesTable,
+    miners: BTreeMap<ComponentNo, Miner>,
+    /// The shape of the line that is looked at.
+    line: String,
     /// Pairs of caller and callee that were told of.
     known_edges: BTreeSet<(ComponentNo, ComponentNo)>,
     requests: RecentRequests,
@@ -83,6 +89,8 @@ impl Aggregator {
             spans: SpanIndex::new(settings.span_memory_ms, settings.limits.spans, now_ns),
             meanings: Meanings::new(&settings.extras),
             series: SeriesTable::new(settings.limits.series, now_ns),
+            miners: BTreeMap::new(),
+            line: String::new(),
             known_edges: BTreeSet::new(),
             requests: RecentRequests::new(settings.limits.requests),
             totals: Totals::default(),
@@ -121,6 +129,19 @@ impl Aggregator {
                 again(scopes.flat_map(|scope| &scope.metrics).map(metrics::points_of))
             }
             false => self.absorb_points(&received.request),
+        };
+        self.totals.add(&absorbed);
+        absorbed
+    }
+
+    /// Takes a request of log records.
+    pub fn logs(&mut self, received: &Received<ExportLogsServiceRequest>) -> Absorbed {
+        let absorbed = match self.repeated(received.fingerprint) {
+            true => {
+                let scopes = received.request.resource_logs.iter().flat_map(|it| &it.scope_logs);
+                again(scopes.map(|scope| scope.log_records.len()))
+            }
+            false => self.absorb_lines(&received.request),
         };
         self.totals.add(&absorbed);
         absorbed

@@ -1,9 +1,11 @@
 //! Requests for tests, built field by field as a client would.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
@@ -94,4 +96,22 @@ pub fn metrics(of: Vec<(Resource, Vec<Metric>)>) -> ExportMetricsServiceRequest 
         ..ResourceMetrics::default()
     };
     ExportMetricsServiceRequest { resource_metrics: of.into_iter().map(of_resource).collect() }
+}
+
+pub fn line(ms: i64, severity_number: i32, text: &str) -> LogRecord {
+    LogRecord {
+        time_unix_nano: nanos(ms),
+        severity_number,
+        body: Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) }),
+        ..LogRecord::default()
+    }
+}
+
+pub fn logs(of: Vec<(Resource, Vec<LogRecord>)>) -> ExportLogsServiceRequest {
+    let of_resource = |(resource, log_records): (Resource, Vec<LogRecord>)| ResourceLogs {
+        resource: Some(resource),
+        scope_logs: vec![ScopeLogs { log_records, ..ScopeLogs::default() }],
+        ..ResourceLogs::default()
+    };
+    ExportLogsServiceRequest { resource_logs: of.into_iter().map(of_resource).collect() }
 }

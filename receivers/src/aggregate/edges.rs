@@ -35,18 +35,26 @@ pub const MOST_EXEMPLARS: usize = 3;
 
 impl Exemplars {
     pub fn offer(&mut self, failed: bool, weight: u64, trace: u128) {
-        if self.best.iter().any(|(.., known)| *known == trace) {
-            let known = self.best.iter_mut().find(|(.., known)| *known == trace);
-            if let Some(known) = known {
-                *known = (failed, weight, trace).max(*known);
+        let offered = (failed, weight, trace);
+        let full = self.best.len() == MOST_EXEMPLARS;
+        if full && self.best.last().is_some_and(|least| *least >= offered) {
+            return;
+        }
+        if let Some(known) = self.best.iter_mut().find(|(.., known)| *known == trace) {
+            *known = offered.max(*known);
+        } else {
+            if full {
+                self.best.pop();
             }
-        } else if self.best.len() < MOST_EXEMPLARS {
-            self.best.push((failed, weight, trace));
-        } else if self.best.last().is_some_and(|least| *least < (failed, weight, trace)) {
-            self.best.pop();
-            self.best.push((failed, weight, trace));
+            self.best.push(offered);
         }
         self.best.sort_by(|one, other| other.cmp(one));
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        for (failed, weight, trace) in other.best {
+            self.offer(failed, weight, trace);
+        }
     }
 
     /// The ids, in hexadecimal digits.

@@ -4,6 +4,7 @@ use ahash::AHashMap;
 
 use super::components::{ComponentNo, ResourceNo};
 use super::latency::Sketch;
+use super::logs::Lines;
 use super::metrics::Point;
 use super::spans::{Call, Inbound};
 
@@ -38,6 +39,8 @@ pub struct ComponentWindow {
     pub places: Vec<(ResourceNo, i64)>,
     /// Requests by the spans of the component itself.
     pub served: Requests,
+    /// What it logged.
+    pub lines: Option<Box<Lines>>,
 }
 
 /// A window that is not closed.

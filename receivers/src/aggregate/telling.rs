@@ -1,11 +1,11 @@
 //! A closed window as events.
 
+mod snapshots;
+
 use std::collections::BTreeMap;
 
 use events::catalogue::change::DeploymentRecorded;
-use events::catalogue::telemetry::{
-    CallStatistics, MAX_ENTRIES, MetricSnapshotRecorded, TraceEdgesRecorded,
-};
+use events::catalogue::telemetry::{CallStatistics, MAX_ENTRIES, TraceEdgesRecorded};
 use events::catalogue::topology::{ComponentDescribed, ComponentDiscovered, DependencyObserved};
 use events::value::Line;
 use events::{ComponentName, Event, EventData, EventId, Timestamp};
@@ -15,12 +15,15 @@ use super::Aggregator;
 use super::components::ComponentNo;
 use super::dropped::Reason;
 use super::edges::{Edge, Edges};
-use super::metrics::{Gathered, Signals};
-use super::open::{OpenWindow, Requests};
+use super::logs;
+use super::open::OpenWindow;
 use super::window::{self, Number};
 
 /// What ids are derived under.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_52a3_9c0b_4e0e_8a57_d1c0_7e1e_4e77);
+
+/// What components logged in a window.
+type Patterns = BTreeMap<ComponentNo, logs::Told>;
 
 /// Who says it.
 const SOURCE: &str = "/otlp";
@@ -51,8 +54,10 @@ impl Aggregator {
         let points = std::mem::take(&mut window.points);
         let gathered = self.gathered(number, points);
         self.tell_topology(number, &window, &edges, events);
-        self.tell_snapshots(number, &window, &edges, &gathered, events);
+        let patterns = self.patterns(number, &mut window);
+        self.tell_snapshots(number, &window, &edges, (&gathered, &patterns), events);
         self.tell_edges(number, edges, events);
+        self.tell_patterns(number, &patterns, events);
     }
 
     fn tell_deployments(&mut self, number: Number, window: &OpenWindow, events: &mut Vec<Event>) {
@@ -152,95 +157,6 @@ impl Aggregator {
         }
     }
 
-    fn tell_snapshots(
-        &mut self,
-        number: Number,
-        window: &OpenWindow,
-        edges: &Edges,
-        gathered: &Gathered,
-        events: &mut Vec<Event>,
-    ) {
-        let mut by_callers = BTreeMap::<ComponentNo, Requests>::new();
-        for ((_, callee), edge) in edges {
-            let requests = by_callers.entry(*callee).or_default();
-            requests.merge(edge.calls, edge.errors, &edge.latency);
-        }
-        let fell_quiet = self.fell_quiet(number);
-        let measured = gathered.keys().filter(|(_, windows)| *windows == 1).map(|(it, _)| it);
-        let all = window.components.keys().chain(by_callers.keys()).chain(&fell_quiet);
-        for component in self.ordered(all.chain(measured).copied()) {
-            let signals = gathered.get(&(component, 1));
-            let own = window.components.get(&component).map(|of| &of.served);
-            let measured = signals.and_then(Signals::all_requests);
-            let told = [own, measured.as_ref(), by_callers.get(&component)];
-            let requests = fullest(told.into_iter().flatten());
-            let spans = [own, by_callers.get(&component)].into_iter().flatten();
-            let spans = spans.map(|requests| requests.count).any(|count| count > 0);
-            let known = self.components.get_mut(component);
-            if requests.is_some() {
-                known.last_traffic = Some(number);
-            }
-            if spans {
-                known.last_spans = Some(number);
-            }
-            let silence = Requests::default();
-            let quiet = fell_quiet.contains(&component).then_some(&silence);
-            let snapshot = self.snapshot(component, (number, 1), requests.or(quiet), signals);
-            events.extend(snapshot);
-        }
-        let mut longer: Vec<_> = gathered.iter().filter(|((_, windows), _)| *windows > 1).collect();
-        longer.sort_by_key(|((component, windows), _)| {
-            (&self.components.get(*component).name, *windows)
-        });
-        for ((component, windows), signals) in longer {
-            // Where spans tell of the windows in it, they are told already.
-            let last = self.components.get(*component).last_spans;
-            let requests =
-                signals.all_requests().filter(|_| last.is_none_or(|it| it + windows <= number));
-            let snapshot =
-                self.snapshot(*component, (number, *windows), requests.as_ref(), Some(signals));
-            events.extend(snapshot);
-        }
-    }
-
-    /// Components that had requests shortly before a window: if it has none, that is told.
-    fn fell_quiet(&self, number: Number) -> Vec<ComponentNo> {
-        let quiet = i64::from(self.settings.quiet_windows);
-        let fell = |it: &ComponentNo| {
-            let last = self.components.get(*it).last_traffic;
-            last.is_some_and(|last| last < number && number - last <= quiet)
-        };
-        self.components.numbers().filter(fell).collect()
-    }
-
-    /// A snapshot of a component over some windows up to one; `None` if nothing was measured.
-    fn snapshot(
-        &self,
-        component: ComponentNo,
-        (last, windows): (Number, i64),
-        requests: Option<&Requests>,
-        signals: Option<&Signals>,
-    ) -> Option<Event> {
-        let name = &self.components.get(component).name;
-        let window = self.grid.window(last, windows);
-        let data = MetricSnapshotRecorded {
-            component: name.clone(),
-            window: window.clone(),
-            requests: requests.map(|requests| requests.count),
-            errors: requests.map(|requests| requests.errors.min(requests.count)),
-            latency: requests.and_then(|it| it.latency.as_ref()).and_then(|it| it.latency()),
-            saturation: signals.and_then(Signals::saturation),
-            cpu_cores: signals.and_then(Signals::cpu_cores),
-            memory_bytes: signals.and_then(Signals::memory_bytes),
-            extras: signals.map(|signals| signals.extras(&self.meanings)).unwrap_or_default(),
-        };
-        let numbers =
-            [data.saturation.is_some(), data.cpu_cores.is_some(), data.memory_bytes.is_some()];
-        let measured =
-            data.requests.is_some() || numbers.contains(&true) || !data.extras.is_empty();
-        measured.then(|| event(name, &window, "", window.end(), data))
-    }
-
     fn tell_edges(&mut self, number: Number, edges: Edges, events: &mut Vec<Event>) {
         let span = self.grid.window(number, 1);
         let mut by_caller = BTreeMap::<ComponentName, BTreeMap<ComponentName, Edge>>::new();
@@ -264,14 +180,25 @@ impl Aggregator {
             }
         }
     }
-}
 
-/// What the component itself told in spans, unless its metrics or its callers count clearly more:
-/// requests that it did not live to answer, or of which it samples a part.
-fn fullest<'a>(told: impl Iterator<Item = &'a Requests>) -> Option<&'a Requests> {
-    told.filter(|requests| requests.count > 0).reduce(|best, next| {
-        if u128::from(best.count) * 10 < u128::from(next.count) * 9 { next } else { best }
-    })
+    /// The patterns of every component's lines.
+    fn patterns(&mut self, number: Number, window: &mut OpenWindow) -> Patterns {
+        let mut patterns = Patterns::new();
+        for (component, of) in &mut window.components {
+            patterns.extend(self.mine(*component, number, of).map(|told| (*component, told)));
+        }
+        patterns
+    }
+
+    fn tell_patterns(&self, number: Number, patterns: &Patterns, events: &mut Vec<Event>) {
+        let span = self.grid.window(number, 1);
+        for component in self.ordered(patterns.keys().copied()) {
+            let name = &self.components.get(component).name;
+            for (part, fact) in patterns[&component].facts(name, &span).into_iter().enumerate() {
+                events.push(event(name, &span, &part.to_string(), span.end(), fact));
+            }
+        }
+    }
 }
 
 fn statistics(callee: ComponentName, edge: &Edge) -> CallStatistics {

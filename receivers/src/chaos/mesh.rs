@@ -1,0 +1,243 @@
+//! Objects of Chaos Mesh (`chaos-mesh.org/v1alpha1`): what was asked for, and the history of
+//! every container that it happened to.
+
+use std::collections::BTreeMap;
+
+use events::catalogue::experiment::{
+    ClearedBy, ExperimentFinished, ExperimentOutcome, FaultCleared, FaultInjected,
+};
+use events::catalogue::fault_kind as known;
+use events::value::Line;
+use events::{ComponentName, FaultKind, Timestamp};
+use serde_json::Value;
+
+use super::{Story, Told, kind, parameters, workload_of};
+use crate::alerts::LabelRules;
+use crate::document::{InvalidDocument, field, list, required, scalar, text, time};
+
+/// Who sends such objects.
+const SOURCE: &str = "chaos-mesh";
+
+/// Kinds of faults by kind of object and action; an empty action stands for any.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("NetworkChaos", "delay", known::LATENCY),
+    ("NetworkChaos", "loss", "packet_loss"),
+    ("NetworkChaos", "duplicate", "packet_duplication"),
+    ("NetworkChaos", "corrupt", "packet_corruption"),
+    ("NetworkChaos", "partition", known::PARTITION),
+    ("NetworkChaos", "bandwidth", known::BANDWIDTH),
+    ("PodChaos", "pod-kill", known::PROCESS_KILL),
+    ("PodChaos", "container-kill", known::PROCESS_KILL),
+    ("PodChaos", "pod-failure", "pod_failure"),
+    ("IOChaos", "latency", "io_latency"),
+    ("IOChaos", "fault", "io_error"),
+    ("IOChaos", "", "io_alteration"),
+    ("DNSChaos", "", "dns_error"),
+    ("TimeChaos", "", "clock_skew"),
+    ("KernelChaos", "", "kernel_fault"),
+    ("JVMChaos", "latency", known::SLOW_RESPONSE),
+    ("JVMChaos", "stress", known::CPU_STARVATION),
+    ("BlockChaos", "", "io_latency"),
+    ("HTTPChaos", "", known::HTTP_ERROR),
+    ("StressChaos", "", known::CPU_STARVATION),
+    ("NetworkChaos", "", "network"),
+    ("JVMChaos", "", "jvm"),
+];
+
+/// What of a specification is no parameter of the fault.
+const NOT_PARAMETERS: &[&str] = &["selector", "target", "mode", "value", "containerNames"];
+
+/// Reads an object as the cluster shows it (`kubectl get networkchaos NAME -o json`).
+///
+/// Rules see the labels that it selects by, and `namespace`, `pod`, `workload` and
+/// `container_name` of each record; without a rule a target is its workload.
+pub fn object(document: &Value, rules: &LabelRules) -> Result<Told, InvalidDocument> {
+    let version = required(document, "/apiVersion", "chaos-mesh.org/v1alpha1")?;
+    if !version.starts_with("chaos-mesh.org/") {
+        return Err(field("/apiVersion", "chaos-mesh.org/v1alpha1"));
+    }
+    let of = required(document, "/kind", "a kind of chaos, such as NetworkChaos")?;
+    if !KINDS.iter().any(|(kind, ..)| *kind == of) {
+        let expected = format!(
+            "a kind of chaos, such as NetworkChaos, got {of:?}; the runs of schedules and workflows are objects of their own"
+        );
+        return Err(field("/kind", expected));
+    }
+    let name = required(document, "/metadata/name", "the object's name")?;
+    let namespace = text(document, "/metadata/namespace").unwrap_or("default");
+    let created = time(document, "/metadata/creationTimestamp")
+        .ok_or_else(|| field("/metadata/creationTimestamp", "a time"))?;
+    let uid = text(document, "/metadata/uid");
+    let began = created.to_string();
+    let mut story = Story::new(SOURCE, name, &[of, namespace, name, uid.unwrap_or(began.as_str())]);
+    let kind = kind_of(of, &document["spec"]);
+    let description = format!("{of} {namespace}/{name} of Chaos Mesh");
+    story.begin(name, &description, &["chaos-mesh", kind.as_str()], created);
+    let injections = injections(document, namespace, rules, &mut story);
+    let peer = peer(document, namespace, rules);
+    let mut ended = created;
+    for ((component, number), injection) in &injections {
+        ended = ended.max(tell(
+            &mut story,
+            document,
+            (component, *number),
+            injection,
+            &kind,
+            peer.as_ref(),
+        ));
+    }
+    finish(&mut story, document, injections.is_empty(), ended);
+    Ok(story.told())
+}
+
+/// One time that a component was disturbed: the containers of it together.
+#[derive(Default)]
+struct Injection {
+    applied: Vec<Timestamp>,
+    recovered: Vec<Timestamp>,
+}
+
+fn injections(
+    document: &Value,
+    namespace: &str,
+    rules: &LabelRules,
+    story: &mut Story,
+) -> BTreeMap<(ComponentName, usize), Injection> {
+    let mut injections = BTreeMap::<(ComponentName, usize), Injection>::new();
+    for record in list(document, "/status/experiment/containerRecords") {
+        let id = text(record, "/id").unwrap_or_default();
+        let Some(component) = component(document, id, namespace, rules) else {
+            story.unmapped.push(id.to_owned());
+            continue;
+        };
+        let (mut applied, mut recovered) = (0, 0);
+        for event in list(record, "/events") {
+            let succeeded = text(event, "/type").is_none_or(|it| it == "Succeeded");
+            let Some(at) = time(event, "/timestamp").filter(|_| succeeded) else { continue };
+            let number = match text(event, "/operation") {
+                Some("Apply") => &mut applied,
+                Some("Recover") => &mut recovered,
+                _ => continue,
+            };
+            *number += 1;
+            let injection = injections.entry((component.clone(), *number)).or_default();
+            match text(event, "/operation") {
+                Some("Apply") => injection.applied.push(at),
+                _ => injection.recovered.push(at),
+            }
+        }
+    }
+    // What was only ever recovered was not seen to begin.
+    injections.retain(|_, injection| !injection.applied.is_empty());
+    injections
+}
+
+/// Tells one injection and, once all containers have recovered, its end. Gives its last moment.
+fn tell(
+    story: &mut Story,
+    document: &Value,
+    (component, number): (&ComponentName, usize),
+    injection: &Injection,
+    kind: &FaultKind,
+    peer: Option<&ComponentName>,
+) -> Timestamp {
+    let fault = story.fault(component, number);
+    let began = injection.applied.iter().min().copied().unwrap_or_default();
+    let injected = FaultInjected {
+        fault: fault.clone(),
+        experiment: Some(story.experiment.clone()),
+        kind: kind.clone(),
+        component: component.clone(),
+        peer: peer.filter(|peer| *peer != component).cloned(),
+        parameters: parameters(&document["spec"], NOT_PARAMETERS),
+        deadline_ms: None,
+    };
+    story.tell(&format!("injected {fault}"), began, injected);
+    if injection.recovered.len() < injection.applied.len() {
+        return began;
+    }
+    let ended = injection.recovered.iter().max().copied().unwrap_or(began).max(began);
+    let timed = document["spec"]["duration"].is_string();
+    let cleared = FaultCleared {
+        fault: fault.clone(),
+        experiment: Some(story.experiment.clone()),
+        cleared_by: if timed { ClearedBy::Deadline } else { ClearedBy::Rollback },
+        action: Line::clipped("recovered by Chaos Mesh"),
+        verified: true,
+    };
+    story.tell(&format!("cleared {fault}"), ended, cleared);
+    ended
+}
+
+/// Chaos Mesh checks no hypothesis: a run that injected and recovered held, one that could not
+/// inject failed.
+fn finish(story: &mut Story, document: &Value, nothing: bool, ended: Timestamp) {
+    let stopped = text(document, "/status/experiment/desiredPhase") == Some("Stop");
+    let condition = |name: &str| {
+        let conditions = list(document, "/status/conditions");
+        let found = conditions.iter().find(|it| text(it, "/type") == Some(name));
+        found.is_some_and(|it| text(it, "/status") == Some("True"))
+    };
+    if !stopped || !condition("AllRecovered") {
+        return;
+    }
+    let (outcome, reason) = match nothing {
+        true => (ExperimentOutcome::Failed, "nothing was injected"),
+        false => (ExperimentOutcome::Held, "injected and recovered; no hypothesis was checked"),
+    };
+    let experiment = story.experiment.clone();
+    let reason = Some(Line::clipped(reason));
+    story.tell("finished", ended, ExperimentFinished { experiment, outcome, reason });
+}
+
+fn kind_of(of: &str, spec: &Value) -> FaultKind {
+    let has = |name: &str| spec.get(name).is_some_and(|it| !it.is_null());
+    let action = match (of, text(spec, "/action")) {
+        // `netem` is whatever it has parameters for.
+        ("NetworkChaos", Some("netem")) => {
+            ["delay", "loss", "corrupt", "duplicate"].into_iter().find(|name| has(name))
+        }
+        (_, action) => action,
+    };
+    let special = match of {
+        "StressChaos" if spec.pointer("/stressors/cpu").is_none() => Some("memory_stress"),
+        "HTTPChaos" if has("delay") && !has("abort") => Some(known::SLOW_RESPONSE),
+        "HTTPChaos" if has("abort") => Some(known::CONNECTION_RESET),
+        _ => None,
+    };
+    let found = KINDS.iter().find(|(kind, of_action, _)| {
+        *kind == of && (of_action.is_empty() || Some(*of_action) == action)
+    });
+    kind(special.or(found.map(|(.., kind)| *kind)).unwrap_or(of))
+}
+
+/// The component that a record speaks of, whose id is `namespace/pod` or
+/// `namespace/pod/container`.
+fn component(
+    document: &Value,
+    id: &str,
+    namespace: &str,
+    rules: &LabelRules,
+) -> Option<ComponentName> {
+    let mut parts = id.split('/');
+    let namespace = parts.next().filter(|it| !it.is_empty()).unwrap_or(namespace);
+    let pod = parts.next().filter(|it| !it.is_empty())?;
+    let mut labels = selected(&document["spec"]["selector"]);
+    let workload = workload_of(pod);
+    let own = [("namespace", namespace), ("pod", pod), ("workload", workload)];
+    let own = own.into_iter().chain(parts.next().map(|name| ("container_name", name)));
+    labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    rules.component(&labels).or_else(|| ComponentName::new(workload).ok())
+}
+
+/// The other side, where only the traffic to one is disturbed.
+fn peer(document: &Value, namespace: &str, rules: &LabelRules) -> Option<ComponentName> {
+    let mut labels = selected(document.pointer("/spec/target/selector")?);
+    labels.insert("namespace".to_owned(), namespace.to_owned());
+    rules.component(&labels)
+}
+
+fn selected(selector: &Value) -> BTreeMap<String, String> {
+    let labels = selector["labelSelectors"].as_object().into_iter().flatten();
+    labels.filter_map(|(name, value)| Some((name.clone(), scalar(value)?))).collect()
+}
