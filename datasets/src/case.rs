@@ -104,6 +104,11 @@ impl Recorder {
         }
     }
 
+    /// From what its events' ids are derived.
+    pub fn root(&self) -> EventId {
+        self.root
+    }
+
     /// Adds what happened at `time`; `what` tells it from everything else of this part.
     pub fn record(&mut self, what: &str, time: Timestamp, data: impl Into<EventData>) {
         let mut event =

@@ -35,6 +35,16 @@ impl Span {
     }
 }
 
+impl Span {
+    /// Whether an event can be part of the evidence of an incident that was noticed as told: what
+    /// was measured at another time is not, but for who calls whom.
+    pub fn may_show(&self, event: &Event, noticed: &Noticed) -> bool {
+        let reach = (noticed.at - self.before)..(noticed.at + self.after);
+        let tells_calls = matches!(event.data, EventData::TraceEdgesRecorded(_));
+        tells_calls || event.data.window().is_none_or(|window| reach.contains(&window.start))
+    }
+}
+
 /// The evidence in `events` for an incident that was noticed as told. Faults, experiments and
 /// labels among the events have no place in it.
 pub fn gather<'e>(

@@ -7,12 +7,14 @@
 //!
 //! - [`case`]: what a data set comes to, whatever its format.
 //! - [`evidence`]: what of a case a diagnosis may see.
+//! - [`incident`]: the incident that a case is.
 //! - [`table`]: `.csv` and `.csv.gz`, whichever is there.
 //! - [`nezha`]: traces, logs and metrics of pods.
 //! - [`petshop`]: metrics of AWS components every five minutes.
 
 pub mod case;
 pub mod evidence;
+pub mod incident;
 pub mod nezha;
 pub mod petshop;
 pub mod table;

@@ -14,6 +14,7 @@ mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod evaluation;
 mod http;
 pub mod ingest;
 mod log;

@@ -7,6 +7,7 @@
 
 pub mod backup;
 mod client;
+pub mod eval;
 pub mod export;
 pub mod import;
 mod lines;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "operations/evaluation.rs"]
+mod evaluation;
 #[path = "operations/retention.rs"]
 mod retention;
 

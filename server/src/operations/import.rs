@@ -5,6 +5,11 @@
 //! time is answered as before. Into another log it is only added when that is asked for, and is
 //! recorded anew. Either way the reactors decide nothing about it: what they decided stands in
 //! the export.
+//!
+//! `faultline import petshop|nezha DIR` records the incidents of a public data set, for the
+//! reactors to diagnose as any others.
+
+mod data_set;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +20,7 @@ use events::{Event, RecordedEvent, Timestamp};
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::eval::Format;
 use super::lines::{Line, LineError, Lines, Place};
 use super::meter::Meter;
 use super::{BaseArgs, open_log};
@@ -30,7 +36,8 @@ const RETRY: Duration = Duration::from_millis(20);
 pub struct ImportArgs {
     #[command(flatten)]
     base: BaseArgs,
-    /// NDJSON files that `faultline export` wrote, in their order
+    /// NDJSON files that `faultline export` wrote, in their order; or petshop or nezha and the
+    /// folder of that data set
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Record the events anew behind what the log has; those that it has already are passed over
@@ -123,6 +130,13 @@ fn advice(error: &RestoreError) -> &'static str {
 /// Imports files into the base on this machine.
 pub async fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let config = args.base.config()?;
+    if let [name, folder] = &args.files[..]
+        && let Some(format) = Format::named(name)
+        && folder.is_dir()
+    {
+        let log = open_log(&config, false).await?;
+        return data_set::import(&log, format, folder).await;
+    }
     let log = open_log(&config, false).await?;
     let mode = if args.append { Mode::Append } else { Mode::Restore };
     let before = log.head();
@@ -220,9 +234,19 @@ async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError>
         Some(_) => Ok(None),
         None => Event::from_cloud_event(document, now).map(Some),
     })?;
+    let events =
+        batch.into_iter().zip(events).filter_map(|(line, event)| Some((line.place, event?)));
+    let appended = append_all(log, events.collect()).await;
+    appended.map_err(|(place, source)| ImportError::Append { place, source })
+}
+
+/// Appends each event on its own, in order, as fast as the log takes them; answers how many were
+/// new. An error comes with the mark of the event that was refused.
+pub(crate) async fn append_all<M>(
+    log: &EmbeddedLog,
+    mut rest: Vec<(M, Event)>,
+) -> Result<u64, (M, AppendError)> {
     let (before, mut new) = (log.head(), 0);
-    let mut rest: Vec<(Place, Event)> =
-        batch.into_iter().zip(events).filter_map(|(line, it)| Some((line.place, it?))).collect();
     while !rest.is_empty() {
         let later = rest.split_off(rest.len().min(OFFERED));
         let answers = join_all(rest.iter().map(|(_, event)| {
@@ -231,15 +255,15 @@ async fn append(log: &EmbeddedLog, batch: Vec<Line>) -> Result<u64, ImportError>
         }))
         .await;
         let mut again = Vec::new();
-        for ((place, event), answer) in rest.into_iter().zip(answers) {
+        for ((mark, event), answer) in rest.into_iter().zip(answers) {
             match answer {
                 Ok(appended) => {
                     new += appended.iter().filter(|at| at.position > before).count() as u64
                 }
                 Err(AppendError::Overloaded | AppendError::Unavailable(_)) => {
-                    again.push((place, event));
+                    again.push((mark, event));
                 }
-                Err(source) => return Err(ImportError::Append { place, source }),
+                Err(source) => return Err((mark, source)),
             }
         }
         if !again.is_empty() {

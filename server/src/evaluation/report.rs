@@ -1,0 +1,99 @@
+//! What an evaluation comes to: a table for people, a line a case for programs.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use diagnosis::evaluation::{self, Outcome, place};
+use events::EventId;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// The k of the hit rates.
+const PLACES: [usize; 3] = [1, 3, 5];
+/// Of the resampling behind the intervals.
+const SEED: u64 = 1;
+
+/// What became of the cases whose truth is told.
+fn outcomes(answers: &[Answer<'_>]) -> Vec<Outcome> {
+    let outcome = |answer: &Answer<'_>| {
+        let truth = answer.case.truth.as_ref()?;
+        let suspects = answer.ranking.suspects.iter().map(|suspect| &suspect.component);
+        Some(Outcome {
+            case: answer.case.name.clone(),
+            group: answer.case.group.clone(),
+            place: place(&truth.root_causes, suspects),
+        })
+    };
+    answers.iter().filter_map(outcome).collect()
+}
+
+/// Share of hits a group, with 95 % intervals, and the cases whose cause did not come first.
+pub(crate) fn table(answers: &[Answer<'_>], method: &str) -> String {
+    let outcomes = outcomes(answers);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let hits = PLACES.map(|k| format!("TOP-{k}"));
+    table.set_header(["GROUP".to_owned(), "CASES".to_owned()].into_iter().chain(hits));
+    for row in evaluation::table(&outcomes, &PLACES, SEED) {
+        let hits = row.hits.iter().map(|(share, interval)| {
+            format!("{share:.3} [{:.2}, {:.2}]", interval.low, interval.high)
+        });
+        table.add_row([row.group.clone(), row.cases.to_string()].into_iter().chain(hits));
+    }
+    let abstained = answers.iter().filter(|it| it.ranking.abstained.is_some()).count();
+    let slowest = answers.iter().map(|it| it.took).max().unwrap_or_default();
+    let mut text = format!(
+        "{method}: {} cases, of {} the truth is told; abstained in {abstained}; the slowest took {:.1} ms\n{}\n",
+        answers.len(),
+        outcomes.len(),
+        slowest.as_secs_f64() * 1e3,
+        table.trim_fmt(),
+    );
+    for missed in outcomes.iter().filter(|it| it.place != Some(0)) {
+        let found = missed.place.map_or("not found".to_owned(), |n| format!("at place {}", n + 1));
+        text.push_str(&format!("missed: {} {found}\n", missed.case));
+    }
+    text
+}
+
+/// One line a case, and one for all. But for `elapsed_ms` the same input gives the same bytes.
+pub(crate) fn json_lines(answers: &[Answer<'_>], data_set: &str, method: &str) -> Vec<Value> {
+    let outcomes = outcomes(answers);
+    let mut lines: Vec<Value> = answers.iter().map(line).collect();
+    let groups: Vec<Value> = evaluation::table(&outcomes, &PLACES, SEED)
+        .into_iter()
+        .map(|row| {
+            let mut group = json!({ "group": row.group, "cases": row.cases });
+            for (k, (share, interval)) in PLACES.iter().zip(row.hits) {
+                group[format!("top_{k}")] = json!(share);
+                group[format!("top_{k}_interval")] = json!([interval.low, interval.high]);
+            }
+            group
+        })
+        .collect();
+    lines.push(json!({ "summary": {
+        "task": "rca", "dataset": data_set, "method": method, "cases": answers.len(),
+        "with_truth": outcomes.len(), "groups": groups,
+    } }));
+    lines
+}
+
+fn line(answer: &Answer<'_>) -> Value {
+    let suspects = answer.ranking.suspects.iter().map(|suspect| {
+        let evidence: BTreeSet<EventId> =
+            suspect.terms.iter().flat_map(|term| term.evidence.iter().copied()).collect();
+        json!({
+            "component": suspect.component,
+            "score": suspect.score,
+            "fault_kind": suspect.fault_kind,
+            "evidence": evidence,
+        })
+    });
+    json!({
+        "case": answer.case.name,
+        "ranking": suspects.collect::<Vec<_>>(),
+        "abstained": answer.ranking.abstained.is_some(),
+        "elapsed_ms": (answer.took.as_secs_f64() * 1e6).round() / 1e3,
+    })
+}
