@@ -1,6 +1,6 @@
 //! Ranks the cases of a data set by every method and prints how often the truth came first.
 //!
-//! `cargo run -p datasets --release --example rank -- petshop|nezha PATH [--method M] [--cases]`
+//! `cargo run -p datasets --release --example rank -- petshop|nezha|recording PATH [--method M] [--cases]`
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use datasets::case::{Case, DataSet};
 use datasets::evidence::{Span, gather};
-use datasets::{nezha, petshop};
+use datasets::{nezha, petshop, recording};
 use diagnosis::evaluation::{Outcome, place, table};
 use diagnosis::rank::{Ranker, methods};
 
@@ -20,7 +20,7 @@ const SEED: u64 = 1;
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, path, rest @ ..] = &arguments[..] else {
-        bail!("expected petshop|nezha PATH [--method M] [--cases]");
+        bail!("expected petshop|nezha|recording PATH [--method M] [--cases]");
     };
     let wanted = rest.iter().skip_while(|a| *a != "--method").nth(1);
     let told = rest.iter().any(|argument| argument == "--cases");
@@ -42,7 +42,8 @@ fn read(name: &str, path: &Path) -> anyhow::Result<DataSet> {
     let data_set = match name {
         "petshop" => petshop::read(path),
         "nezha" => nezha::read(path),
-        other => bail!("{other:?} is neither petshop nor nezha"),
+        "recording" => recording::read(path),
+        other => bail!("{other:?} is none of petshop, nezha and recording"),
     };
     data_set.with_context(|| format!("{name} at {path:?}"))
 }

@@ -10,6 +10,7 @@
 //! - [`incident`]: the incident that a case is.
 //! - [`table`]: `.csv` and `.csv.gz`, whichever is there.
 //! - [`nezha`]: traces, logs and metrics of pods.
+//! - [`recording`]: Faultline's own events, from a file.
 //! - [`petshop`]: metrics of AWS components every five minutes.
 
 pub mod case;
@@ -17,4 +18,5 @@ pub mod evidence;
 pub mod incident;
 pub mod nezha;
 pub mod petshop;
+pub mod recording;
 pub mod table;
