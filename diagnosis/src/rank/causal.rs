@@ -17,6 +17,7 @@ mod sides;
 mod signals;
 mod state;
 mod surge;
+mod symptom;
 
 use std::collections::{BTreeMap, VecDeque};
 

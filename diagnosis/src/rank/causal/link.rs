@@ -10,7 +10,7 @@ const JITTER_MS: f64 = 0.7;
 const JITTER_SHARE: f64 = 0.07;
 /// Share of failures that is noise of a network, however many calls there are.
 const NOISE_FAILING: f64 = 0.003;
-/// A change within this many standard errors is nothing.
+/// A change of this many standard errors counts half.
 const SURE: f64 = 1.6;
 /// Windows from which their own scatter tells how much a window varies.
 const ENOUGH_TO_SCATTER: usize = 4;
@@ -96,8 +96,9 @@ impl Link {
     /// To be called once when all windows are added.
     pub fn close(&mut self) {
         self.usual_ms = self.before.mean_ms();
-        self.slower_ms = self.slower();
-        self.failing_more = self.failing();
+        let error_ms = self.usual_ms.map_or(0.0, |usual_ms| self.error_ms(usual_ms));
+        self.slower_ms = shrunk(self.slower_at_all_ms(), error_ms);
+        self.failing_more = shrunk(self.failing_at_all(), self.failing_error());
     }
 
     /// The usual latency; `None` when the edge is new.
@@ -105,9 +106,7 @@ impl Link {
         self.usual_ms
     }
 
-    /// By how much a call takes longer than usual, as far as it is more than chance: what is
-    /// within the error is nothing, what is far beyond it is itself (the positive-part rule of
-    /// W. James and C. Stein, 1961).
+    /// By how much a call takes longer than usual, as far as it is more than chance.
     pub fn slower_ms(&self) -> f64 {
         self.slower_ms
     }
@@ -138,19 +137,24 @@ impl Link {
         (within.max(between) + jitter * jitter).sqrt()
     }
 
-    fn slower(&self) -> f64 {
+    /// By how much a call takes longer than usual or, below 0, less long, chance included.
+    pub fn slower_at_all_ms(&self) -> f64 {
         let (Some(now), Some(usual)) = (self.after.mean_ms(), self.usual_ms) else { return 0.0 };
-        shrunk(now - usual, self.error_ms(usual))
+        now - usual
     }
 
-    fn failing(&self) -> f64 {
+    /// By how much the share of calls that fail is larger or, below 0, smaller than usual, chance
+    /// included.
+    pub fn failing_at_all(&self) -> f64 {
         let share = |flow: &Flow| if flow.calls > 0.0 { flow.errors / flow.calls } else { 0.0 };
+        share(&self.after) - share(&self.before)
+    }
+
+    fn failing_error(&self) -> f64 {
         let pooled = (self.after.errors + self.before.errors + 0.5)
             / (self.after.calls + self.before.calls + 1.0);
         let calls = 1.0 / (self.after.calls + 1.0) + 1.0 / (self.before.calls + 1.0);
-        let error =
-            (pooled * (1.0 - pooled).max(0.0) * calls + NOISE_FAILING * NOISE_FAILING).sqrt();
-        shrunk(share(&self.after) - share(&self.before), error)
+        (pooled * (1.0 - pooled).max(0.0) * calls + NOISE_FAILING * NOISE_FAILING).sqrt()
     }
 
     /// A link that carries `share` of this one.
@@ -198,12 +202,13 @@ impl Link {
     }
 }
 
+// What is well within the error is nearly nothing, what is far beyond it nearly itself.
 fn shrunk(change: f64, error: f64) -> f64 {
     if change <= 0.0 {
         return 0.0;
     }
-    let unsure = SURE * error / change;
-    change * (1.0 - unsure * unsure).max(0.0)
+    let certain = (change / (SURE * error).max(f64::MIN_POSITIVE)).powi(4);
+    if certain.is_finite() { change * certain / (1.0 + certain) } else { change }
 }
 
 // As if calls were distributed normally around the median; a mean far from it tells of a tail

@@ -9,16 +9,13 @@ use super::own::Own;
 use super::scene::Scene;
 use super::state;
 use super::surge::Surges;
+use super::symptom::{self, Dimension, Symptom};
 use crate::baseline::saturating;
 use crate::rank::terms::cited;
 
 /// Slowness that counts half, beside a third of the usual latency.
 const HALF_SLOW_MS: f64 = 3.0;
 const HALF_SLOW_SHARE: f64 = 0.3;
-/// Share of the time of requests that may be lost without anyone noticing.
-const NOT_NOTICED: f64 = 0.1;
-/// Slowness beside the usual that is half felt.
-const HALF_FELT: f64 = 0.05;
 /// Failed calls that count half, and the share of failures that does.
 const HALF_FAILED: f64 = 3.0;
 const HALF_FAILING: f64 = 0.005;
@@ -47,12 +44,9 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
     let components = 0..scene.names.len();
     let owns: Vec<Own> = components.clone().map(|component| Own::of(scene, component)).collect();
     let surges = Surges::of(scene);
-    // Slowness that is little beside what requests take where it was noticed is not what was
-    // noticed, though it be all the slowness there is.
-    let little = noticed.map_or(0.0, |at| NOT_NOTICED * owns[at].usual_ms * owns[at].requests);
-    let slow: f64 = owns.iter().map(|own| own.own_slow_ms * own.requests).sum();
-    let slow = slow.max(little) / felt(noticed.map(|at| &owns[at]));
-    let failing: f64 = owns.iter().map(|own| own.own_failing * own.requests).sum();
+    let slow = Symptom::of(noticed.map(|at| &owns[at]), &owns, Dimension::Time);
+    let failing = Symptom::of(noticed.map(|at| &owns[at]), &owns, Dimension::Failures);
+    let reach = symptom::reach(scene, noticed);
     let mut overloads = BTreeMap::new();
     let mut observed: Vec<Vec<Observation>> = Vec::with_capacity(scene.names.len());
     for component in components.clone() {
@@ -62,9 +56,11 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
         }
         let own = &owns[component];
         let kept = 1.0 - surges.share_of_callers(component);
-        let slowness = share(own.own_slow_ms * own.requests, slow)
+        let slowness = reach[component]
+            * slow.share(own.own_slow_ms * own.requests)
             * saturating(own.own_slow_ms, HALF_SLOW_MS + HALF_SLOW_SHARE * own.usual_ms);
-        let failures = share(own.own_failing * own.requests, failing)
+        let failures = reach[component]
+            * failing.share(own.own_failing * own.requests)
             * saturating(own.own_failing * own.requests, HALF_FAILED)
             * saturating(own.own_failing, HALF_FAILING);
         overloads.insert(component, (slowness + failures) * (1.0 - kept));
@@ -75,7 +71,10 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
             evidence: busiest(scene, component),
         });
         observations.extend(passing(scene, component, own));
-        observations.extend(state::silence(scene, component).into_iter().flatten());
+        for mut silence in state::silence(scene, component).into_iter().flatten() {
+            silence.strength *= reach[component];
+            observations.push(silence);
+        }
         observations.extend(state::resources(scene, component, own).into_iter().flatten());
         observed.push(observations);
     }
@@ -97,17 +96,6 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
         observations.iter_mut().for_each(|o| o.strength = o.strength.min(1.0));
     }
     observed
-}
-
-// How much of the slowness of components counts where it was noticed: half of it, when requests
-// there take as long as ever.
-fn felt(noticed: Option<&Own>) -> f64 {
-    let Some(own) = noticed.filter(|own| own.usual_ms > 0.0) else { return 1.0 };
-    f64::midpoint(1.0, saturating(own.slow_ms / own.usual_ms, HALF_FELT))
-}
-
-fn share(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 fn own_trouble(

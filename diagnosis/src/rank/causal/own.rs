@@ -23,8 +23,14 @@ pub struct Own {
     pub own_failing: f64,
     /// Requests to it: those that were seen, or that are usual, if fewer were.
     pub requests: f64,
+    /// Requests to it that were seen.
+    pub seen_requests: f64,
     /// How long it usually takes.
     pub usual_ms: f64,
+    /// Time that its callers lost in all, in milliseconds, chance included.
+    pub lost_ms: f64,
+    /// Calls that failed beyond the usual, chance included.
+    pub failed: f64,
 }
 
 impl Own {
@@ -66,7 +72,10 @@ impl Own {
             own_slow_ms: f64::midpoint(own_slow, worst_slow) * (1.0 - failed_over),
             own_failing: f64::midpoint(own_failing, worst_failing) * (1.0 - timed_out),
             requests: requests.max(usual),
+            seen_requests: requests,
             usual_ms: mean(&|link| link.usual_ms().unwrap_or(0.0)),
+            lost_ms: requests * mean(&Link::slower_at_all_ms),
+            failed: requests * mean(&Link::failing_at_all),
         }
     }
 
@@ -87,6 +96,7 @@ struct Callees {
 }
 
 impl Callees {
+    // Chance or not, the time that callees took is time that the component did not take itself.
     // Failing callees are often called less in the end (pools give up, breakers open), so the
     // usual number of calls a request stands in when fewer are seen. A callee that is not called
     // at all any more explains nothing: it may never have been reached.
@@ -97,8 +107,8 @@ impl Callees {
             let usual_calls = scene.rate_before(link.before.calls);
             let usual = if usual_requests > 0.0 { usual_calls / usual_requests } else { 0.0 };
             let calls_a_request = (link.after.calls / requests).max(usual);
-            callees.slow_ms += calls_a_request * link.slower_ms();
-            let share = link.failing_more().min(1.0);
+            callees.slow_ms += calls_a_request * link.slower_at_all_ms().max(0.0);
+            let share = link.failing_at_all().clamp(0.0, 1.0);
             callees.failing += if calls_a_request > 1.0 {
                 1.0 - (1.0 - share).powf(calls_a_request)
             } else {
