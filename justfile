@@ -45,6 +45,10 @@ bench-log *args:
 bench-nearest:
     cargo bench -p diagnosis --bench nearest
 
+# How long a ranking takes, as a ratio to reading the same evidence once
+bench-rank:
+    cargo bench -p diagnosis --bench rank
+
 # How fast it starts, is made again and answers, and its memory, as ratios to bare SurrealQL
 bench *args:
     cargo build --workspace --release --bins && cargo bench --workspace --bench knowledge -- {{args}}

@@ -1,6 +1,10 @@
 //! Ranks the cases of a data set by every method and prints how often the truth came first.
 //!
-//! `cargo run -p datasets --release --example rank -- petshop|nezha|recording PATH [--method M] [--cases]`
+//! `cargo run -p datasets --release --example rank -- petshop|nezha|recording PATH [--method M] [--cases]
+//! [--together] [--cross-validate K]`
+//!
+//! With `--together` the cases are one history: what was recorded during the earlier ones is part
+//! of the past of the later ones, and nobody says when one is over.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -8,10 +12,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use datasets::case::{Case, DataSet};
+use datasets::case::{Case, DataSet, Noticed};
 use datasets::evidence::{Span, gather};
 use datasets::{nezha, petshop, recording};
-use diagnosis::evaluation::{Outcome, place, table};
+use diagnosis::evaluation::{Outcome, folds, place, table};
+use diagnosis::evidence::Evidence;
+use diagnosis::rank::causal::model::{Choice, learn};
+use diagnosis::rank::causal::{Causal, choice};
 use diagnosis::rank::{Ranker, methods};
 
 const KS: [usize; 3] = [1, 3, 5];
@@ -23,16 +30,25 @@ fn main() -> anyhow::Result<()> {
         bail!("expected petshop|nezha|recording PATH [--method M] [--cases]");
     };
     let wanted = rest.iter().skip_while(|a| *a != "--method").nth(1);
-    let told = rest.iter().any(|argument| argument == "--cases");
+    let flag = |name: &str| rest.iter().any(|argument| argument == name);
+    let (told, together) = (flag("--cases"), flag("--together"));
     let started = Instant::now();
     let data_set = read(name, Path::new(path))?;
     println!("{} cases, read in {:.1} s", data_set.cases.len(), started.elapsed().as_secs_f64());
     for skipped in &data_set.skipped {
         println!("skipped {}: {}", skipped.path.display(), skipped.reason);
     }
+    if let Some(k) = rest.iter().skip_while(|a| *a != "--cross-validate").nth(1) {
+        let rankers = learned(&data_set, k.parse().context("--cross-validate")?, together);
+        println!("\n{}, learned from the other folds", methods()[0].name());
+        let rankers = rankers.iter().map(|ranker| ranker as &dyn Ranker).collect::<Vec<_>>();
+        evaluate(&data_set, &rankers, told, together);
+        return Ok(());
+    }
     for ranker in methods() {
         if wanted.is_none_or(|wanted| wanted == ranker.name()) {
-            evaluate(&data_set, *ranker, told);
+            println!("\n{}", ranker.name());
+            evaluate(&data_set, &vec![*ranker; data_set.cases.len()], told, together);
         }
     }
     Ok(())
@@ -48,12 +64,34 @@ fn read(name: &str, path: &Path) -> anyhow::Result<DataSet> {
     data_set.with_context(|| format!("{name} at {path:?}"))
 }
 
-fn evaluate(data_set: &DataSet, ranker: &dyn Ranker, told: bool) {
-    println!("\n{}", ranker.name());
+// A ranker for each case, that learned from the cases of the other folds.
+fn learned(data_set: &DataSet, k: usize, together: bool) -> Vec<Causal> {
+    let cases: Vec<(&str, &str)> =
+        data_set.cases.iter().map(|case| (case.group.as_str(), case.name.as_str())).collect();
+    let folds = folds(&cases, k);
+    let choices: Vec<Option<Choice>> = data_set
+        .cases
+        .iter()
+        .map(|case| {
+            let truth = case.truth.as_ref()?;
+            Some(choice(&evidence(data_set, case, together), &truth.root_causes, &[]))
+        })
+        .collect();
+    let of_fold = |fold: usize| {
+        let others = folds.iter().zip(&choices).filter(|(other, _)| **other != fold);
+        let others: Vec<Choice> = others.filter_map(|(_, choice)| choice.clone()).collect();
+        Causal::with(learn(&others))
+    };
+    let rankers: Vec<Causal> = (0..k.max(1)).map(of_fold).collect();
+    folds.iter().map(|&fold| rankers[fold].clone()).collect()
+}
+
+// By the ranker at the place of the case.
+fn evaluate(data_set: &DataSet, rankers: &[&dyn Ranker], told: bool, together: bool) {
     let mut outcomes = Vec::new();
     let mut slowest = 0.0_f64;
-    for case in &data_set.cases {
-        let evidence = gather(data_set.events_of(case), &case.noticed, Span::of(data_set.name));
+    for (case, ranker) in data_set.cases.iter().zip(rankers) {
+        let evidence = evidence(data_set, case, together);
         let started = Instant::now();
         let ranking = ranker.rank(&evidence);
         slowest = slowest.max(started.elapsed().as_secs_f64());
@@ -74,6 +112,20 @@ fn evaluate(data_set: &DataSet, ranker: &dyn Ranker, told: bool) {
         println!("{:28} {:>5}   {}", row.group, row.cases, hits.join("   "));
     }
     println!("slowest ranking {:.1} ms", slowest * 1_000.0);
+}
+
+fn evidence(data_set: &DataSet, case: &Case, together: bool) -> Evidence {
+    let own = data_set.events_of(case);
+    let span = Span::of(data_set.name);
+    if !together {
+        return gather(own, &case.noticed, span);
+    }
+    let earlier = data_set
+        .cases
+        .iter()
+        .filter(|other| other.periods == case.periods && other.noticed.at < case.noticed.at);
+    let noticed = Noticed { until: None, ..case.noticed.clone() };
+    gather(own.chain(earlier.flat_map(|other| &other.events)), &noticed, span)
 }
 
 fn tell(case: &Case, found: Option<usize>, ranking: &diagnosis::rank::Ranking) {

@@ -105,7 +105,7 @@ struct Recorded {
     start: Timestamp,
     day: Recorder,
     cases: Vec<Recorder>,
-    // Components that have metrics or spans, with how many of their events there are.
+    // Components that have metrics, spans or logs, with how many of their events there are.
     components: BTreeMap<ComponentName, usize>,
 }
 

@@ -34,7 +34,7 @@ pub struct Ranking {
 /// A named and versioned way to rank. A change that ranks anything else is a new version, so
 /// that past answers can be asked again.
 pub trait Ranker: Send + Sync {
-    /// The name and version, such as `own-excess@1`.
+    /// The name and version, such as `causal@1`.
     fn name(&self) -> &'static str;
 
     /// Ranks the components of the evidence, or abstains and says why (DI-4).
@@ -44,7 +44,7 @@ pub trait Ranker: Send + Sync {
 /// Every method, the default first.
 pub fn methods() -> &'static [&'static dyn Ranker] {
     static CAUSAL: Causal = Causal::shipped();
-    static METHODS: [&dyn Ranker; 3] = [&OwnExcess, &CAUSAL, &MaxZ];
+    static METHODS: [&dyn Ranker; 3] = [&CAUSAL, &OwnExcess, &MaxZ];
     &METHODS
 }
 
@@ -63,6 +63,6 @@ mod tests {
             assert_eq!(method(ranker.name()).unwrap().name(), ranker.name());
         }
         assert!(method("own-excess").is_none(), "a name without a version is no method");
-        assert_eq!(methods()[0].name(), "own-excess@1");
+        assert_eq!(methods()[0].name(), "causal@1");
     }
 }

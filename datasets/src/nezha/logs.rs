@@ -43,6 +43,7 @@ pub fn read(folders: &[PathBuf], recorded: &mut Recorded) -> Result<(), ReadErro
             let template = Line::clipped(&template);
             patterns.push(LogPattern { template, severity, count, exemplar_trace_ids: Vec::new() });
         }
+        *recorded.components.entry(component.clone()).or_default() += 1;
         let window = recorded.clock.window(start);
         let what = format!("logs {component} {}", start.as_millisecond());
         let end = window.end();

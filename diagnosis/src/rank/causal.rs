@@ -34,11 +34,11 @@ use scene::Scene;
 
 const NAME: &str = "causal@1";
 /// Least utility of the first suspect that is more than noise.
-const LEAST_UTILITY: f64 = 0.7;
+const LEAST_UTILITY: f64 = 0.5;
 /// Less than this is not listed.
 const LEAST_SHARE: f64 = 0.001;
 
-/// The ranker; see the module's text.
+/// The default ranker; see the module's text.
 #[derive(Clone, Debug, Default)]
 pub struct Causal {
     weights: Option<Weights>,

@@ -23,7 +23,7 @@ use crate::evidence::Evidence;
 use excess::Excess;
 use surge::Surges;
 
-/// The default ranker; see the module's text.
+/// The ranker that was the default before [`Causal`](super::Causal); see the module's text.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnExcess;
 

@@ -2,7 +2,9 @@
 
 use diagnosis::diagnose::{Diagnosis, diagnose};
 use diagnosis::evidence::{Call, Change, ChangeEvidence, Evidence, Gathered};
-use diagnosis::rank::{method, methods};
+use diagnosis::rank::causal::model::{Weights, learn};
+use diagnosis::rank::causal::{Causal, Further, choice};
+use diagnosis::rank::{Ranker, method, methods};
 use diagnosis::similarity::PastIncident;
 use events::catalogue::fault_kind as kind;
 use events::value::Line;
@@ -85,6 +87,113 @@ proptest! {
         for ranker in methods() {
             check(&diagnose(&Evidence::new(gathered.clone()), &[], *ranker));
         }
+    }
+}
+
+// What a component is called, when it was and how long a window is decide nothing.
+fn renamed(evidence: &Gathered, shift_s: i64) -> Gathered {
+    let names: Vec<String> =
+        evidence.calls.iter().flat_map(|c| [&c.caller, &c.callee]).map(|c| c.to_string()).collect();
+    let json = serde_json::to_string(evidence).unwrap();
+    let json = names
+        .iter()
+        .fold(json, |json, name| json.replace(&format!("\"{name}\""), &format!("\"svc {name}\"")));
+    let mut renamed: Gathered = serde_json::from_str(&json).unwrap();
+    let shift = jiff::SignedDuration::from_secs(shift_s);
+    renamed.noticed_at += shift;
+    renamed.snapshots.iter_mut().for_each(|s| s.window.start += shift);
+    renamed.edges.iter_mut().for_each(|e| e.window.start += shift);
+    renamed.changes.iter_mut().for_each(|c| c.at += shift);
+    renamed
+}
+
+// As if the recording had been played slower, with as much in each window.
+fn stretched(evidence: &Gathered, factor: i32) -> Gathered {
+    let mut stretched = evidence.clone();
+    let at = evidence.noticed_at;
+    let later = |moment: Timestamp| at + moment.duration_since(at) * factor;
+    stretched.snapshots.iter_mut().for_each(|s| {
+        s.window.start = later(s.window.start);
+        s.window.duration_ms *= u64::from(factor.unsigned_abs());
+    });
+    stretched.edges.iter_mut().for_each(|e| {
+        e.window.start = later(e.window.start);
+        e.window.duration_ms *= u64::from(factor.unsigned_abs());
+    });
+    stretched.changes.clear();
+    stretched
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn names_and_the_date_decide_nothing(fault in some_fault(), seed in 0u64..50, days in -400i64..400) {
+        let gathered = Run::of(fault, 2, seed).gathered("gateway");
+        let ranker = method("causal@1").unwrap();
+        let plain = ranker.rank(&Evidence::new(gathered.clone()));
+        let other = ranker.rank(&Evidence::new(renamed(&gathered, days * 86_400)));
+        let told = |suspects: &[events::catalogue::diagnosis::Suspect], prefix: &str| -> Vec<_> {
+            suspects
+                .iter()
+                .map(|s| (format!("{prefix}{}", s.component), s.score, s.terms.clone()))
+                .collect()
+        };
+        prop_assert_eq!(told(&plain.suspects, "svc "), told(&other.suspects, ""));
+    }
+
+    #[test]
+    fn a_slower_clock_accuses_the_same_component(fault in some_fault(), seed in 0u64..50, factor in 2i32..6) {
+        let mut gathered = Run::of(fault, 2, seed).gathered("gateway");
+        gathered.changes.clear();
+        let ranker = method("causal@1").unwrap();
+        let plain = ranker.rank(&Evidence::new(gathered.clone()));
+        let slower = ranker.rank(&Evidence::new(stretched(&gathered, factor)));
+        let first = |ranking: &diagnosis::rank::Ranking| ranking.suspects.first().map(|s| s.component.clone());
+        prop_assert_eq!(first(&plain), first(&slower));
+    }
+}
+
+#[test]
+fn further_observations_are_weighed_with_the_others() {
+    let evidence = Run::of(Fault::new(kind::LATENCY, "payments"), 3, 1).evidence("gateway");
+    let ranker = Causal::shipped();
+    let event = evidence.edges()[0].event;
+    let further = |strength| Further {
+        component: name("cart"),
+        name: "looks like a fault of last week".to_owned(),
+        strength,
+        evidence: vec![event],
+    };
+    let alone = ranker.rank_with(&evidence, &[]);
+    assert_eq!(ranker.rank_with(&evidence, &[further(0.0)]), alone);
+    let told = ranker.rank_with(&evidence, &[further(1.0)]);
+    let cart = told.suspects.iter().find(|s| s.component == name("cart")).unwrap();
+    let term = cart.terms.iter().find(|t| t.name.as_str().starts_with("looks like")).unwrap();
+    assert_eq!(term.evidence, [event]);
+    let heavy = Weights::new([("looks like a fault of last week".to_owned(), 30.0)]);
+    let told = Causal::with(heavy).rank_with(&evidence, &[further(1.0)]);
+    assert_eq!(told.suspects[0].component, name("cart"), "a learned weight decides");
+}
+
+#[test]
+fn weights_are_learned_from_what_was_the_cause() {
+    let incidents: Vec<_> =
+        [(kind::LATENCY, "payments"), (kind::HTTP_ERROR, "cart"), (kind::PROCESS_KILL, "database")]
+            .map(|(kind, component)| {
+                (Run::of(Fault::new(kind, component), 2, 5).evidence("gateway"), name(component))
+            })
+            .into();
+    let choices: Vec<_> = incidents
+        .iter()
+        .map(|(evidence, cause)| choice(evidence, std::slice::from_ref(cause), &[]))
+        .collect();
+    assert!(choices.iter().all(|choice| choice.truth.len() == 1));
+    let learned = Causal::with(learn(&choices));
+    for (evidence, cause) in &incidents {
+        let (before, after) = (Causal::shipped().rank(evidence), learned.rank(evidence));
+        assert_eq!(&after.suspects[0].component, cause);
+        assert!(after.suspects[0].score >= before.suspects[0].score, "surer of what it was told");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diagnosis::diagnose::diagnose;
 use diagnosis::fingerprint::Fingerprint;
-use diagnosis::rank::method;
+use diagnosis::rank::methods;
 use diagnosis::similarity::{PastIncident, compare};
 use events::catalogue::fault_kind as kind;
 use events::{ComponentName, FaultKind, IncidentId};
@@ -14,7 +14,7 @@ use super::recording::Run;
 
 fn fingerprint(fault: Fault, seed: u64) -> Fingerprint {
     let evidence = Run::of(fault, 4, seed).evidence("gateway");
-    diagnose(&evidence, &[], method("own-excess@1").unwrap()).fingerprint
+    diagnose(&evidence, &[], methods()[0]).fingerprint
 }
 
 // Kinds that leave the same traces in windows of golden signals are one group: a delay is a
@@ -82,7 +82,7 @@ fn the_same_kind_elsewhere_is_among_the_first_three() {
             fixed_by: vec!["cleared".to_owned()],
         })
         .collect();
-    let ranker = method("own-excess@1").unwrap();
+    let ranker = methods()[0];
     let (mut runs, mut found, mut exact) = (0, 0, 0);
     for truth in &known {
         let elsewhere: Vec<PastIncident> = past

@@ -22,6 +22,10 @@ const GOES_TOGETHER: f64 = 0.35;
 const LEFT_OUT: usize = 6;
 /// What is not known of an error that was never seen.
 const UNSEEN_ERROR: f64 = 0.5;
+/// How much larger a proportion may be once the windows that fit worst are left out.
+const LEFT_OUT_TELLS: f64 = 1.4;
+/// Standard deviation of a proportion from one mixture of requests to another.
+const MIXTURE: f64 = 0.2;
 /// Partners that are asked what to expect; the middle answer counts.
 const PARTNERS: usize = 3;
 /// The most frequent things that are compared, so that the pairs stay few.
@@ -62,20 +66,35 @@ pub fn missing(counters: &BTreeMap<Counted<'_>, Counter>) -> Break {
         }
         let others = known.iter().enumerate().filter(|(other, _)| *other != index);
         let others = others.map(|(_, (_, other))| *other);
-        let Some((expected, partner)) = expected(counter, others) else { continue };
-        let seen = counter.total_after;
-        if seen >= expected {
+        let least = (known.len() as f64).ln();
+        // Comparing window by window is dear, and most have nothing to tell by any partner.
+        let told = |other: &Counter| {
+            let expected = counter.total_before / other.total_before * other.total_after;
+            nats(counter, LEFT_OUT_TELLS * expected) > least
+        };
+        if !others.clone().any(told) {
             continue;
         }
-        let logs = if seen > 0.0 { seen * (seen / expected).ln() } else { 0.0 };
-        let nats = expected - seen + logs;
-        // The proportion itself is known only as well as it was seen before.
-        let nats = nats * counter.total_before / (counter.total_before + expected);
-        // A way that ends is left by all; one that some leave may be another mixture of requests.
-        let nats = nats * (1.0 - seen / expected);
-        found.keep_stronger(nats - (known.len() as f64).ln(), counter, Some(partner));
+        let Some((expected, partner)) = expected(counter, others) else { continue };
+        found.keep_stronger(nats(counter, expected) - least, counter, Some(partner));
     }
     found
+}
+
+// By how much likelier so few are when there is something wrong.
+fn nats(counter: &Counter, expected: f64) -> f64 {
+    let seen = counter.total_after;
+    if seen >= expected {
+        return 0.0;
+    }
+    let logs = if seen > 0.0 { seen * (seen / expected).ln() } else { 0.0 };
+    // The proportion itself is known only as well as it was seen before.
+    let known = counter.total_before / (counter.total_before + expected);
+    let nats = (expected - seen + logs) * known;
+    // A way that ends is left by all. One that some leave may be another mixture of requests,
+    // however many they are.
+    let drift = (1.0 - seen / expected) / MIXTURE;
+    nats.min(drift * drift / 2.0)
 }
 
 // Failures that stay away are no missing step.

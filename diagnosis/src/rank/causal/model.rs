@@ -71,7 +71,7 @@ pub struct Choice {
 
 /// How far weights may be drawn from the prior; a weight that is off by this costs as much as an
 /// incident whose cause was given a probability of 0.6.
-const LOOSE: f64 = 2.0;
+const LOOSE: f64 = 1.0;
 const STEPS: usize = 400;
 
 /// Learns weights from incidents whose cause is known: the largest posterior under a normal prior
