@@ -157,3 +157,30 @@ fn what_is_missing_is_said_and_stops_nothing() {
     let refused = petshop::read(nothing.path()).unwrap_err();
     assert!(refused.to_string().contains("holds no issues of PetShop"), "{refused}");
 }
+
+#[test]
+fn what_the_outer_name_of_a_thing_suffers_is_told_of_the_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = ",site,f,f::Function\nsite,0,1,0\nf,0,0,1\nf::Function,0,0,0\n";
+    let mut metrics = "\
+microservice,site,site,site,f,f,f,f::Function,f::Function,f::Function
+metric,requests,availability,latency,requests,availability,latency,requests,availability,latency
+statistic,Sum,Average,Average,Sum,Average,Average,Sum,Average,Average
+"
+    .to_owned();
+    for row in 0..4 {
+        let (site, outer, reached) = if row < 2 { (100, 100, 200) } else { (60, 50, 100) };
+        let start = 1_000 + 300 * row;
+        metrics.push_str(&format!("{start},250,{site},0.1,200,{outer},0.05,{reached},100,0.04\n"));
+    }
+    let target = r#"{"target": {"node": "site", "metric": "availability", "timestamp": 1600}}"#;
+    write(&folder.path().join("s/graph.csv"), graph);
+    write(&folder.path().join("s/test/i/metrics.csv"), &metrics);
+    write(&folder.path().join("s/test/i/target.json"), target);
+    let data_set = read(folder.path());
+    let case = &data_set.cases[0];
+    let evidence = evidence::gather(&case.events, &case.noticed, evidence::Span::default());
+    let ranking = diagnosis::rank::methods()[0].rank(&evidence);
+    let ranked: Vec<_> = ranking.suspects.iter().map(|s| s.component.as_str()).collect();
+    assert_eq!(ranked[..2], ["f::Function", "f"], "{ranking:#?}");
+}

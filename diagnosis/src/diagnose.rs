@@ -99,7 +99,8 @@ impl Ranked {
         let labelled: Vec<PastIncident> =
             past.iter().filter(|past| past.fault_kind.is_some()).cloned().collect();
         for (suspect, seen) in ranking.suspects.iter_mut().zip(&seen) {
-            suspect.fault_kind = likely_kind(seen, &labelled);
+            // What was labelled is surer than what one observation speaks for.
+            suspect.fault_kind = likely_kind(seen, &labelled).or(suspect.fault_kind.take());
         }
         Diagnosis { ranking, fingerprint, similar }
     }

@@ -7,6 +7,7 @@
 //! callee explains is taken off first. What may be chance counts as nothing. A small log-linear
 //! model ([`model`]) weighs the observations into probabilities.
 
+mod alias;
 mod invariants;
 mod link;
 pub mod model;
@@ -35,6 +36,8 @@ use scene::Scene;
 const NAME: &str = "causal@1";
 /// Least utility of the first suspect that is more than noise.
 const LEAST_UTILITY: f64 = 0.5;
+/// Share of a score from which one term tells the kind of fault.
+const TELLS_KIND: f64 = 0.5;
 /// Less than this is not listed.
 const LEAST_SHARE: f64 = 0.001;
 
@@ -173,7 +176,7 @@ impl Weighed {
         places.sort_by(|&a, &b| utilities[b].total_cmp(&utilities[a]).then(a.cmp(&b)));
         places.truncate(MOST_SUSPECTS);
         let paths = Paths::from(scene, noticed);
-        let suspects: Vec<Suspect> = places
+        let mut suspects: Vec<Suspect> = places
             .into_iter()
             .filter(|place| shares[*place] >= LEAST_SHARE)
             .filter_map(|place| {
@@ -181,6 +184,8 @@ impl Weighed {
                 suspect(scene.names[place], &self.0[place], factor, paths.to(scene, place))
             })
             .collect();
+        // Rounding to grains may change places that are a grain apart; equal ones keep theirs.
+        suspects.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()));
         Ranking { method: Line::clipped(NAME), abstained: None, suspects }
     }
 }
@@ -202,10 +207,12 @@ fn suspect(
         })
         .collect();
     let score: f64 = terms.iter().map(|term| term.contribution.get()).sum();
+    let telling = terms.first().filter(|term| term.contribution.get() >= TELLS_KIND * score);
+    let fault_kind = telling.and_then(|term| model::kind(term.name.as_str()));
     (score > 0.0).then(|| Suspect {
         component: component.clone(),
         score: finite(score),
-        fault_kind: None,
+        fault_kind,
         terms,
         path,
     })

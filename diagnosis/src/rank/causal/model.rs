@@ -7,8 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use events::FaultKind;
+use events::catalogue::fault_kind;
+
 /// The observations and what they weigh before anything was learned.
-pub const PRIOR: [(&str, f64); 15] = [
+pub const PRIOR: [(&str, f64); 16] = [
     ("a resource is used up", 1.5),
     ("a usual step is missing", 6.0),
     ("calls stay unanswered", 2.0),
@@ -23,8 +26,26 @@ pub const PRIOR: [(&str, f64); 15] = [
     ("processor limit reached", 5.0),
     ("slow by itself", 6.0),
     ("slow or failing in all", 0.3),
+    ("trouble under another of its names", 6.0),
     ("unusual processor time", 0.6),
 ];
+
+/// The kind of fault that an observation speaks for, where it speaks for one.
+pub fn kind(name: &str) -> Option<FaultKind> {
+    let kind = match name {
+        "failing by itself" => fault_kind::HTTP_ERROR,
+        "memory grows" => fault_kind::MEMORY_LEAK,
+        "more calls than its callers' growth explains" => fault_kind::FLOOD,
+        "not answering" => fault_kind::PROCESS_KILL,
+        "processor limit reached" => CPU_CONTENTION,
+        "slow by itself" => fault_kind::LATENCY,
+        _ => return None,
+    };
+    Some(fault_kind::named(kind))
+}
+
+/// Something beside the component's work takes its processor time. No local driver does that.
+const CPU_CONTENTION: &str = "cpu_contention";
 
 /// What a further observation that the model does not know weighs, such as one of a codebook.
 pub const UNKNOWN: f64 = 1.0;

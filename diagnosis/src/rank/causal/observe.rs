@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use events::EventId;
 
+use super::alias;
 use super::invariants::{self, Break};
 use super::own::Own;
 use super::scene::Scene;
@@ -86,6 +87,7 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
             evidence,
         });
     }
+    alias::fold(scene, &mut observed);
     broken(scene, &mut observed);
     for component in components {
         let trouble = observed[component].iter().map(|o| o.strength.max(0.0)).sum();
