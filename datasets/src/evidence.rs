@@ -1,7 +1,8 @@
 //! What of a case a diagnosis may see: the same choice that the live path makes of its graph.
 
 use diagnosis::evidence::{
-    Call, Change, ChangeEvidence, EdgeEvidence, Evidence, Gathered, LogEvidence, SnapshotEvidence,
+    AlertEvidence, Call, Change, ChangeEvidence, EdgeEvidence, Evidence, Gathered, LogEvidence,
+    SnapshotEvidence,
 };
 use events::{Event, EventData, EventId};
 use jiff::SignedDuration;
@@ -60,6 +61,7 @@ pub fn gather<'e>(
         edges: Vec::new(),
         logs: Vec::new(),
         changes: Vec::new(),
+        alerts: Vec::new(),
     };
     let longest = noticed.at + span.after;
     let end = noticed.until.map_or(longest, |until| until.min(longest));
@@ -74,6 +76,9 @@ pub fn gather<'e>(
             }
             EventData::LogPatternsRecorded(data) if reach.contains(&data.window.start) => {
                 gathered.logs.push(LogEvidence::new(event.id, data.clone()));
+            }
+            EventData::AlertFired(data) if reach.contains(&event.time) => {
+                gathered.alerts.extend(AlertEvidence::new(event.id, event.time, data));
             }
             EventData::DependencyObserved(data) => gathered
                 .calls

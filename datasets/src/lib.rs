@@ -12,6 +12,7 @@
 //! - [`nezha`]: traces, logs and metrics of pods.
 //! - [`recording`]: Faultline's own events, from a file.
 //! - [`petshop`]: metrics of AWS components every five minutes.
+//! - [`tvdiag`]: what alarmed, with call graphs.
 
 pub mod case;
 pub mod evidence;
@@ -20,3 +21,4 @@ pub mod nezha;
 pub mod petshop;
 pub mod recording;
 pub mod table;
+pub mod tvdiag;

@@ -4,6 +4,8 @@
 //! ranking cannot depend on delivery. It has no place for faults, experiments and labels: what a
 //! ranker cannot be given it cannot be led by (DI-3).
 
+pub mod alert;
+
 use std::collections::BTreeMap;
 
 use events::catalogue::telemetry::{
@@ -14,6 +16,8 @@ use events::value::{Finite, Line, NonNegative, Ratio};
 use events::{ComponentName, EventId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use alert::{AlertEvidence, Signal};
 
 /// A component is known to call another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -186,6 +190,9 @@ pub struct Gathered {
     /// Deployments and configuration changes.
     #[serde(default)]
     pub changes: Vec<ChangeEvidence>,
+    /// What other systems raised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertEvidence>,
 }
 
 /// What is known of an incident: ordered by time, without duplicates, immutable.
@@ -224,6 +231,7 @@ impl Evidence {
         });
         in_order(&mut gathered.logs, |l| (l.window.start, l.component.clone(), l.event));
         in_order(&mut gathered.changes, |c| (c.at, c.component.clone(), c.event));
+        in_order(&mut gathered.alerts, |a| (a.at, a.component.clone(), a.event));
         Self(gathered)
     }
 
@@ -260,6 +268,11 @@ impl Evidence {
     /// Changes, the earliest first.
     pub fn changes(&self) -> &[ChangeEvidence] {
         &self.0.changes
+    }
+
+    /// Alerts, the earliest first.
+    pub fn alerts(&self) -> &[AlertEvidence] {
+        &self.0.alerts
     }
 }
 
@@ -314,6 +327,7 @@ mod tests {
                 at: Timestamp::from_second(90).unwrap(),
                 change: Change::Deployment { version: Line::new("2").unwrap(), previous: None },
             }],
+            alerts: Vec::new(),
         }
     }
 

@@ -110,6 +110,7 @@ impl Run {
             edges: Vec::new(),
             logs: Vec::new(),
             changes: Vec::new(),
+            alerts: Vec::new(),
         };
         for recorded in self.record() {
             let event = recorded.event.id;

@@ -211,6 +211,7 @@ impl Around {
             edges: edges.into_iter().flat_map(EdgeRow::into_evidence).collect(),
             logs: logs.into_iter().map(LogRow::into_evidence).collect(),
             changes: changes.into_iter().filter_map(ChangeRow::into_evidence).collect(),
+            alerts: Vec::new(),
         }))
     }
 }
