@@ -14,6 +14,8 @@ use crate::contrast::Contrast;
 use crate::evidence::Evidence;
 use crate::rank::Ranking;
 
+pub(crate) use strength::of as strengths;
+
 /// Where a component stands to the first suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +153,22 @@ pub fn seen_from(evidence: &Evidence, ranking: &Ranking, place: usize) -> Finger
 }
 
 impl Feature {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traffic => "traffic",
+            Self::Errors => "errors",
+            Self::Latency => "latency",
+            Self::TailLatency => "tail_latency",
+            Self::Saturation => "saturation",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Availability => "availability",
+            Self::Change => "change",
+            Self::Reach => "reach",
+        }
+    }
+
     // Whether others feel it; the rest is the component's own affair and compares only for the
     // suspect.
     fn is_felt(self) -> bool {

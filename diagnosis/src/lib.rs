@@ -9,6 +9,7 @@
 //! - [`rank`]: ranked suspects, each with the terms of its score.
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
+//! - [`codebook`]: what faults look like, learned from incidents whose cause became known.
 //! - [`diagnose`]: all of it at once.
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
@@ -17,6 +18,7 @@
 //! - [`templates`]: log lines grouped by the statement that wrote them.
 
 pub mod baseline;
+pub mod codebook;
 pub mod contrast;
 pub mod detect;
 pub mod diagnose;

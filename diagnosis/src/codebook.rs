@@ -1,0 +1,220 @@
+//! What faults look like, learned from incidents whose cause became known.
+//!
+//! A [`Lesson`] is a past incident with its cause, its kind of fault, or both, by label. Of a new
+//! incident, a [`Codebook`] weighs every hypothesis "this component has this kind of fault" by the
+//! signs that it explains. Signs are told relative to the component in question: what it showed
+//! itself, how rare that is for it, what it showed first, what its replicas did not show, where the
+//! slow calls end. So a fault of one component is known on another that never had it; beside that
+//! the codebook learns what of a component is usual noise.
+//!
+//! Before the first lesson the structure alone is weighed. Learning is a pure function of the
+//! lessons (DI-1); a lesson of low confidence pulls less, and no single person outweighs all others.
+
+mod background;
+mod features;
+mod lbfgs;
+mod logit;
+mod scene;
+mod terms;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::value::Line;
+use events::{ComponentName, FaultKind};
+use serde::{Deserialize, Serialize};
+
+use background::Background;
+use features::{Feature, features, whole};
+use logit::{Choice, Weights};
+pub use scene::Scene;
+pub use terms::SignTerm;
+
+/// A past incident and what became known of it.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// What it looked like.
+    pub scene: Scene,
+    /// The component that caused it.
+    pub cause: Option<ComponentName>,
+    /// The kind of fault.
+    pub kind: Option<FaultKind>,
+    /// How sure the label is, from 0 to 1.
+    pub confidence: f64,
+    /// The person who says so; `None` for an experiment, which knows what it did.
+    pub by: Option<Line>,
+}
+
+/// What was learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Codebook {
+    /// The kinds of fault that were ever seen.
+    pub kinds: Vec<FaultKind>,
+    /// The weights of each feature: the shared one, then one for each kind.
+    weights: BTreeMap<String, Vec<f64>>,
+    background: Background,
+}
+
+/// A component as the cause of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// The component.
+    pub component: ComponentName,
+    /// How likely it is the cause, one of the components being it.
+    pub probability: f64,
+    /// The kinds of fault and how likely each is if it is the cause, the likeliest first; empty
+    /// when no kind was ever seen.
+    pub kinds: Vec<(FaultKind, f64)>,
+    /// What speaks for it and against it under its likeliest kind, the weightiest first.
+    pub terms: Vec<SignTerm>,
+}
+
+/// Weights before the first lesson.
+const BEFORE: [(&str, f64); 12] = [
+    (whole::RELATIVE, 1.0),
+    (whole::SHARE, 0.3),
+    (whole::EARLY, 1.0),
+    (whole::FIRSTS, 1.0),
+    (whole::APART, 2.5),
+    (whole::DRAWN, 1.5),
+    ("shows|slow ends at", 0.7),
+    ("shows|slow ends before", 0.7),
+    ("shows|slow passes on", -0.3),
+    ("shows|error ends at", 0.7),
+    ("shows|error ends before", 0.7),
+    ("shows|error passes on", -0.3),
+];
+/// A feature that fewer lessons showed teaches nothing.
+const LEAST_LESSONS: usize = 2;
+/// A person may weigh as much as all others together, and this many lessons in any case.
+const FREE_LESSONS: f64 = 5.0;
+/// Every hypothesis has it: how frequent its kind is.
+const ALWAYS: &str = "whole always";
+
+impl Default for Codebook {
+    fn default() -> Self {
+        Self::learned(&[])
+    }
+}
+
+impl Codebook {
+    /// Learns from past incidents. The order of the lessons does not matter beyond the last bits
+    /// of the weights.
+    pub fn learned(lessons: &[Lesson]) -> Self {
+        let kinds: BTreeSet<&FaultKind> = lessons.iter().filter_map(|l| l.kind.as_ref()).collect();
+        let kinds: Vec<FaultKind> = kinds.into_iter().cloned().collect();
+        let cause = |lesson: &Lesson| lesson.scene.find(lesson.cause.as_ref()?);
+        let mut background = Background::default();
+        for lesson in lessons {
+            if let Some(cause) = cause(lesson) {
+                background.add(&lesson.scene, cause);
+            }
+        }
+        let weighed = weights_of(lessons);
+        let seen: Vec<Vec<Vec<Feature>>> = lessons
+            .iter()
+            .map(|lesson| features(&lesson.scene, &background, cause(lesson)))
+            .collect();
+        let names = names(&seen);
+        let choices: Vec<Choice> = lessons
+            .iter()
+            .zip(&seen)
+            .zip(weighed)
+            .filter(|((lesson, _), _)| lesson.cause.is_none() || cause(lesson).is_some())
+            .map(|((lesson, seen), weight)| Choice {
+                rows: seen.iter().map(|part| row(part, &names)).collect(),
+                cause: cause(lesson),
+                kind: lesson.kind.as_ref().and_then(|kind| kinds.binary_search(kind).ok()),
+                weight,
+            })
+            .filter(|choice| !choice.rows.is_empty())
+            .collect();
+        let wide = kinds.len().max(1) + 1;
+        let mut prior = vec![0.0; names.len() * wide];
+        for (name, weight) in BEFORE {
+            prior[names[name] * wide] = weight;
+        }
+        let weights = Weights::learned(Weights { kinds: wide - 1, values: prior }, &choices).values;
+        let weights = names
+            .into_iter()
+            .map(|(name, place)| (name, weights[place * wide..(place + 1) * wide].to_vec()))
+            .collect();
+        Self { kinds, weights, background }
+    }
+
+    /// Every component of an incident as its cause, the likeliest first.
+    pub fn hypotheses(&self, scene: &Scene) -> Vec<Hypothesis> {
+        let seen = features(scene, &self.background, None);
+        let names: BTreeMap<&str, usize> =
+            self.weights.keys().map(String::as_str).zip(0..).collect();
+        let kinds = self.kinds.len().max(1);
+        let values = self.weights.values().flatten().copied().collect();
+        let rows: Vec<_> = seen.iter().map(|part| row(part, &names)).collect();
+        let chances = Weights { kinds, values }.probabilities(&rows);
+        let mut hypotheses: Vec<Hypothesis> = scene
+            .parts
+            .iter()
+            .zip(&seen)
+            .zip(chances.chunks(kinds))
+            .map(|((part, seen), chances)| {
+                let probability: f64 = chances.iter().sum();
+                let likeliest = (0..kinds).max_by(|a, b| chances[*a].total_cmp(&chances[*b]));
+                let mut of_kinds: Vec<(FaultKind, f64)> = self
+                    .kinds
+                    .iter()
+                    .cloned()
+                    .zip(chances.iter().map(|c| c / probability))
+                    .collect();
+                of_kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+                let terms = terms::terms(part, seen, &self.weights, likeliest.unwrap_or(0));
+                let component = part.name.clone();
+                Hypothesis { component, probability, kinds: of_kinds, terms }
+            })
+            .collect();
+        hypotheses.sort_by(|a, b| {
+            b.probability.total_cmp(&a.probability).then_with(|| a.component.cmp(&b.component))
+        });
+        hypotheses
+    }
+}
+
+fn names(seen: &[Vec<Vec<Feature>>]) -> BTreeMap<String, usize> {
+    let mut lessons: BTreeMap<&str, usize> = BTreeMap::new();
+    for lesson in seen {
+        let shown: BTreeSet<&str> = lesson.iter().flatten().map(|f| f.name.as_str()).collect();
+        for name in shown {
+            *lessons.entry(name).or_default() += 1;
+        }
+    }
+    let enough = lessons.into_iter().filter(|(_, lessons)| *lessons >= LEAST_LESSONS);
+    let always = BEFORE.iter().map(|(name, _)| *name).chain([ALWAYS]);
+    let names: BTreeSet<&str> = enough.map(|(name, _)| name).chain(always).collect();
+    names.into_iter().map(str::to_owned).zip(0..).collect()
+}
+
+fn row<N: std::borrow::Borrow<str> + Ord>(
+    part: &[Feature],
+    names: &BTreeMap<N, usize>,
+) -> Vec<(usize, f64)> {
+    let known = part.iter().filter_map(|f| Some((*names.get(f.name.as_str())?, f.value)));
+    known.chain(names.get(ALWAYS).map(|place| (*place, 1.0))).collect()
+}
+
+// One hasty person must not outweigh everyone else, however much they label.
+fn weights_of(lessons: &[Lesson]) -> Vec<f64> {
+    let confidence = |lesson: &Lesson| lesson.confidence.clamp(0.0, 1.0);
+    let all: f64 = lessons.iter().map(confidence).sum();
+    let mut people: BTreeMap<&Line, f64> = BTreeMap::new();
+    for lesson in lessons {
+        if let Some(person) = &lesson.by {
+            *people.entry(person).or_default() += confidence(lesson);
+        }
+    }
+    let share = |lesson: &Lesson| {
+        let Some(given) = lesson.by.as_ref().and_then(|person| people.get(person)) else {
+            return 1.0;
+        };
+        (FREE_LESSONS.max(all - given) / given.max(f64::MIN_POSITIVE)).min(1.0)
+    };
+    lessons.iter().map(|lesson| confidence(lesson) * share(lesson)).collect()
+}
