@@ -32,6 +32,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "retention",
         statements: include_str!("../migrations/0003_retention.surql"),
     },
+    Migration {
+        number: 4,
+        name: "alerts",
+        statements: include_str!("../migrations/0004_alerts.surql"),
+    },
 ];
 
 const MIGRATION_TABLE: &str = "

@@ -63,22 +63,33 @@ impl AlertEvidence {
     /// The alert that `event` recorded at that time; `None` when it speaks of no component.
     pub fn new(event: EventId, at: Timestamp, data: &AlertFired) -> Option<Self> {
         let component = data.component.clone()?;
-        let label = |key: &str| data.labels.get(key);
-        let signal = match label(label::SIGNAL).map(Line::as_str) {
+        Some(Self::read(event, at, component, data.name.clone(), &data.labels))
+    }
+
+    /// The alert of this name, component and labels.
+    pub fn read(
+        event: EventId,
+        at: Timestamp,
+        component: ComponentName,
+        name: Line,
+        labels: &BTreeMap<String, Line>,
+    ) -> Self {
+        let signal = match labels.get(label::SIGNAL).map(Line::as_str) {
             Some("metric") => Signal::Metric,
             Some("log") => Signal::Log,
             Some("call") => Signal::Call,
             _ => Signal::Other,
         };
-        Some(Self {
+        let caller = labels.get(label::CALLER);
+        Self {
             event,
             component,
-            caller: label(label::CALLER).and_then(|it| ComponentName::new(it.as_str()).ok()),
+            caller: caller.and_then(|it| ComponentName::new(it.as_str()).ok()),
             at,
             signal,
-            name: data.name.clone(),
-            direction: label(label::DIRECTION).cloned(),
-        })
+            name,
+            direction: labels.get(label::DIRECTION).cloned(),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn fired(
         .newest(at, "summary", optional(data.summary.as_ref(), |it| text(it.as_str())))
         .newest(at, "labels", json("labels", &data.labels)?)
         .newest(at, "fired_at", time(at))
+        .newest(at, "fired_by", text(recorded.event.id.to_string()))
         .newest(at, "status", text("firing"))
         .newest(at, "resolved_at", Value::None);
     let mut changes: Vec<Change> =

@@ -17,7 +17,7 @@ use crate::change::LEAD_MS;
 use crate::fold::shifted;
 use crate::graph::Graph;
 use crate::value::time;
-use row::{CallRow, ChangeRow, EdgeRow, LogRow, SnapshotRow};
+use row::{AlertRow, CallRow, ChangeRow, EdgeRow, LogRow, SnapshotRow};
 
 /// How far evidence reaches around the start of the first unusual window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,11 @@ const AROUND: &str = "
     SELECT * FROM log_pattern:[$from]..[$to] WHERE since <= $position;
     SELECT id, component, at, kind, version, previous_version, description FROM change
         WHERE at >= $changes_from AND at < $to AND since <= $position;
+    SELECT component, name, labels, fired_at, fired_by FROM alert
+        WHERE fired_at >= $from AND fired_at < $to AND changed <= $position;
+    SELECT component, name, labels, fired_at, fired_by FROM was_alert
+        WHERE fired_at >= $from AND fired_at < $to AND changed <= $position
+            AND superseded > $position;
 ";
 
 const OPENED: &str = "io.faultline.incident.opened.v1";
@@ -190,6 +195,8 @@ impl Around {
         let mut edges: Vec<EdgeRow> = answers.rows(2)?;
         let mut logs: Vec<LogRow> = answers.rows(3)?;
         let changes: Vec<ChangeRow> = answers.rows(4)?;
+        let mut alerts: Vec<AlertRow> = answers.rows(5)?;
+        alerts.extend(answers.rows::<AlertRow>(6)?);
 
         let starts = snapshots.iter().map(|row| (row.id, row.window.start));
         let starts = starts.chain(edges.iter().map(|row| (row.id, row.window.start)));
@@ -202,6 +209,7 @@ impl Around {
         snapshots.retain(|row| (from..to).contains(&row.window.start));
         edges.retain(|row| (from..to).contains(&row.window.start));
         logs.retain(|row| (from..to).contains(&row.window.start));
+        alerts.retain(|row| (from..to).contains(&row.fired_at));
 
         Ok(Evidence::new(Gathered {
             noticed: self.noticed,
@@ -211,7 +219,7 @@ impl Around {
             edges: edges.into_iter().flat_map(EdgeRow::into_evidence).collect(),
             logs: logs.into_iter().map(LogRow::into_evidence).collect(),
             changes: changes.into_iter().filter_map(ChangeRow::into_evidence).collect(),
-            alerts: Vec::new(),
+            alerts: alerts.into_iter().filter_map(AlertRow::into_evidence).collect(),
         }))
     }
 }

@@ -233,6 +233,9 @@ pub struct Alert {
     /// When it last began to fire.
     #[serde(default)]
     pub fired_at: Option<Timestamp>,
+    /// The event that said so.
+    #[serde(default)]
+    pub fired_by: Option<EventId>,
     /// When it last ceased to fire.
     #[serde(default)]
     pub resolved_at: Option<Timestamp>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diagnosis::evidence::{
-    Call, Change, ChangeEvidence, EdgeEvidence, LogEvidence, SnapshotEvidence,
+    AlertEvidence, Call, Change, ChangeEvidence, EdgeEvidence, LogEvidence, SnapshotEvidence,
 };
 use events::catalogue::telemetry::{CallStatistics, Latency, LogPattern, Window};
 use events::value::{Finite, Line, NonNegative, Ratio};
@@ -63,6 +63,24 @@ pub(super) struct ChangeRow {
     version: Option<Line>,
     previous_version: Option<Line>,
     description: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AlertRow {
+    component: Option<ComponentName>,
+    name: Option<Line>,
+    #[serde(default)]
+    labels: BTreeMap<String, Line>,
+    pub(super) fired_at: Timestamp,
+    fired_by: Option<EventId>,
+}
+
+impl AlertRow {
+    /// `None` for one that speaks of no component.
+    pub(super) fn into_evidence(self) -> Option<AlertEvidence> {
+        let (event, component, name) = (self.fired_by?, self.component?, self.name?);
+        Some(AlertEvidence::read(event, self.fired_at, component, name, &self.labels))
+    }
 }
 
 impl CallRow {
