@@ -4,6 +4,7 @@
 //! A case whose truth is not known takes no part.
 
 mod bootstrap;
+mod classes;
 mod folds;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use events::ComponentName;
 
 pub use bootstrap::{Interval, interval};
+pub use classes::weighted_f1;
 pub use folds::folds;
 
 /// What a ranking made of one case.

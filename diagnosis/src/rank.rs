@@ -4,6 +4,7 @@ pub mod causal;
 mod max_z;
 mod own_excess;
 mod path;
+mod taught;
 mod terms;
 
 use events::catalogue::diagnosis::Suspect;
@@ -15,6 +16,7 @@ use crate::evidence::Evidence;
 pub use causal::Causal;
 pub use max_z::MaxZ;
 pub use own_excess::OwnExcess;
+pub use taught::Taught;
 pub(crate) use terms::{GRAIN, finite, grains};
 
 /// The suspects of an incident by one method.

@@ -28,7 +28,7 @@ const EPOCH_S: i64 = 946_684_800;
 /// what alarmed first. `None` when it names no component at all.
 pub fn events(name: &str, index: &str, entries: &Entries) -> Option<(Vec<Event>, Noticed)> {
     let at = begin(index);
-    let noticed = Noticed { component: noticed(entries)?, at };
+    let noticed = Noticed { component: noticed(entries)?, at, until: None };
     let mut recording =
         Recording { recorder: Recorder::new(NAME, name), name, at, known: BTreeSet::new() };
     recording.topology(entries);

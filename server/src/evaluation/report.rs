@@ -29,8 +29,9 @@ fn outcomes(answers: &[Answer<'_>]) -> Vec<Outcome> {
 }
 
 /// Share of hits a group, with 95 % intervals, and the cases whose cause did not come first.
-pub(crate) fn table(answers: &[Answer<'_>], method: &str) -> String {
+pub(crate) fn table(answers: &[Answer<'_>]) -> String {
     let outcomes = outcomes(answers);
+    let method = method(answers);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     let hits = PLACES.map(|k| format!("TOP-{k}"));
@@ -54,12 +55,18 @@ pub(crate) fn table(answers: &[Answer<'_>], method: &str) -> String {
         let found = missed.place.map_or("not found".to_owned(), |n| format!("at place {}", n + 1));
         text.push_str(&format!("missed: {} {found}\n", missed.case));
     }
+    text.truncate(text.trim_end().len());
     text
 }
 
+fn method<'a>(answers: &'a [Answer<'_>]) -> &'a str {
+    answers.first().map_or("", |answer| answer.ranking.method.as_str())
+}
+
 /// One line a case, and one for all. But for `elapsed_ms` the same input gives the same bytes.
-pub(crate) fn json_lines(answers: &[Answer<'_>], data_set: &str, method: &str) -> Vec<Value> {
+pub(crate) fn json_lines(answers: &[Answer<'_>], data_set: &str) -> Vec<Value> {
     let outcomes = outcomes(answers);
+    let method = method(answers);
     let mut lines: Vec<Value> = answers.iter().map(line).collect();
     let groups: Vec<Value> = evaluation::table(&outcomes, &PLACES, SEED)
         .into_iter()

@@ -1,16 +1,19 @@
 //! `faultline eval`: the incidents of public data sets, asked as if they were live.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use datasets::case::DataSet;
-use datasets::{nezha, petshop};
+use datasets::{nezha, petshop, tvdiag};
+use diagnosis::evidence::Evidence;
 use diagnosis::rank::{self, Ranker};
+use serde_json::Value;
 
 use super::meter::Meter;
 use super::tell;
-use crate::evaluation;
+use crate::evaluation::{self, Teaching, classes, report};
 
 /// What to evaluate.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,21 +25,35 @@ pub struct EvalArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum Task {
     /// How often the component at fault comes first
-    Rca(RcaArgs),
+    Rca {
+        #[command(flatten)]
+        cases: CaseArgs,
+        /// A method that does not learn [default: the newest, which does]
+        #[arg(long, value_name = "NAME@VERSION", conflicts_with_all = ["history", "cross_validate"])]
+        method: Option<String>,
+    },
+    /// How often the kind of fault is told
+    Classify {
+        #[command(flatten)]
+        cases: CaseArgs,
+    },
 }
 
-/// The cases and how to answer them.
+/// The cases and what to learn from.
 #[derive(Clone, Debug, clap::Args)]
-pub struct RcaArgs {
+struct CaseArgs {
     /// In whose format the cases are
     #[arg(long, value_enum)]
     dataset: Format,
     /// Folder of the cases
     #[arg(long, value_name = "DIR")]
     path: PathBuf,
-    /// The method that ranks [default: the newest]
-    #[arg(long, value_name = "NAME@VERSION")]
-    method: Option<String>,
+    /// Folder of labelled cases of the same form to learn from; may be given several times
+    #[arg(long, value_name = "DIR")]
+    history: Vec<PathBuf>,
+    /// Deal the cases into K parts and ask each of what the others teach
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(2..=100))]
+    cross_validate: Option<u8>,
     /// Print a JSON line a case and one for all
     #[arg(long)]
     json: bool,
@@ -49,6 +66,8 @@ pub(super) enum Format {
     Petshop,
     /// Two systems of pods: traces, logs, metrics
     Nezha,
+    /// Alerts and call graphs
+    Tvdiag,
 }
 
 impl Format {
@@ -58,10 +77,11 @@ impl Format {
     }
 
     /// Reads what is below `path`; what could not be used is told on standard error.
-    pub(super) fn read(self, path: &Path) -> anyhow::Result<DataSet> {
+    pub(super) fn read(self, path: &Path) -> anyhow::Result<Arc<DataSet>> {
         let read = match self {
             Self::Petshop => petshop::read(path),
             Self::Nezha => nezha::read(path),
+            Self::Tvdiag => tvdiag::read(path),
         };
         let data_set = read.with_context(|| format!("reading {}", path.display()))?;
         for skipped in &data_set.skipped {
@@ -70,40 +90,66 @@ impl Format {
         if data_set.cases.is_empty() {
             bail!("{} holds no incident in the form of {}", path.display(), data_set.name);
         }
-        Ok(data_set)
+        Ok(Arc::new(data_set))
     }
 }
 
 /// Prints a table, or JSON lines.
 pub async fn run(args: &EvalArgs) -> anyhow::Result<()> {
     match &args.task {
-        Task::Rca(args) => rca(args).await,
+        Task::Rca { cases, method } => {
+            let fixed = method.as_deref().map(self::method).transpose()?;
+            let (data_set, evidence, teaching) = asked(cases).await?;
+            let answers = match fixed {
+                Some(ranker) => evaluation::ranked(&data_set, &evidence, ranker),
+                None => teaching.ranked(&data_set, &evidence),
+            };
+            match cases.json {
+                true => lines(report::json_lines(&answers, data_set.name)),
+                false => tell(&report::table(&answers)),
+            }
+        }
+        Task::Classify { cases } => {
+            let (data_set, evidence, teaching) = asked(cases).await?;
+            let answers = teaching.classified(&data_set, &evidence);
+            match cases.json {
+                true => lines(classes::json_lines(&answers, data_set.name)),
+                false => tell(&classes::table(&answers)),
+            }
+        }
     }
 }
 
-async fn rca(args: &RcaArgs) -> anyhow::Result<()> {
-    let ranker = method(args.method.as_deref())?;
+/// The cases, what a diagnosis may see of each, and what may be learned for them.
+async fn asked(args: &CaseArgs) -> anyhow::Result<(Arc<DataSet>, Vec<Evidence>, Teaching)> {
     let data_set = args.dataset.read(&args.path)?;
-    let mut meter = Meter::new("reading cases");
-    let total = data_set.cases.len() as u64;
-    let evidence = evaluation::evidence(&data_set, &mut |done| meter.at(done as u64, total)).await;
-    meter.end();
-    let answers = evaluation::ranked(&data_set, &evidence?, ranker);
-    if !args.json {
-        return tell(evaluation::table(&answers, ranker.name()).trim_end());
+    let evidence = evidence(&data_set, "reading cases").await?;
+    let mut history = Vec::new();
+    for path in &args.history {
+        let past = args.dataset.read(path)?;
+        let evidence = self::evidence(&past, "reading history").await?;
+        history.extend(evaluation::lessons(&past, &evidence));
     }
-    for line in evaluation::json_lines(&answers, data_set.name, ranker.name()) {
-        tell(&line.to_string())?;
-    }
-    Ok(())
+    let parts = args.cross_validate.map(usize::from);
+    Ok((data_set, evidence, Teaching { history, parts }))
 }
 
-fn method(name: Option<&str>) -> anyhow::Result<&'static dyn Ranker> {
+async fn evidence(data_set: &Arc<DataSet>, what: &'static str) -> anyhow::Result<Vec<Evidence>> {
+    let mut meter = Meter::new(what);
+    let total = data_set.cases.len() as u64;
+    let evidence = evaluation::evidence(data_set, &mut |done| meter.at(done as u64, total)).await;
+    meter.end();
+    evidence
+}
+
+fn lines(lines: Vec<Value>) -> anyhow::Result<()> {
+    lines.iter().try_for_each(|line| tell(&line.to_string()))
+}
+
+fn method(name: &str) -> anyhow::Result<&'static dyn Ranker> {
     let known = rank::methods();
-    let Some(name) = name else { return Ok(known[0]) };
-    let Some(ranker) = rank::method(name) else {
+    rank::method(name).with_context(|| {
         let names: Vec<_> = known.iter().map(|ranker| ranker.name()).collect();
-        bail!("there is no method {name:?}: expected one of {}", names.join(", "));
-    };
-    Ok(ranker)
+        format!("there is no method {name:?}: expected one of {}", names.join(", "))
+    })
 }

@@ -1,0 +1,151 @@
+//! `taught@1`: `causal@1`, with what labelled incidents taught beside it.
+//!
+//! Where there is telemetry, what a [`Codebook`] makes of the symptoms is one further observation
+//! about each component. Where there are only alerts, the codebook ranks alone: before the first
+//! lesson by the structure of the calls.
+
+use std::collections::BTreeMap;
+
+use events::catalogue::diagnosis::{ScoreTerm, Suspect};
+use events::value::Line;
+use events::{ComponentName, EventId, FaultKind};
+
+use super::causal::{Causal, Further};
+use super::path::Paths;
+use super::terms::{MOST_CITED, MOST_SUSPECTS, abstained, cited, finite, grains};
+use super::{Ranker, Ranking};
+use crate::codebook::{Codebook, Hypothesis, Lesson, Scene};
+use crate::contrast::Contrast;
+use crate::evidence::Evidence;
+
+const NAME: &str = "taught@1";
+/// What is looked like is told of as this.
+const FAMILIAR: &str = "looks like past faults";
+/// Less likely hypotheses are not worth a word.
+const LEAST_LIKELY: f64 = 0.02;
+/// A kind of fault is named from here on.
+const LEAST_LIKELY_KIND: f64 = 0.4;
+
+/// The ranker; see the module's text.
+#[derive(Clone, Debug, Default)]
+pub struct Taught {
+    causal: Causal,
+    codebook: Codebook,
+    lessons: usize,
+}
+
+impl Taught {
+    /// Taught by these incidents.
+    pub fn by(lessons: &[Lesson]) -> Self {
+        Self {
+            causal: Causal::shipped(),
+            codebook: Codebook::learned(lessons),
+            lessons: lessons.len(),
+        }
+    }
+
+    /// The kinds of fault that the incident may be of, whatever component has it, the likeliest
+    /// first; empty when no kind was ever seen or nothing shows.
+    pub fn kinds(&self, evidence: &Evidence) -> Vec<(FaultKind, f64)> {
+        let scene = Scene::of(evidence);
+        if scene.parts.iter().all(|part| part.signs.is_empty()) {
+            return Vec::new();
+        }
+        let mut kinds: BTreeMap<FaultKind, f64> = BTreeMap::new();
+        for hypothesis in self.codebook.hypotheses(&scene) {
+            for (kind, probability) in hypothesis.kinds {
+                *kinds.entry(kind).or_default() += hypothesis.probability * probability;
+            }
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        kinds
+    }
+
+    fn by_symptoms(&self, evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
+        let contrast = Contrast::of(evidence);
+        let paths = Paths::from(evidence.noticed(), &contrast);
+        let suspects: Vec<Suspect> = hypotheses
+            .iter()
+            .take(MOST_SUSPECTS)
+            .filter_map(|hypothesis| suspect(hypothesis, paths.to(&hypothesis.component)))
+            .collect();
+        if suspects.is_empty() {
+            return abstained(NAME, "nothing is known of what alarmed but where");
+        }
+        Ranking { method: Line::clipped(NAME), abstained: None, suspects }
+    }
+}
+
+impl Ranker for Taught {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn rank(&self, evidence: &Evidence) -> Ranking {
+        let measured = !evidence.snapshots().is_empty() || !evidence.edges().is_empty();
+        if measured && self.lessons == 0 {
+            return Ranking { method: Line::clipped(NAME), ..self.causal.rank(evidence) };
+        }
+        let scene = Scene::of(evidence);
+        if scene.parts.iter().all(|part| part.signs.is_empty()) && !measured {
+            return abstained(NAME, "neither telemetry nor alerts from the time of the incident");
+        }
+        let hypotheses = self.codebook.hypotheses(&scene);
+        if !measured {
+            return self.by_symptoms(evidence, &hypotheses);
+        }
+        let further: Vec<Further> = hypotheses.iter().filter_map(familiar).collect();
+        let mut ranking = self.causal.rank_with(evidence, &further);
+        ranking.method = Line::clipped(NAME);
+        let mut kinds: BTreeMap<&ComponentName, &Hypothesis> =
+            hypotheses.iter().map(|it| (&it.component, it)).collect();
+        for suspect in &mut ranking.suspects {
+            let likeliest = kinds.remove(&suspect.component).and_then(|it| it.kinds.first());
+            let likely = likeliest.filter(|(_, probability)| *probability >= LEAST_LIKELY_KIND);
+            suspect.fault_kind = likely.map(|(kind, _)| kind.clone());
+        }
+        ranking
+    }
+}
+
+/// What shows the signs that speak for a hypothesis.
+fn evidence_of(hypothesis: &Hypothesis) -> Vec<EventId> {
+    let speaking = hypothesis.terms.iter().filter(|term| term.weight > 0.0);
+    cited(speaking.map(|term| term.evidence.iter().copied().take(MOST_CITED).collect()))
+}
+
+fn familiar(hypothesis: &Hypothesis) -> Option<Further> {
+    (hypothesis.probability >= LEAST_LIKELY).then(|| Further {
+        component: hypothesis.component.clone(),
+        name: FAMILIAR.to_owned(),
+        strength: hypothesis.probability,
+        evidence: evidence_of(hypothesis),
+    })
+}
+
+/// The probability, shared out among the signs that speak for it.
+fn suspect(hypothesis: &Hypothesis, path: Vec<ComponentName>) -> Option<Suspect> {
+    let speaking = || hypothesis.terms.iter().filter(|term| term.weight > 0.0);
+    let all: f64 = speaking().map(|term| term.weight).sum();
+    let mut terms: Vec<ScoreTerm> = speaking()
+        .map(|term| ScoreTerm {
+            name: Line::clipped(&term.name),
+            contribution: finite(grains(hypothesis.probability * term.weight / all)),
+            evidence: term.evidence.iter().copied().take(MOST_CITED).collect(),
+        })
+        .filter(|term| term.contribution.get() > 0.0)
+        .collect();
+    terms.sort_by(|a, b| {
+        let contributions = b.contribution.get().total_cmp(&a.contribution.get());
+        contributions.then_with(|| a.name.cmp(&b.name))
+    });
+    let score: f64 = terms.iter().map(|term| term.contribution.get()).sum();
+    (score > 0.0).then(|| Suspect {
+        component: hypothesis.component.clone(),
+        score: finite(score),
+        fault_kind: hypothesis.kinds.first().map(|(kind, _)| kind.clone()),
+        terms,
+        path,
+    })
+}
