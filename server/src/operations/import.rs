@@ -6,7 +6,7 @@
 //! recorded anew. Either way the reactors decide nothing about it: what they decided stands in
 //! the export.
 //!
-//! `faultline import petshop|nezha DIR` records the incidents of a public data set, for the
+//! `faultline import petshop|nezha|tvdiag DIR` records the incidents of a public data set, for the
 //! reactors to diagnose as any others.
 
 mod data_set;
@@ -36,8 +36,8 @@ const RETRY: Duration = Duration::from_millis(20);
 pub struct ImportArgs {
     #[command(flatten)]
     base: BaseArgs,
-    /// NDJSON files that `faultline export` wrote, in their order; or petshop or nezha and the
-    /// folder of that data set
+    /// NDJSON files that `faultline export` wrote, in their order; or petshop, nezha or tvdiag
+    /// and the folder of that data set
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Record the events anew behind what the log has; those that it has already are passed over
