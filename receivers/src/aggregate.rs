@@ -147,8 +147,9 @@ impl Aggregator {
         absorbed
     }
 
-    /// Says what time it is, and takes the events of the windows that are closed by that. Time
-    /// that goes backwards changes nothing.
+    /// Says what time it is, and takes the events of the windows that are closed by that. Between
+    /// two calls time stands still, so a server calls it every second or so. Time that goes
+    /// backwards changes nothing.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Event> {
         self.now_ns = self.now_ns.max(window::unix_ns(now));
         let events = self.close_up_to(self.grid.over(self.now_ns));

@@ -80,6 +80,7 @@ pub struct Components {
     qualify: bool,
     limits: Limits,
     list: Vec<Component>,
+    inferred: usize,
     by_name: AHashMap<ComponentName, ComponentNo>,
     /// Those that send telemetry, by `service.name` alone; `None` where several have it.
     by_service: AHashMap<String, Option<ComponentNo>>,
@@ -100,6 +101,7 @@ impl Components {
             qualify: settings.qualify_names,
             limits: settings.limits.clone(),
             list: Vec::new(),
+            inferred: 0,
             by_name: AHashMap::new(),
             by_service: AHashMap::new(),
             places: AHashMap::new(),
@@ -153,6 +155,23 @@ impl Components {
             last_spans: None,
         });
         Ok(number)
+    }
+
+    /// As [`Self::named`], for a component that only its callers tell of. Such names may be made
+    /// up without end, so they have half of the room, and never that of who sends telemetry.
+    pub fn inferred(
+        &mut self,
+        name: &ComponentName,
+        kind: Kind,
+        seen: Number,
+    ) -> Result<ComponentNo, Reason> {
+        if !self.by_name.contains_key(name) {
+            if self.inferred >= self.limits.components / 2 {
+                return Err(Reason::TooManyComponents);
+            }
+            self.inferred += 1;
+        }
+        self.named(name, kind, seen)
     }
 
     /// The component that sends telemetry under that `service.name`, if it is one only, and was

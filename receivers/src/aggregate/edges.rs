@@ -7,6 +7,7 @@ use super::components::ComponentNo;
 use super::latency::Sketch;
 use super::open::OpenWindow;
 use super::peers::Callee;
+use super::span_index::Seen;
 use super::spans::{Call, From, Inbound};
 use super::window::Number;
 
@@ -80,25 +81,28 @@ impl Aggregator {
     /// Decides whom every call of a window went to.
     pub(super) fn edges(&mut self, number: Number, window: &OpenWindow) -> Edges {
         let mut edges = Edges::new();
-        for call in &window.calls {
-            self.passed_on(call);
+        let around: Vec<Option<Seen>> =
+            window.calls.iter().map(|call| self.spans.get(&call.parent?)).collect();
+        let calls = || window.calls.iter().zip(&around);
+        for (call, around) in calls() {
+            self.passed_on(call, *around);
         }
         // First what the callees themselves told: other calls are known by it.
         let mut untold = Vec::new();
-        for call in &window.calls {
-            if !self.answered(number, call, &mut edges) {
-                untold.push(call);
+        for (call, around) in calls() {
+            if !self.answered(number, call, *around, &mut edges) {
+                untold.push((call, *around));
             }
         }
         // A client may make its call through another client: that is one call, told by the inner
         // one, which is nearest to the wire and shorter than what is around it.
-        untold.sort_by_key(|call| (call.took_ns, !self.is_within_another(call), call.key));
-        for call in untold {
+        untold.sort_by_key(|(call, around)| (call.took_ns, !is_within(call, *around), call.key));
+        for (call, around) in untold {
             if self.spans.wraps(&call.key, call.caller) {
                 continue;
             }
             match self.peers.resolve(&mut self.components, call.caller, call.peer, number) {
-                Callee::Known(callee) => self.count(call, callee, &mut edges),
+                Callee::Known(callee) => self.count(call, around, callee, &mut edges),
                 Callee::Unknown => self.totals.calls_unresolved += 1,
                 Callee::NoRoom(reason) => self.totals.drop(reason, 1),
             }
@@ -113,38 +117,41 @@ impl Aggregator {
     }
 
     /// A component that tells only of its own calls answers by them the call that caused them.
-    fn passed_on(&mut self, call: &Call) {
-        let Some(parent) = call.parent else { return };
-        let around = self.spans.get(&parent);
-        if around.is_some_and(|around| around.outgoing && around.component != call.caller) {
+    fn passed_on(&mut self, call: &Call, around: Option<Seen>) {
+        if let (Some(parent), Some(around)) = (call.parent, around)
+            && around.outgoing
+            && around.component != call.caller
+        {
             self.spans.answer(parent, call.caller);
         }
     }
 
-    /// Whether a call was made by another call of the same component.
-    fn is_within_another(&self, call: &Call) -> bool {
-        let around = call.parent.and_then(|parent| self.spans.get(&parent));
-        around.is_some_and(|around| around.outgoing && around.component == call.caller)
-    }
-
     /// Counts a call that its callee told of; `false` if none did.
-    fn answered(&mut self, number: Number, call: &Call, edges: &mut Edges) -> bool {
+    fn answered(
+        &mut self,
+        number: Number,
+        call: &Call,
+        around: Option<Seen>,
+        edges: &mut Edges,
+    ) -> bool {
         if self.peers.queue(call.peer) {
             return false;
         }
         let mut callees: Vec<ComponentNo> = self.spans.answered(&call.key).collect();
-        callees.sort_unstable();
-        callees.dedup();
+        if callees.len() > 1 {
+            callees.sort_unstable();
+            callees.dedup();
+        }
         for callee in &callees {
             self.peers.learn(call.caller, call.peer, *callee, number);
-            self.count(call, *callee, edges);
+            self.count(call, around, *callee, edges);
         }
         !callees.is_empty()
     }
 
-    fn count(&mut self, call: &Call, callee: ComponentNo, edges: &mut Edges) {
+    fn count(&mut self, call: &Call, around: Option<Seen>, callee: ComponentNo, edges: &mut Edges) {
         if let Some(parent) = call.parent
-            && self.spans.get(&parent).is_none_or(|around| around.outgoing)
+            && around.is_none_or(|around| around.outgoing)
         {
             self.spans.wrap(parent, call.caller);
         }
@@ -184,4 +191,9 @@ impl Aggregator {
             edge.add(inbound.took_ns, inbound.failed, trace, inbound.protocol);
         }
     }
+}
+
+/// Whether a call was made by another call of the same component.
+fn is_within(call: &Call, around: Option<Seen>) -> bool {
+    around.is_some_and(|around| around.outgoing && around.component == call.caller)
 }

@@ -155,7 +155,7 @@ impl Peers {
         let host = peer.address.as_deref().map(host_of);
         let mut rules = keys.into_iter().flatten().map(String::as_str).chain(host);
         if let Some(name) = rules.find_map(|key| self.rules.get(&key.to_ascii_lowercase())) {
-            return known(components.named(name, Kind::External, seen));
+            return known(components.inferred(name, Kind::External, seen));
         }
         let address = self.addresses.entry((caller, number));
         let address = address.or_insert(Address { first: seen, answered: Vec::new() });
@@ -170,7 +170,7 @@ impl Peers {
                 return Callee::Known(service);
             }
             return match ComponentName::new(printable(name.clone())) {
-                Ok(name) => known(components.named(&name, *kind, seen)),
+                Ok(name) => known(components.inferred(&name, *kind, seen)),
                 Err(_) => Callee::NoRoom(Reason::NameTooLong),
             };
         }
@@ -183,7 +183,7 @@ impl Peers {
             return Callee::Unknown;
         }
         match ComponentName::new(printable(host.to_owned())) {
-            Ok(name) => known(components.named(&name, Kind::External, seen)),
+            Ok(name) => known(components.inferred(&name, Kind::External, seen)),
             Err(_) => Callee::NoRoom(Reason::NameTooLong),
         }
     }

@@ -43,30 +43,12 @@ pub struct Seen {
     pub outgoing: bool,
 }
 
-/// The components that answered a call: nearly always one.
-#[derive(Clone, Debug)]
-pub struct Answered {
-    pub first: ComponentNo,
-    pub others: Vec<ComponentNo>,
-}
-
-impl Answered {
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = ComponentNo> {
-        std::iter::once(self.first).chain(self.others.iter().copied())
-    }
-
-    fn add(&mut self, component: ComponentNo) {
-        if !self.all().any(|known| known == component) {
-            self.others.push(component);
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Generation {
     spans: AHashMap<SpanKey, Seen>,
-    answered: AHashMap<SpanKey, Answered>,
+    /// Who answered a call, and who else did, which is rare.
+    answered: AHashMap<SpanKey, ComponentNo>,
+    answered_too: AHashMap<SpanKey, Vec<ComponentNo>>,
     /// Calls of which a call within them is told instead.
     wrapping: AHashMap<SpanKey, ComponentNo>,
 }
@@ -128,17 +110,27 @@ impl SpanIndex {
 
     /// A component answered a call with a span of its own.
     pub fn answer(&mut self, call: SpanKey, component: ComponentNo) {
-        let answered = self.young.answered.entry(call);
-        answered
-            .and_modify(|known| known.add(component))
-            .or_insert(Answered { first: component, others: Vec::new() });
+        let first = *self.young.answered.entry(call).or_insert(component);
+        if first != component {
+            let others = self.young.answered_too.entry(call).or_default();
+            if !others.contains(&component) {
+                others.push(component);
+            }
+        }
     }
 
-    /// Who answered a call.
+    /// Who answered a call, in no order, and perhaps twice.
     pub fn answered(&self, call: &SpanKey) -> impl Iterator<Item = ComponentNo> {
-        let generations = [&self.young, &self.old];
-        let found = generations.into_iter().filter_map(|generation| generation.answered.get(call));
-        found.flat_map(Answered::all)
+        let generations = [&self.young, &self.old].into_iter();
+        generations.flat_map(move |generation| {
+            let first = generation.answered.get(call).copied();
+            // Most calls are answered once, and most windows have no other.
+            let others = match generation.answered_too.is_empty() {
+                true => None,
+                false => generation.answered_too.get(call),
+            };
+            first.into_iter().chain(others.into_iter().flatten().copied())
+        })
     }
 
     /// A call of `component` was told by a call within it.

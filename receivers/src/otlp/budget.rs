@@ -51,6 +51,27 @@ pub enum Shape {
     Buckets,
 }
 
+/// The most memory that one byte can stand for: half of the largest structure, whose empty form
+/// is two bytes. What is small enough by that needs no estimate.
+pub const MOST_PER_BYTE: usize = {
+    let sizes = [
+        size_of::<Span>(),
+        size_of::<LogRecord>(),
+        size_of::<Metric>(),
+        size_of::<HistogramDataPoint>(),
+        size_of::<ExponentialHistogramDataPoint>(),
+        size_of::<ResourceMetrics>(),
+    ];
+    let (mut largest, mut index) = (0, 0);
+    while index < sizes.len() {
+        if sizes[index] > largest {
+            largest = sizes[index];
+        }
+        index += 1;
+    }
+    largest / 2 + 1
+};
+
 /// What a length-delimited field holds.
 enum Holds {
     /// A message, with the size of its structure.

@@ -123,6 +123,7 @@ fn the_estimate_is_not_far_from_what_a_request_takes() {
     });
     let bytes = traces(vec![(resource("cart"), spans.collect())]).encode_to_vec();
     let estimated = budget::of_protobuf(Shape::Traces, &bytes).unwrap();
+    assert!(estimated < bytes.len() * budget::MOST_PER_BYTE);
     let span = size_of::<opentelemetry_proto::tonic::trace::v1::Span>();
     let attribute = size_of::<opentelemetry_proto::tonic::common::v1::KeyValue>();
     let structures = 1_000 * (span + 10 * attribute);

@@ -100,6 +100,22 @@ fn components_spans_and_edges_have_limits_and_what_is_over_is_counted() {
 }
 
 #[test]
+fn made_up_hosts_do_not_take_the_room_of_components_that_tell_of_themselves() {
+    let limits = Limits { components: 10, ..Limits::default() };
+    let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
+    let calls = (1..100).map(|n| {
+        span(Client, n.into(), n, 0, 1_000).with(said("peer.service", &format!("peer-{n}")))
+    });
+    aggregator.traces(&one(calls.collect()));
+    let events = aggregator.advance(at(20_000));
+    assert_eq!(edges(&events).len(), 5);
+    for n in 0..4 {
+        let of = vec![(resource(&format!("s{n}")), vec![span(Server, 200 + n, 1, 0, 21_000)])];
+        assert_eq!(aggregator.traces(&traces(of).into()).rejected(), None);
+    }
+}
+
+#[test]
 fn a_window_that_nobody_speaks_of_makes_no_events() {
     let mut aggregator = aggregator(Settings::default());
     assert_eq!(aggregator.advance(at(86_400_000 * 365)), []);
