@@ -5,6 +5,8 @@
 //! by the annotation `faultline.io/indicator` what it counts, beside the queries of another
 //! system. What cannot be held against snapshots is refused, rather than judged by something else.
 
+pub mod budget;
+
 use std::collections::BTreeMap;
 
 use events::catalogue::model::{Indicator, SloDefined};
