@@ -6,13 +6,11 @@
 //! K. Yoshihira, "Modeling and Tracking of Transaction Flow Dynamics for Fault Detection in
 //! Complex Systems", IEEE TDSC 2006). Only counts of one component are compared with each other.
 
-use std::collections::BTreeMap;
-
 use events::EventId;
 use events::catalogue::telemetry::LogSeverity;
 use jiff::Timestamp;
 
-use super::signals::{Counted, Counter};
+use super::signals::{Counted, Counter, Counters};
 
 /// Fewer counts than this before tell no proportion.
 const LEAST_COUNT: f64 = 5.0;
@@ -46,15 +44,15 @@ impl Break {
     fn keep_stronger(&mut self, nats: f64, counter: &Counter, partner: Option<&Counter>) {
         if nats > self.nats {
             self.nats = nats;
-            let last = |counter: &Counter| counter.shown.last().copied();
-            self.evidence = [last(counter), partner.and_then(last)].into_iter().flatten().collect();
+            let shown = [counter.last, partner.and_then(|partner| partner.last)];
+            self.evidence = shown.into_iter().flatten().collect();
             self.evidence.dedup();
         }
     }
 }
 
 /// The thing that is most clearly missing beside what it used to come with.
-pub fn missing(counters: &BTreeMap<Counted<'_>, Counter>) -> Break {
+pub fn missing(counters: &Counters<'_>) -> Break {
     let mut known: Vec<(&Counted<'_>, &Counter)> =
         counters.iter().filter(|(_, counter)| counter.total_before >= LEAST_COUNT).collect();
     known.sort_by(|a, b| b.1.total_before.total_cmp(&a.1.total_before));
@@ -162,7 +160,7 @@ fn together(counts: &[(Timestamp, f64)], others: &[(Timestamp, f64)]) -> Vec<(f6
 }
 
 /// The warning or error that is most clearly new or more frequent than the traffic explains.
-pub fn complaints(counters: &BTreeMap<Counted<'_>, Counter>) -> Break {
+pub fn complaints(counters: &Counters<'_>) -> Break {
     let lines = |counted: &Counted<'_>| matches!(counted, Counted::Lines(..));
     let total = |of: fn(&Counter) -> f64| -> f64 {
         counters.iter().filter(|(counted, _)| lines(counted)).map(|(_, counter)| of(counter)).sum()
@@ -177,7 +175,7 @@ pub fn complaints(counters: &BTreeMap<Counted<'_>, Counter>) -> Break {
         counter.map_or(0.0, |counter| counter.total_after / counter.total_before)
     });
     let growth = asked.into_iter().fold(after / before, f64::max);
-    for (counted, counter) in counters {
+    for (counted, counter) in counters.iter() {
         let Counted::Lines(_, severity) = counted else { continue };
         if *severity < LogSeverity::Warning {
             continue;

@@ -182,16 +182,28 @@ impl<'e> Scene<'e> {
     fn link(&mut self, evidence: &'e Evidence, sides: &Sides) {
         let (mut callers, mut callees) = (Finder::default(), Finder::default());
         let mut places: HashMap<(usize, usize), usize> = HashMap::new();
+        let mut ends: Vec<(usize, usize)> = Vec::new();
+        let mut next = 0;
         for edge in evidence.edges() {
-            let caller = callers.find(&self.names, &edge.caller);
-            let callee = callees.find(&self.names, &edge.stats.callee);
-            let (Some(caller), Some(callee)) = (caller, callee) else { continue };
             let side = sides.side(&edge.window);
-            let next = self.links.len();
-            let place = *places.entry((caller, callee)).or_insert(next);
-            if place == next {
-                self.links.push(Link::new(Some(caller), callee));
-            }
+            let again = ends.get(next).copied().filter(|(caller, callee)| {
+                *self.names[*caller] == edge.caller && *self.names[*callee] == edge.stats.callee
+            });
+            let found = again.or_else(|| {
+                let caller = callers.find(&self.names, &edge.caller)?;
+                Some((caller, callees.find(&self.names, &edge.stats.callee)?))
+            });
+            let Some((caller, callee)) = found else { continue };
+            let place = if again.is_some() {
+                next
+            } else {
+                *places.entry((caller, callee)).or_insert_with(|| {
+                    ends.push((caller, callee));
+                    self.links.push(Link::new(Some(caller), callee));
+                    ends.len() - 1
+                })
+            };
+            next = if place + 1 < ends.len() { place + 1 } else { 0 };
             let (calls, errors) = (edge.stats.calls as f64, edge.stats.errors as f64);
             let latency = edge.stats.latency.as_ref();
             self.links[place].add(side, Told { event: edge.event, calls, errors, latency });
@@ -272,11 +284,20 @@ fn names(evidence: &Evidence) -> Vec<&ComponentName> {
         names.insert(&call.caller);
         names.insert(&call.callee);
     }
-    // Reports repeat: a name equal to the one a round before need not be looked up.
+    // Windows repeat the same names in the same order: only what differs is looked up.
+    let mut round: Vec<&ComponentName> = Vec::new();
+    let mut next = 0;
     let snapshots = evidence.snapshots().iter().map(|s| &s.component);
-    let named: HashMap<&ComponentName, ()> =
-        snapshots.chain(evidence.logs().iter().map(|l| &l.component)).map(|n| (n, ())).collect();
-    names.extend(named.into_keys());
+    for name in snapshots.chain(evidence.logs().iter().map(|l| &l.component)) {
+        if round.get(next) != Some(&name) {
+            next = round.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.insert(name);
+                round.push(name);
+                round.len() - 1
+            });
+        }
+        next = if next + 1 < round.len() { next + 1 } else { 0 };
+    }
     names.into_iter().collect()
 }
 

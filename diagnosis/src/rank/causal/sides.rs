@@ -1,6 +1,7 @@
 //! Which windows are the baseline and which the symptom, for each length of window by itself:
 //! metrics of a minute and calls of ten seconds stand beside each other.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use events::Timestamp;
@@ -33,6 +34,8 @@ type Key = (Timestamp, u64);
 pub struct Sides {
     noticed_at: Timestamp,
     sides: HashMap<Key, Side>,
+    // Evidence is in the order of time: the next window is mostly the same as the last.
+    last: Cell<Option<(Key, Side)>>,
 }
 
 #[derive(Clone, Default)]
@@ -85,35 +88,70 @@ impl Sides {
                 sides.insert((*start, duration_ms), side);
             }
         }
-        Self { noticed_at, sides }
+        Self { noticed_at, sides, last: Cell::new(None) }
     }
 
     /// The side of a window.
     pub fn side(&self, window: &Window) -> Side {
-        let known = self.sides.get(&(window.start, window.duration_ms)).copied();
-        known.unwrap_or(if window.end() > self.noticed_at { Side::After } else { Side::Between })
+        let key = (window.start, window.duration_ms);
+        if let Some((last, side)) = self.last.get()
+            && last == key
+        {
+            return side;
+        }
+        let known = self.sides.get(&key).copied();
+        let unknown = if window.end() > self.noticed_at { Side::After } else { Side::Between };
+        let side = known.unwrap_or(unknown);
+        self.last.set(Some((key, side)));
+        side
     }
 }
 
-// Windows follow each other in runs of equal ones: evidence is in the order of time.
+/// The costs of every window. Windows follow each other in runs of equal ones.
+#[derive(Default)]
+struct Costs {
+    sums: HashMap<Key, Cost>,
+    run: Option<(Key, Cost)>,
+}
+
+impl Costs {
+    fn of(&mut self, window: &Window) -> &mut Cost {
+        let key = (window.start, window.duration_ms);
+        if self.run.as_ref().is_none_or(|(last, _)| *last != key) {
+            self.end_run();
+        }
+        &mut self.run.get_or_insert_with(|| (key, Cost::default())).1
+    }
+
+    fn end_run(&mut self) {
+        if let Some((key, cost)) = self.run.take() {
+            let sum = self.sums.entry(key).or_default();
+            sum.calls += cost.calls;
+            sum.ms += cost.ms;
+            sum.down |= cost.down;
+        }
+    }
+}
+
 fn costs(evidence: &Evidence) -> HashMap<Key, Cost> {
-    let mut costs: HashMap<Key, Cost> = HashMap::new();
+    let mut costs = Costs::default();
     for edge in evidence.edges() {
         let mean = edge.stats.latency.as_ref().map_or(0.0, mean_ms);
-        let cost = costs.entry((edge.window.start, edge.window.duration_ms)).or_default();
+        let cost = costs.of(&edge.window);
         cost.add(edge.stats.calls as f64, edge.stats.errors as f64, mean);
     }
     for snapshot in evidence.snapshots() {
         let mean = snapshot.latency.as_ref().map_or(0.0, mean_ms);
         let requests = snapshot.requests.unwrap_or(0) as f64;
-        let cost = costs.entry((snapshot.window.start, snapshot.window.duration_ms)).or_default();
+        let cost = costs.of(&snapshot.window);
         cost.add(requests, snapshot.errors.unwrap_or(0) as f64, mean);
         cost.down |= snapshot.up() == Some(false);
     }
     for log in evidence.logs() {
-        costs.entry((log.window.start, log.window.duration_ms)).or_default();
+        costs.of(&log.window);
     }
-    costs
+    costs.end_run();
+    costs.sums
 }
 
 // The calm quarter of the windows says what a call costs when nothing is wrong; up to three

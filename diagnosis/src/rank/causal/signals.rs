@@ -1,7 +1,5 @@
 //! What was measured of one component, before against after.
 
-use std::collections::BTreeMap;
-
 use events::EventId;
 use events::catalogue::telemetry::{LogSeverity, Window};
 use jiff::Timestamp;
@@ -104,11 +102,9 @@ pub struct Counter {
     pub total_before: f64,
     /// The total from the incident's first window on.
     pub total_after: f64,
-    /// The events that counted it last before, and from then on.
-    pub shown: Vec<EventId>,
+    /// The event that counted it last.
+    pub last: Option<EventId>,
 }
-
-const SHOWN: usize = 3;
 
 impl Counter {
     fn add(&mut self, side: Side, at: Timestamp, event: EventId, count: f64) {
@@ -122,21 +118,42 @@ impl Counter {
                     Some((last, sum)) if *last == at => *sum += count,
                     _ => self.before.push((at, count)),
                 }
-                self.show(event);
             }
-            Side::After => {
-                self.total_after += count;
-                self.show(event);
-            }
-            Side::Between => {}
+            Side::After => self.total_after += count,
+            Side::Between => return,
         }
+        self.last = Some(event);
+    }
+}
+
+/// The counters of a component, each found again where it comes next: windows repeat the same
+/// things in the same order.
+#[derive(Debug, Default)]
+pub struct Counters<'e> {
+    counters: Vec<(Counted<'e>, Counter)>,
+    next: usize,
+}
+
+impl<'e> Counters<'e> {
+    fn of(&mut self, counted: Counted<'e>) -> &mut Counter {
+        let from_next = (self.next..self.counters.len()).chain(0..self.next);
+        let found = from_next.into_iter().find(|&place| self.counters[place].0 == counted);
+        let place = found.unwrap_or_else(|| {
+            self.counters.push((counted, Counter::default()));
+            self.counters.len() - 1
+        });
+        self.next = if place + 1 < self.counters.len() { place + 1 } else { 0 };
+        &mut self.counters[place].1
     }
 
-    fn show(&mut self, event: EventId) {
-        if self.shown.len() >= SHOWN {
-            self.shown.remove(0);
-        }
-        self.shown.push(event);
+    /// What was counted, in one order whatever came first, once everything is added.
+    pub fn iter(&self) -> impl Iterator<Item = (&Counted<'e>, &Counter)> {
+        self.counters.iter().map(|(counted, counter)| (counted, counter))
+    }
+
+    /// The counter of something.
+    pub fn get(&self, counted: &Counted<'_>) -> Option<&Counter> {
+        self.iter().find(|(known, _)| *known == counted).map(|(_, counter)| counter)
     }
 }
 
@@ -156,7 +173,7 @@ pub struct Signals<'e> {
     /// 1 when the component did not answer when asked how it is, 0 when it did.
     pub down: Series,
     /// What was counted.
-    pub counters: BTreeMap<Counted<'e>, Counter>,
+    pub counters: Counters<'e>,
     /// Whether something was measured at all.
     pub seen: bool,
 }
@@ -213,11 +230,12 @@ impl<'e> Signals<'e> {
         event: EventId,
         count: f64,
     ) {
-        self.counters.entry(counted).or_default().add(side, at, event, count);
+        self.counters.of(counted).add(side, at, event, count);
     }
 
     /// To be called once when everything is added.
     pub fn close(&mut self) {
+        self.counters.counters.sort_by_key(|(counted, _)| *counted);
         for series in [
             &mut self.traffic,
             &mut self.saturation,
