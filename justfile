@@ -56,3 +56,7 @@ bench *args:
 # How fast events come in over HTTP and reach the graph, as ratios to the log and to bare SurrealQL
 bench-ingest *args:
     cargo build --workspace --release --bins && cargo bench --workspace --bench ingest -- {{args}}
+
+# How fast OpenTelemetry's data are summarised, as ratios to decoding alone, and their memory
+bench-otlp:
+    cargo bench -p receivers --bench absorb
