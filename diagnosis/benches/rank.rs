@@ -81,6 +81,7 @@ fn evidence(components: usize) -> Evidence {
         edges: Vec::new(),
         logs: Vec::new(),
         changes: Vec::new(),
+        alerts: Vec::new(),
     };
     let mut id = 0_u128;
     let mut next_id = || {
