@@ -30,15 +30,16 @@ struct Made {
 async fn diagnosed(events: &[Event]) -> Made {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path()).await;
-    for chunk in events.chunks(100) {
-        let batch: Vec<Value> = chunk.iter().map(Event::to_cloud_event).collect();
+    // Window by window, so that each decision sees the same telemetry whatever else was posted.
+    for moment in events.chunk_by(|a, b| a.time == b.time) {
+        let batch: Vec<Value> = moment.iter().map(Event::to_cloud_event).collect();
         let (status, answer) = server.post(&batch).await.unwrap();
         assert_eq!(status, 200, "{answer}");
-    }
-    let started = Instant::now();
-    while !has_decided_everything(&server).await {
-        assert!(started.elapsed() < LIMIT, "the server did not decide in time");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let started = Instant::now();
+        while !has_decided_everything(&server).await {
+            assert!(started.elapsed() < LIMIT, "the server did not decide in time");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     let all = all_events(&server).await;
     let of_type = |suffix: &str| -> Vec<&Value> {
