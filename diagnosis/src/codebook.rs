@@ -86,8 +86,10 @@ const BEFORE: [(&str, f64); 12] = [
 ];
 /// A feature that fewer lessons showed teaches nothing.
 const LEAST_LESSONS: usize = 2;
-/// A person may weigh as much as all others together, and this many lessons in any case.
-const FREE_LESSONS: f64 = 5.0;
+/// Where others label too, a person weighs at most this share of all of theirs …
+const MOST_OF_OTHERS: f64 = 1.0 / 3.0;
+/// … and may weigh this many lessons in any case.
+const FREE_LESSONS: f64 = 8.0;
 /// Every hypothesis has it: how frequent its kind is.
 const ALWAYS: &str = "whole always";
 
@@ -140,6 +142,20 @@ impl Codebook {
             .map(|(name, place)| (name, weights[place * wide..(place + 1) * wide].to_vec()))
             .collect();
         Self { kinds, weights, background }
+    }
+
+    /// The kinds of fault whatever component has it, the likeliest first; none when no kind was
+    /// ever seen.
+    pub fn kinds_of(&self, hypotheses: &[Hypothesis]) -> Vec<(FaultKind, f64)> {
+        let mut kinds: BTreeMap<&FaultKind, f64> = BTreeMap::new();
+        for hypothesis in hypotheses {
+            for (kind, share) in &hypothesis.kinds {
+                *kinds.entry(kind).or_default() += hypothesis.probability * share;
+            }
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().map(|(kind, p)| (kind.clone(), p)).collect();
+        kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        kinds
     }
 
     /// Every component of an incident as its cause, the likeliest first.
@@ -211,10 +227,12 @@ fn weights_of(lessons: &[Lesson]) -> Vec<f64> {
         }
     }
     let share = |lesson: &Lesson| {
-        let Some(given) = lesson.by.as_ref().and_then(|person| people.get(person)) else {
+        let Some(given) = lesson.by.as_ref().and_then(|person| people.get(person).copied()) else {
             return 1.0;
         };
-        (FREE_LESSONS.max(all - given) / given.max(f64::MIN_POSITIVE)).min(1.0)
+        let others = all - given;
+        let most = FREE_LESSONS.max(others * MOST_OF_OTHERS);
+        if others <= 0.0 || given <= most { 1.0 } else { most / given }
     };
     lessons.iter().map(|lesson| confidence(lesson) * share(lesson)).collect()
 }
