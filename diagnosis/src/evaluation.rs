@@ -4,6 +4,7 @@
 //! A case whose truth is not known takes no part.
 
 mod bootstrap;
+mod calibration;
 mod classes;
 mod folds;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use events::ComponentName;
 
 pub use bootstrap::{Interval, interval};
+pub use calibration::{brier_score, calibration_error};
 pub use classes::weighted_f1;
 pub use folds::folds;
 
