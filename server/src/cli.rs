@@ -34,7 +34,7 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Write the log as NDJSON, a CloudEvent a line
     Export(export::ExportArgs),
-    /// Make a log of what `export` wrote
+    /// Make a log of what `export` wrote, or record a public data set
     Import(import::ImportArgs),
     /// Copy a base, which may be in use, to a folder; later only what is new
     Backup(backup::BackupArgs),

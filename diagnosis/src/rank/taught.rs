@@ -15,7 +15,6 @@ use super::path::Paths;
 use super::terms::{MOST_CITED, MOST_SUSPECTS, abstained, cited, finite, grains};
 use super::{Ranker, Ranking};
 use crate::codebook::{Codebook, Hypothesis, Lesson, Scene};
-use crate::contrast::Contrast;
 use crate::evidence::Evidence;
 
 const NAME: &str = "taught@1";
@@ -62,9 +61,8 @@ impl Taught {
         kinds
     }
 
-    fn by_symptoms(&self, evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
-        let contrast = Contrast::of(evidence);
-        let paths = Paths::from(evidence.noticed(), &contrast);
+    fn by_symptoms(evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
+        let paths = Paths::along(evidence.noticed(), evidence.calls());
         let suspects: Vec<Suspect> = hypotheses
             .iter()
             .take(MOST_SUSPECTS)
@@ -93,7 +91,7 @@ impl Ranker for Taught {
         }
         let hypotheses = self.codebook.hypotheses(&scene);
         if !measured {
-            return self.by_symptoms(evidence, &hypotheses);
+            return Self::by_symptoms(evidence, &hypotheses);
         }
         let further: Vec<Further> = hypotheses.iter().filter_map(familiar).collect();
         let mut ranking = self.causal.rank_with(evidence, &further);
@@ -103,7 +101,9 @@ impl Ranker for Taught {
         for suspect in &mut ranking.suspects {
             let likeliest = kinds.remove(&suspect.component).and_then(|it| it.kinds.first());
             let likely = likeliest.filter(|(_, probability)| *probability >= LEAST_LIKELY_KIND);
-            suspect.fault_kind = likely.map(|(kind, _)| kind.clone());
+            if let Some((kind, _)) = likely {
+                suspect.fault_kind = Some(kind.clone());
+            }
         }
         ranking
     }
@@ -148,4 +148,82 @@ fn suspect(hypothesis: &Hypothesis, path: Vec<ComponentName>) -> Option<Suspect>
         terms,
         path,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::evidence::{AlertEvidence, Call, Gathered, Signal};
+
+    fn name(name: &str) -> ComponentName {
+        ComponentName::new(name).unwrap()
+    }
+
+    /// `front` calls `cart`, `stock` and `mail`; `metric` of one of them rose.
+    fn alarmed(component: &str, metric: &str) -> Evidence {
+        let alert = |number: u128, of: &str, what: &str| AlertEvidence {
+            event: EventId(uuid::Uuid::from_u128(number)),
+            component: name(of),
+            caller: None,
+            at: Timestamp::UNIX_EPOCH,
+            signal: Signal::Metric,
+            name: Line::clipped(what),
+            direction: Some(Line::clipped("up")),
+        };
+        let call = |callee: &&str| Call { caller: name("front"), callee: name(callee) };
+        Evidence::new(Gathered {
+            noticed: name("front"),
+            noticed_at: Timestamp::UNIX_EPOCH,
+            calls: ["cart", "stock", "mail"].iter().map(call).collect(),
+            snapshots: Vec::new(),
+            edges: Vec::new(),
+            logs: Vec::new(),
+            changes: Vec::new(),
+            alerts: vec![alert(1, component, metric), alert(2, "front", "latency")],
+        })
+    }
+
+    fn lessons() -> Vec<Lesson> {
+        let taught = |component: &str, metric: &str, kind: &str| Lesson {
+            scene: Scene::of(&alarmed(component, metric)),
+            cause: Some(name(component)),
+            kind: Some(FaultKind::new(kind).unwrap()),
+            confidence: 1.0,
+            by: None,
+        };
+        let components = ["cart", "stock", "cart", "stock"];
+        components
+            .iter()
+            .flat_map(|of| [taught(of, "cpu", "cpu_hog"), taught(of, "memory", "memory_leak")])
+            .collect()
+    }
+
+    #[test]
+    fn what_was_taught_of_others_tells_cause_and_kind_with_its_evidence() {
+        let asked = alarmed("mail", "memory");
+        let taught = Taught::by(&lessons());
+        let ranking = taught.rank(&asked);
+        let first = &ranking.suspects[0];
+        assert_eq!(first.component, name("mail"), "it never failed before: {ranking:?}");
+        assert_eq!(first.fault_kind.as_ref().unwrap().as_str(), "memory_leak");
+        let cited = |number| EventId(uuid::Uuid::from_u128(number));
+        assert!(first.terms.iter().any(|term| term.evidence.contains(&cited(1))), "{first:?}");
+        let sum: f64 = first.terms.iter().map(|term| term.contribution.get()).sum();
+        assert!((sum - first.score.get()).abs() < 1e-9, "the terms make the score");
+        assert_eq!(first.path, [name("front"), name("mail")]);
+        assert_eq!(taught.kinds(&asked)[0].0.as_str(), "memory_leak");
+        assert_eq!(Taught::by(&lessons()).rank(&asked), ranking, "byte for byte");
+    }
+
+    #[test]
+    fn nothing_to_go_by_is_said() {
+        let mut silent = Gathered::from(alarmed("cart", "cpu"));
+        silent.alerts.clear();
+        let ranking = Taught::by(&lessons()).rank(&Evidence::new(silent.clone()));
+        assert!(ranking.abstained.is_some() && ranking.suspects.is_empty(), "{ranking:?}");
+        assert!(Taught::by(&lessons()).kinds(&Evidence::new(silent)).is_empty());
+        assert!(Taught::by(&[]).kinds(&alarmed("cart", "cpu")).is_empty(), "no kind was seen");
+    }
 }

@@ -160,10 +160,19 @@ impl Retention {
 
 impl Runner {
     async fn run(self, retention: Retention, mut asked: mpsc::Receiver<bool>) {
+        // What was interrupted leaves a graph that is not the fold of the log, whatever the limits
+        // are by now.
+        if self.unfinished.exists() && self.log.as_embedded().is_some() {
+            let started_at = Some((self.clock)());
+            self.state.send_replace(State {
+                status: Status::Surveying,
+                started_at,
+                ..State::default()
+            });
+            self.apply_and_tell(false).await;
+        }
         let every = Duration::from_millis(self.config.every_ms);
-        // What was interrupted leaves a graph that is not the fold of the log.
-        let first = if self.unfinished.exists() { Duration::ZERO } else { FIRST.min(every) };
-        let mut due = interval_at(Instant::now() + first, every);
+        let mut due = interval_at(Instant::now() + FIRST.min(every), every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
