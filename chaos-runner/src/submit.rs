@@ -117,6 +117,7 @@ pub struct Submitter {
     queue: mpsc::Sender<Event>,
     awaited: Arc<Awaited>,
     report: Arc<Shared>,
+    keeper: JoinHandle<()>,
     worker: JoinHandle<()>,
 }
 
@@ -177,10 +178,11 @@ impl Submitter {
         let (queue, events) = mpsc::channel(QUEUE_EVENTS);
         let awaited = Arc::<Awaited>::default();
         let (keeping, kept, told) = (backlog.clone(), report.clone(), awaited.clone());
-        tokio::task::spawn_blocking(move || worker::keep(appender, events, &keeping, &kept, &told));
+        let keep = move || worker::keep(appender, events, &keeping, &kept, &told);
+        let keeper = tokio::task::spawn_blocking(keep);
         let endpoint = Endpoint::new(destination);
         let worker = tokio::spawn(worker::send(endpoint, spool, backlog, report.clone()));
-        Ok(Self { queue, awaited, report, worker })
+        Ok(Self { queue, awaited, report, keeper, worker })
     }
 
     /// Queues an event, without waiting.
@@ -221,13 +223,13 @@ impl Submitter {
     /// Sends what waits, for at most `within` and for as long as the server takes it, and ends.
     /// What is left then stays on disk.
     pub async fn drain(self, within: Duration) -> SubmitReport {
-        let Self { queue, report, mut worker, .. } = self;
+        let Self { queue, report, keeper, mut worker, .. } = self;
         drop(queue);
         let began = Instant::now();
         let mut away_since = None;
         loop {
             tokio::select! {
-                _ = &mut worker => return report.get(),
+                _ = &mut worker => break,
                 () = tokio::time::sleep(POLL) => {}
             }
             let away = match report.get().retrying {
@@ -241,8 +243,12 @@ impl Submitter {
                 worker.abort();
                 // It ends between two requests or in one; either way its report is whole then.
                 let _ = worker.await;
-                return report.get();
+                break;
             }
         }
+        // Sending may end before everything that was offered is on disk.
+        let left = within.saturating_sub(began.elapsed());
+        let _ = tokio::time::timeout(left, keeper).await;
+        report.get()
     }
 }

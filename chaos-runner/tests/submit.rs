@@ -121,16 +121,20 @@ async fn an_event_that_is_refused_takes_nobody_with_it() {
 async fn a_batch_that_is_too_large_is_halved() {
     let sink = Sink::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let submitter = start(&folder, &sink.url);
-    let too_large = json!({"error": {"code": "batch_too_large", "message": "at most 3"}});
-    sink.script([Reply { status: 413, retry_after: None, body: too_large }]);
     let sent: Vec<_> = (0..7).map(started).collect();
+    // What one process left is sent by the next one as a single batch.
+    sink.script([reply(401, None)]);
+    let refused = start(&folder, &sink.url);
     for event in sent.clone() {
-        submitter.offer(event).unwrap();
+        refused.offer(event).unwrap();
     }
-    let report = submitter.drain(PATIENCE).await;
+    assert_eq!(refused.drain(PATIENCE).await.waiting, 7);
+    sink.collected.lock().unwrap().most = Some(3);
+    let report = start(&folder, &sink.url).drain(PATIENCE).await;
     assert!(report.is_complete(), "{report:?}");
     assert_eq!(sink.events(), sent, "order is kept");
+    let requests = sink.collected.lock().unwrap().requests.clone();
+    assert!(requests.iter().any(|(events, _)| *events == 7), "{requests:?}");
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ pub struct Collected {
     pub script: VecDeque<Reply>,
     /// A batch that has one of these types is refused for it.
     pub refused_types: Vec<&'static str>,
+    /// A batch of more events is too large.
+    pub most: Option<usize>,
 }
 
 /// A running sink.
@@ -79,6 +81,11 @@ async fn take(
             response.headers_mut().insert(header::RETRY_AFTER, after.parse().unwrap());
         }
         return response;
+    }
+    if let Some(most) = collected.most.filter(|most| batch.len() > *most) {
+        let error = json!({"code": "batch_too_large", "message": format!("at most {most}")});
+        let body = json!({"error": error});
+        return (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(body)).into_response();
     }
     let events: Vec<Event> = batch
         .into_iter()
