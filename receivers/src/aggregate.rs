@@ -107,6 +107,20 @@ impl Aggregator {
         }
     }
 
+    /// The newest live version of every component that tells one: what the next process should
+    /// [know](Self::know_version).
+    pub fn versions(&self) -> impl Iterator<Item = (&ComponentName, &str)> {
+        self.components.numbers().filter_map(|number| {
+            let component = self.components.get(number);
+            Some((&component.name, component.versions.newest()?))
+        })
+    }
+
+    /// The end of the newest window that is closed.
+    pub fn told_until(&self) -> Timestamp {
+        self.grid.window(self.closed, 1).end()
+    }
+
     /// Takes a request of spans.
     pub fn traces(&mut self, received: &Received<ExportTraceServiceRequest>) -> Absorbed {
         let absorbed = match self.repeated(received.fingerprint) {

@@ -28,6 +28,16 @@ pub enum InvalidDocument {
 }
 
 impl InvalidDocument {
+    /// The same of a document that stands at `place` in a larger one.
+    pub fn within(self, place: &str) -> Self {
+        match self {
+            Self::Field { pointer, expected } => {
+                Self::Field { pointer: format!("{place}{pointer}"), expected }
+            }
+            whole @ Self::Syntax { .. } => whole,
+        }
+    }
+
     /// The stable code of the refusal; its HTTP status is 400.
     pub fn code(&self) -> &'static str {
         match self {

@@ -36,12 +36,7 @@ pub fn objectives(file: &str, read_at: Timestamp) -> Result<Vec<Event>, InvalidD
     let mut events = Vec::new();
     for (index, document) in documents.iter().enumerate() {
         let version = required(document, "/apiVersion", "openslo/v1");
-        let placed = |error| match error {
-            InvalidDocument::Field { pointer, expected } => {
-                field(format!("/{index}{pointer}"), expected)
-            }
-            other => other,
-        };
+        let placed = |error: InvalidDocument| error.within(&format!("/{index}"));
         if version.map_err(placed)? != "openslo/v1" {
             return Err(field(format!("/{index}/apiVersion"), "openslo/v1"));
         }

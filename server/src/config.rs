@@ -3,6 +3,8 @@
 
 mod auth;
 mod limits;
+mod listen;
+mod otlp;
 mod retention;
 mod source;
 mod storage;
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthConfig, RateConfig, TlsConfig};
 pub use limits::{GraphqlConfig, IngestConfig, ProjectionConfig, ReactorConfig};
+pub use listen::Listen;
+pub use otlp::{AlertsConfig, OtlpConfig};
 pub use retention::RetentionConfig;
 pub use source::{Flags, load};
 pub use storage::StorageConfig;
@@ -37,6 +41,10 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// `[ingest]`: what one request may bring.
     pub ingest: IngestConfig,
+    /// `[otlp]`: telemetry by OpenTelemetry's protocol.
+    pub otlp: OtlpConfig,
+    /// `[alerts]`: what alerts and chaos tools speak of.
+    pub alerts: AlertsConfig,
     /// `[graphql]`: what one query may ask.
     pub graphql: GraphqlConfig,
     /// `[projection]`: how far the graph may lag behind the log.
@@ -117,15 +125,29 @@ impl Config {
         at_least_one("http.header_timeout_ms", self.http.header_timeout_ms)?;
         at_least_one("http.max_connections", self.http.max_connections as u64)?;
         self.tls.check()?;
-        self.auth.check(self.http.listen)?;
+        for address in self.listens() {
+            self.auth.check(address)?;
+        }
         self.rate.check()?;
         self.storage.check()?;
         self.retention.check(&self.storage)?;
         self.ingest.check()?;
+        self.otlp.check()?;
         self.graphql.check()?;
         self.projection.check()?;
         self.reactors.check()?;
         self.telemetry.check()
+    }
+
+    /// Every address to listen on, that of the API first.
+    pub(crate) fn listens(&self) -> impl Iterator<Item = SocketAddr> {
+        let otlp = [self.otlp.http_listen, self.otlp.grpc_listen];
+        std::iter::once(self.http.listen).chain(otlp.into_iter().filter_map(Listen::address))
+    }
+
+    /// Whether requests need a token: where one address asks for it, all do.
+    pub(crate) fn auth_required(&self) -> bool {
+        self.listens().any(|address| self.auth.required_on(address))
     }
 
     /// The configuration as TOML, credentials in URLs replaced by `redacted`.

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
 
 use crate::RunningServer;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::operations::{open_log, seed};
 use plan::{FaultChoice, Phase};
 use report::{Outcome, Report};
@@ -286,6 +286,9 @@ struct Told {
 fn config(args: &DemoArgs, folder: &Path) -> Config {
     let mut config = Config::default();
     config.http.listen = args.listen;
+    // A demo beside a server, or beside another demo, must not be in its way.
+    config.otlp.http_listen = Listen::Off;
+    config.otlp.grpc_listen = Listen::Off;
     config.storage.data = folder.to_path_buf();
     config
 }

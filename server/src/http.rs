@@ -10,11 +10,13 @@ mod health;
 mod json;
 mod labels;
 mod media;
+mod otlp;
 mod request;
 mod said;
 mod schemas;
 mod socket;
 mod steps;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -28,6 +30,9 @@ use axum::http::Uri;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use receivers::wire::collector::logs::v1::ExportLogsServiceRequest as Logs;
+use receivers::wire::collector::metrics::v1::ExportMetricsServiceRequest as Measurements;
+use receivers::wire::collector::trace::v1::ExportTraceServiceRequest as Traces;
 use schema::commands::Commands;
 use schema::graphql::FaultlineSchema;
 use schema::{Lease, LiveGraph};
@@ -40,6 +45,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use crate::auth::Tokens;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::otlp::Otlp;
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::Reacted;
@@ -63,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) reacted: Reacted,
     pub(crate) rebuilds: Rebuilds,
     pub(crate) retention: Retention,
+    pub(crate) otlp: Arc<Otlp>,
     /// Of a graph that several servers share.
     pub(crate) lease: Option<Arc<Lease>>,
     pub(crate) clock: Clock,
@@ -131,15 +138,56 @@ fn routes() -> Routes {
         .post("/v1/incidents/{id}/reopen", steps::reopen)
         .post("/v1/incidents/{id}/merge", steps::merge)
         .post("/v1/incidents/{id}/postmortem", steps::postmortem)
+        .post("/v1/webhooks/alertmanager", webhooks::alertmanager)
+        .post("/v1/webhooks/pagerduty/v2/enqueue", webhooks::pagerduty)
+        .post("/v1/webhooks/pagerduty/v2/change/enqueue", webhooks::pagerduty_change)
+        .post("/v1/webhooks/chaos-mesh", webhooks::chaos_mesh)
+        .post("/v1/webhooks/litmus", webhooks::litmus)
+        .post("/v1/slos", webhooks::objectives)
 }
 
-/// All routes, with what stands before each: the last layer is the outermost.
+/// OTLP over HTTP, which unpacks bodies itself.
+fn otlp_routes() -> Routes {
+    Routes { router: Router::new(), listed: Vec::new() }
+        .post("/v1/traces", otlp::export::<Traces>)
+        .post("/v1/metrics", otlp::export::<Measurements>)
+        .post("/v1/logs", otlp::export::<Logs>)
+}
+
+/// OTLP over gRPC, whose paths are those of its services.
+fn grpc_routes() -> Routes {
+    const SERVICES: [&str; 3] = [
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    ];
+    Routes { router: Router::new(), listed: Vec::new() }
+        .post(SERVICES[0], otlp::export_grpc::<Traces>)
+        .post(SERVICES[1], otlp::export_grpc::<Measurements>)
+        .post(SERVICES[2], otlp::export_grpc::<Logs>)
+}
+
+/// The interface of the server; it takes OTLP over HTTP too.
 pub(crate) fn router(app: App) -> Router {
-    routes()
-        .router
+    let unpacking = RequestDecompressionLayer::new().gzip(true);
+    guarded(routes().router.layer(unpacking).merge(otlp_routes().router), app)
+}
+
+/// What the port of OTLP over HTTP serves.
+pub(crate) fn otlp_router(app: App) -> Router {
+    guarded(otlp_routes().router, app)
+}
+
+/// What the port of OTLP over gRPC serves.
+pub(crate) fn grpc_router(app: App) -> Router {
+    guarded(grpc_routes().router, app)
+}
+
+/// Routes, with what stands before each: the last layer is the outermost.
+fn guarded(routes: Router<App>, app: App) -> Router {
+    routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(RequestDecompressionLayer::new().gzip(true))
         .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn_with_state(app.clone(), request::time_limit))
         .layer(CatchPanicLayer::custom(request::panicked))
@@ -212,7 +260,8 @@ mod tests {
 
     #[test]
     fn every_route_is_in_the_table_of_scopes_and_nothing_else() {
-        let served: BTreeSet<_> = routes().listed.into_iter().collect();
+        let all = [routes(), otlp_routes(), grpc_routes()];
+        let served: BTreeSet<_> = all.into_iter().flat_map(|routes| routes.listed).collect();
         let known: BTreeSet<_> = ROUTES.iter().map(|(method, path, _)| (*method, *path)).collect();
         assert_eq!(served, known);
     }

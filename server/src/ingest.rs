@@ -188,6 +188,39 @@ pub async fn record(
     Ok(order.iter().filter_map(|id| places.remove(id)).collect())
 }
 
+/// Appends those events of which the log does not know the id, for senders that repeat what they
+/// said before in other words. Answers where the new ones are.
+pub async fn record_new(
+    log: &dyn EventLog,
+    events: Vec<Event>,
+) -> Result<Vec<Recorded>, IngestError> {
+    let mut seen = HashSet::with_capacity(events.len());
+    let mut new = Vec::with_capacity(events.len());
+    for event in events {
+        if seen.insert(event.id) && log.find(event.id).await?.is_none() {
+            new.push(event);
+        }
+    }
+    if new.is_empty() { Ok(Vec::new()) } else { record(log, new, ExpectedRevision::Any).await }
+}
+
+/// Refuses events from the future, as [`read`] does.
+pub fn check_times(
+    events: Vec<Event>,
+    now: Timestamp,
+    max_ahead: SignedDuration,
+) -> Result<Vec<Event>, IngestError> {
+    let of = events.len();
+    let (mut fine, mut rejected) = (Vec::with_capacity(of), Vec::new());
+    for (index, event) in events.into_iter().enumerate() {
+        match not_ahead(index, event, now, max_ahead) {
+            Ok(event) => fine.push(event),
+            Err(error) => rejected.push(error),
+        }
+    }
+    if rejected.is_empty() { Ok(fine) } else { Err(IngestError::Invalid { rejected, of }) }
+}
+
 /// A part of one stream is known whole or not at all, or the log refuses it: the first event
 /// tells, and what is new costs one look.
 async fn refuse_other_content(log: &dyn EventLog, events: &[Event]) -> Result<(), IngestError> {

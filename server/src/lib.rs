@@ -3,7 +3,7 @@
 //! - [`config`]: what the operator decides.
 //! - [`run`]: the server in this process; the binary, the demo and tests use the same.
 //! - `auth`: tokens, scopes and what each route and field asks for; `observed`: who did what.
-//! - [`ingest`]: from CloudEvents to the log.
+//! - [`ingest`]: from CloudEvents to the log; `otlp`: from OpenTelemetry's protocol.
 //! - `reactors`: what the server decides by itself.
 //! - [`demo`]: `faultline demo`.
 //! - [`operations`]: rebuild, verify, export, import, seed.
@@ -21,6 +21,7 @@ mod log;
 pub mod metrics;
 mod observed;
 pub mod operations;
+mod otlp;
 pub mod projection;
 mod rate;
 mod reactors;

@@ -53,6 +53,11 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         let _telemetry = telemetry::install(&config.telemetry)?;
         let running = server::run(config).await?;
         tracing::info!(url = running.url(), "listening");
+        for (transport, address) in [("HTTP", running.otlp_http()), ("gRPC", running.otlp_grpc())] {
+            if let Some(address) = address {
+                tracing::info!(%address, "listening for OpenTelemetry over {transport}");
+            }
+        }
         let stop = stop_asked(&running).await?;
         tracing::info!(why = stop.why(), "draining");
         running.stop().await.context("stopping")?;

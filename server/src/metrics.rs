@@ -1,5 +1,7 @@
 //! The server's own numbers, for Prometheus: base units, bounded labels, never an id.
 
+mod otlp;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ pub(crate) struct Levels {
 pub(crate) struct Metrics {
     registry: Registry,
     // Dropping the provider would end its instruments.
-    _provider: SdkMeterProvider,
+    provider: SdkMeterProvider,
     requests: Counter<u64>,
     request_duration: Histogram<f64>,
     appended: Counter<u64>,
@@ -126,7 +128,7 @@ impl Metrics {
                 "faultline.lease.held",
                 "1 where projection and reactors run, 0 where another server's are followed",
             ),
-            _provider: provider,
+            provider,
             registry,
         })
     }

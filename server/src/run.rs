@@ -1,6 +1,7 @@
 //! The server in one process: its parts, their order of starting and of stopping.
 
 mod behind;
+mod listeners;
 mod sharing;
 mod tasks;
 
@@ -13,34 +14,36 @@ use events::log::EventLog;
 use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
 use schema::{Graph, LiveGraph};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
-use crate::http::{self, Clock, Shared};
+use crate::http::{Clock, Shared};
 use crate::log::{self, LogError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::observed::{self, ObservedLog};
+use crate::otlp::Otlp;
 use crate::projection::Progress;
 use crate::rate::Rate;
 use crate::reactors::Reacted;
 use crate::retention::Retention;
-use crate::serve::{self, Tls, TlsError};
+use crate::serve::{Tls, TlsError};
 use crate::upkeep;
 use behind::Behind;
+use listeners::{Addresses, Listeners};
 use sharing::Sharing;
 use tasks::Tasks;
 
 /// A server that listens. Dropping it ends it without draining; [`Self::stop`] drains.
 pub struct RunningServer {
-    address: SocketAddr,
+    addresses: Addresses,
     encrypted: bool,
     log: Arc<dyn EventLog>,
     graph: LiveGraph,
     progress: Progress,
     reacted: Reacted,
+    otlp: Arc<Otlp>,
     drain: Duration,
     sharing: Option<Sharing>,
     tasks: Tasks,
@@ -49,13 +52,23 @@ pub struct RunningServer {
 impl RunningServer {
     /// Where it listens, the port filled in.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.api
+    }
+
+    /// Where OTLP over HTTP is taken, beside [`Self::address`].
+    pub fn otlp_http(&self) -> Option<SocketAddr> {
+        self.addresses.otlp
+    }
+
+    /// Where OTLP over gRPC is taken.
+    pub fn otlp_grpc(&self) -> Option<SocketAddr> {
+        self.addresses.grpc
     }
 
     /// The same as a URL without a trailing slash.
     pub fn url(&self) -> String {
         let scheme = if self.encrypted { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{}", self.addresses.api)
     }
 
     /// The event log.
@@ -87,6 +100,7 @@ impl RunningServer {
     /// graph goes to another server at once.
     pub async fn stop(self) -> Result<(), StopError> {
         let late = self.tasks.drain(self.drain).await;
+        self.otlp.finish(&*self.log).await;
         if let Some(sharing) = &self.sharing {
             sharing.leave(&*self.log).await;
         }
@@ -116,8 +130,10 @@ pub enum StartError {
     #[error("setting up the metrics")]
     Metrics(#[from] MetricsError),
     /// The port is taken, or the address is not this machine's.
-    #[error("listening on {address}")]
+    #[error("{setting}: listening on {address}")]
     Bind {
+        /// Where the address was set.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -152,8 +168,9 @@ pub async fn run_on(
     clock: Clock,
 ) -> Result<RunningServer, StartError> {
     // Bound first: a taken port must not be found out after a rebuild.
-    let listener = bind(config.http.listen).await?;
-    let address = listener.local_addr().map_err(StartError::Address)?;
+    let listeners = Listeners::bind(&config).await?;
+    let addresses = listeners.addresses()?;
+    let address = addresses.api;
     let tls = Tls::of(&config.tls).await?;
     let encrypted = tls.is_some();
     let metrics = Arc::new(Metrics::new()?);
@@ -166,6 +183,9 @@ pub async fn run_on(
     let (retention, retaining) =
         Retention::new(&config, log.clone(), rebuilds.clone(), metrics.clone(), clock);
     tasks.spawn("the retention", retaining);
+    let otlp = Arc::new(Otlp::new(&config, clock));
+    metrics.watch(&otlp);
+    tasks.spawn("the windows of telemetry", otlp.clone().run(log.clone()));
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
     let base =
@@ -181,34 +201,43 @@ pub async fn run_on(
         reacted: reacted.clone(),
         rebuilds,
         retention,
+        otlp: otlp.clone(),
         lease,
         clock,
         tokens: Arc::new(tokens),
-        auth_required: config.auth.required_on(address),
+        auth_required: config.auth_required(),
         rate: Rate::new(&config.rate),
         draining: tasks.draining.clone(),
         sockets: Arc::new(Semaphore::new(config.graphql.max_sockets)),
         open_sockets: TaskTracker::new(),
         config,
     });
-    warn_of(&app, encrypted, address);
+    warn_of(&app, encrypted);
     let upkeep = upkeep::run(app.tokens.clone(), tls.clone(), log.clone(), clock);
     tasks.spawn("the upkeep", upkeep);
     let draining = tasks.draining.clone();
     tasks.spawn("the HTTP server", async move {
-        let router = http::router(app.clone());
-        serve::serve(listener, router, tls, app.config.http.clone(), draining).await;
+        listeners.serve(&app, tls, draining).await;
         app.open_sockets.close();
         app.open_sockets.wait().await;
     });
-    let running =
-        RunningServer { address, encrypted, log, graph, progress, reacted, drain, sharing, tasks };
-    Ok(running)
+    Ok(RunningServer {
+        addresses,
+        encrypted,
+        log,
+        graph,
+        progress,
+        reacted,
+        otlp,
+        drain,
+        sharing,
+        tasks,
+    })
 }
 
 /// Says what an operator may not be aware of.
-fn warn_of(app: &Shared, encrypted: bool, address: SocketAddr) {
-    let elsewhere = !address.ip().is_loopback();
+fn warn_of(app: &Shared, encrypted: bool) {
+    let elsewhere = app.config.listens().any(|address| !address.ip().is_loopback());
     if elsewhere && !app.auth_required {
         tracing::warn!("nobody is asked for a token: whoever reaches the port may do everything");
     }
@@ -218,10 +247,6 @@ fn warn_of(app: &Shared, encrypted: bool, address: SocketAddr) {
     if app.auth_required && app.tokens.current().is_empty() {
         tracing::warn!("there is no token yet: faultline token create makes one");
     }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
 fn limits(config: &GraphqlConfig) -> Limits {

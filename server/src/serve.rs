@@ -80,11 +80,21 @@ impl Tls {
     }
 }
 
+/// What is spoken on a plain line, and on an encrypted one that settles nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 from the first byte.
+    Http2,
+}
+
 /// Answers requests until `draining`; then finishes those that are open.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
+    version: Version,
     config: HttpConfig,
     draining: CancellationToken,
 ) {
@@ -102,15 +112,16 @@ pub(crate) async fn serve(
         let acceptor = acceptor.clone();
         connections.spawn(async move {
             let _place = place;
-            let Some(acceptor) = acceptor else { return line.serve(stream, false).await };
+            let http2 = version == Version::Http2;
+            let Some(acceptor) = acceptor else { return line.serve(stream, http2).await };
             let accepted = tokio::select! {
                 () = line.draining.cancelled() => return,
                 accepted = acceptor.accept(stream, ()) => accepted,
             };
             match accepted {
                 Ok((stream, ())) => {
-                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
-                    line.serve(stream, http2).await;
+                    let settled = stream.get_ref().1.alpn_protocol().map(|it| it == b"h2");
+                    line.serve(stream, settled.unwrap_or(http2)).await;
                 }
                 Err(error) => tracing::debug!(%error, "a client did not finish the TLS handshake"),
             }

@@ -64,6 +64,8 @@ impl Server {
             .arg(data)
             .args(flags)
             .env("NO_COLOR", "1")
+            .env("FAULTLINE_OTLP__HTTP_LISTEN", "127.0.0.1:0")
+            .env("FAULTLINE_OTLP__GRPC_LISTEN", "127.0.0.1:0")
             .env("FAULTLINE_TELEMETRY__LOG_FILTER", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

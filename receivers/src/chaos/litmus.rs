@@ -69,11 +69,8 @@ pub fn results(
     let told = results.map(|(index, result)| {
         let engine =
             text(result, "/spec/engine").and_then(|name| engines.get(&(namespace(result), name)));
-        told(result, engine.copied(), rules, received_at).map_err(|error| match error {
-            InvalidDocument::Field { pointer, expected } if objects.len() > 1 => {
-                field(format!("/items/{index}{pointer}"), expected)
-            }
-            other => other,
+        told(result, engine.copied(), rules, received_at).map_err(|error| {
+            if objects.len() > 1 { error.within(&format!("/items/{index}")) } else { error }
         })
     });
     told.collect()

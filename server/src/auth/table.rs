@@ -50,6 +50,22 @@ pub(crate) const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/v1/incidents/{id}/reopen", Needs(Scope::Label)),
     ("POST", "/v1/incidents/{id}/merge", Needs(Scope::Label)),
     ("POST", "/v1/incidents/{id}/postmortem", Needs(Scope::Label)),
+    ("POST", "/v1/webhooks/alertmanager", Needs(Scope::Ingest)),
+    ("POST", "/v1/webhooks/pagerduty/v2/enqueue", Needs(Scope::Ingest)),
+    ("POST", "/v1/webhooks/pagerduty/v2/change/enqueue", Needs(Scope::Ingest)),
+    ("POST", "/v1/webhooks/chaos-mesh", Needs(Scope::Ingest)),
+    ("POST", "/v1/webhooks/litmus", Needs(Scope::Ingest)),
+    ("POST", "/v1/slos", Needs(Scope::Ingest)),
+    ("POST", "/v1/traces", Needs(Scope::Ingest)),
+    ("POST", "/v1/metrics", Needs(Scope::Ingest)),
+    ("POST", "/v1/logs", Needs(Scope::Ingest)),
+    ("POST", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Needs(Scope::Ingest)),
+    (
+        "POST",
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Needs(Scope::Ingest),
+    ),
+    ("POST", "/opentelemetry.proto.collector.logs.v1.LogsService/Export", Needs(Scope::Ingest)),
 ];
 
 /// Every mutation. One that is missing needs `admin`.

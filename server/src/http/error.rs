@@ -7,6 +7,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use tonic_types::{ErrorDetails, StatusExt};
 
 /// An error on its way to the client. [`super::request`] writes it out with the request's id.
 #[derive(Clone, Debug)]
@@ -105,6 +106,23 @@ impl ApiError {
     #[cfg(test)]
     pub(crate) fn details(&self) -> &Map<String, Value> {
         &self.details
+    }
+
+    /// The answer to a request of gRPC: its status stands in headers.
+    pub(super) fn render_grpc(self) -> Response {
+        use tonic_otlp::Code;
+        let code = match self.status {
+            StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+            StatusCode::FORBIDDEN => Code::PermissionDenied,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
+            status if status.is_client_error() => Code::InvalidArgument,
+            _ => Code::Internal,
+        };
+        let message = format!("{}: {}", self.code, self.message);
+        let retry = self.retry_after_s.map(std::time::Duration::from_secs);
+        let details = ErrorDetails::with_retry_info(retry);
+        tonic_otlp::Status::with_error_details(code, message, details).into_http()
     }
 
     /// The answer, for the request with this id.

@@ -83,7 +83,7 @@ fn expected_revision(text: Option<&str>) -> Result<ExpectedRevision, ApiError> {
     }
 }
 
-fn refused(error: IngestError, batch: bool) -> ApiError {
+pub(super) fn refused(error: IngestError, batch: bool) -> ApiError {
     match error {
         IngestError::Invalid { rejected, of } => invalid(&rejected, of, batch),
         IngestError::IdTaken { id, field } => {

@@ -49,7 +49,7 @@ fn admitted(app: &App, mut request: Request) -> Result<Admitted, ApiError> {
     if access == Access::Open {
         return Ok(Admitted::Anyone(request));
     }
-    if !app.auth_required && app.config.http.listen.ip().is_loopback() {
+    if !app.auth_required && app.config.listens().all(|it| it.ip().is_loopback()) {
         of_this_machine(&request)?;
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());

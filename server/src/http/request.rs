@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -28,6 +28,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
+    let grpc = is_grpc(&request);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!(
         "request",
@@ -41,7 +42,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         span.record("error.code", error.code());
-        response = error.render(&id.0);
+        response = if grpc { error.render_grpc() } else { error.render(&id.0) };
     }
     span.record("http.status", response.status().as_u16());
     app.metrics.request(&method, &route, response.status(), started.elapsed());
@@ -58,6 +59,12 @@ fn client_id(request: &Request) -> Option<String> {
     let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
     let accepted = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     accepted.then(|| id.to_owned())
+}
+
+/// Whether an error must be told as gRPC tells it.
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Gives up on a request past its time.

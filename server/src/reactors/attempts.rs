@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use events::catalogue::diagnosis::DiagnosisProposed;
+use events::catalogue::incident::Signal;
 use events::{ComponentName, EventData, EventId, FaultKind, IncidentId, RecordedEvent, Timestamp};
 
 use super::rounds::Rounds;
@@ -88,6 +89,18 @@ impl Attempts {
                 if let Some(watched) = self.unanswered.remove(&data.incident) {
                     let again = Watched { same: 0, ..watched };
                     self.watched.insert(data.incident.clone(), again);
+                }
+                // Who sends alerts alone sends no windows to wait for.
+                if data.signal == Signal::Alert
+                    && let Some(watched) = self.watched.get(&data.incident)
+                {
+                    return vec![Attempt {
+                        incident: data.incident.clone(),
+                        opened: watched.opened,
+                        cause: event.id,
+                        position: recorded.position,
+                        at: event.time,
+                    }];
                 }
             }
             EventData::IncidentResolved(data) => self.forget(&data.incident),

@@ -7,7 +7,7 @@ use events::EventId;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use server::RunningServer;
-use server::config::Config;
+use server::config::{Config, Listen};
 use tempfile::TempDir;
 
 pub struct Server {
@@ -25,7 +25,10 @@ pub const JSON: &str = "application/json";
 pub fn settings() -> (Config, TempDir) {
     let data = tempfile::tempdir().expect("a temporary folder");
     let mut config = Config::default();
-    config.http.listen = ([127, 0, 0, 1], 0).into();
+    let any_port = ([127, 0, 0, 1], 0).into();
+    config.http.listen = any_port;
+    config.otlp.http_listen = Listen::At(any_port);
+    config.otlp.grpc_listen = Listen::At(any_port);
     config.storage.data = data.path().to_owned();
     config.storage.graph = "mem://".to_owned();
     (config, data)

@@ -1,9 +1,11 @@
 //! The server over real sockets.
 
 mod append;
+mod clients;
 mod harness;
 mod labels;
 mod limits;
+mod otlp;
 mod pages;
 mod reactors;
 mod rebuild;
@@ -11,3 +13,4 @@ mod security;
 mod settings;
 mod sockets;
 mod tls;
+mod webhooks;

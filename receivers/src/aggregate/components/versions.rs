@@ -32,6 +32,12 @@ impl Versions {
         self.live.entry(version.into()).or_insert(Number::MIN);
     }
 
+    /// The version seen last.
+    pub fn newest(&self) -> Option<&str> {
+        let newest = self.live.iter().max_by_key(|(version, last)| (**last, *version));
+        newest.map(|(version, _)| &**version)
+    }
+
     /// The versions seen in a window, with the earliest moment of each. What is new is a
     /// deployment if there was another before; the first version of a component is where it
     /// starts from.
@@ -39,8 +45,7 @@ impl Versions {
         if seen.is_empty() {
             return Vec::new();
         }
-        let newest = self.live.iter().max_by_key(|(version, last)| (**last, *version));
-        let previous = newest.map(|(version, _)| version.clone());
+        let previous: Option<Box<str>> = self.newest().map(Into::into);
         self.live.retain(|version, last| {
             *last >= window - LIVE_FOR || Some(version) == previous.as_ref()
         });

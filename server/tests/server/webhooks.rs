@@ -1,0 +1,202 @@
+//! What Alertmanager, PagerDuty, Chaos Mesh, Litmus and files of OpenSLO tell.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use events::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{JSON, Server, event, eventually};
+
+const ALERTMANAGER: &str = "/v1/webhooks/alertmanager";
+
+fn notification(status: &str, service: &str, began: Timestamp) -> Value {
+    json!({
+        "version": "4", "status": status, "receiver": "faultline", "groupLabels": {},
+        "alerts": [{
+            "status": status,
+            "labels": { "alertname": "HighErrorRate", "service": service, "severity": "page" },
+            "annotations": { "summary": format!("{service} answers errors") },
+            "startsAt": began.to_string(), "endsAt": "0001-01-01T00:00:00Z",
+            "fingerprint": format!("fp-{service}"),
+        }],
+    })
+}
+
+async fn incidents(server: &Server) -> Vec<Value> {
+    let query = "{ incidents(first: 10) { nodes { title status severity
+        affects { component { name } } } } }";
+    server.graphql(query).await["incidents"]["nodes"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn alerts_become_an_incident_that_ends_with_them() {
+    let server = Server::start().await;
+    let calls = json!({ "caller": "gateway", "callee": "cart", "protocol": "http" });
+    server.append(&event("dependency.observed", calls)).await;
+    let now = Timestamp::now();
+    for service in ["cart", "gateway"] {
+        let told = notification("firing", service, now).to_string();
+        let answer = server.post(ALERTMANAGER, JSON, told.clone()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!((&answer.body["recorded"], &answer.body["unmapped"]), (&json!(1), &json!(0)));
+        // Alertmanager repeats what holds, here in other words.
+        let again = server.post(ALERTMANAGER, JSON, told.replace("answers", "still answers")).await;
+        assert_eq!((&again.body["recorded"], &again.body["known"]), (&json!(0), &json!(1)));
+    }
+    let found = eventually("an incident of both", async || match &incidents(&server).await[..] {
+        [one] if one["affects"].as_array().unwrap().len() == 2 => Ok(one.clone()),
+        other => Err(json!(other).to_string()),
+    })
+    .await;
+    assert_eq!(found["title"], "HighErrorRate on cart: cart answers errors");
+    assert_eq!((&found["status"], &found["severity"]), (&json!("OPEN"), &json!("CRITICAL")));
+    for service in ["cart", "gateway"] {
+        server.post(ALERTMANAGER, JSON, notification("resolved", service, now).to_string()).await;
+    }
+    eventually("its end", async || match incidents(&server).await.remove(0)["status"].as_str() {
+        Some("RESOLVED") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_alert_of_a_clock_that_is_ahead_is_one_of_now() {
+    let server = Server::start().await;
+    let ahead = Timestamp::now() + jiff::SignedDuration::from_hours(5);
+    let told = notification("firing", "cart", ahead).to_string();
+    assert_eq!(server.post(ALERTMANAGER, JSON, told).await.body["recorded"], 1);
+    let fired = server.recorded("io.faultline.alert.fired.v1").await;
+    let at: Timestamp = fired[0]["time"].as_str().unwrap().parse().unwrap();
+    assert!(at < ahead && at <= Timestamp::now(), "{at}");
+}
+
+#[tokio::test]
+async fn pagerdutys_clients_are_answered_as_by_pagerduty() {
+    let server = Server::start().await;
+    let trigger = json!({
+        "routing_key": "0123456789abcdef0123456789abcdef", "event_action": "trigger",
+        "dedup_key": "cart/errors",
+        "payload": { "summary": "cart answers errors", "source": "prod", "severity": "error",
+                     "component": "cart" },
+    });
+    let path = "/v1/webhooks/pagerduty/v2/enqueue";
+    let answer = server.post(path, JSON, trigger.to_string()).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    assert_eq!(
+        (&answer.body["status"], &answer.body["dedup_key"]),
+        (&json!("success"), &json!("cart/errors"))
+    );
+    let missing = json!({ "routing_key": "k", "event_action": "trigger", "payload": {} });
+    let answer = server.post(path, JSON, missing.to_string()).await;
+    assert_eq!((answer.code(), answer.pointer()), ((400, "invalid_field"), "/payload/summary"));
+    let change = json!({
+        "routing_key": "k",
+        "payload": { "summary": "cart 1.2.0", "custom_details": { "component": "cart", "version": "1.2.0" } },
+    });
+    let path = "/v1/webhooks/pagerduty/v2/change/enqueue";
+    assert_eq!(server.post(path, JSON, change.to_string()).await.status, 202);
+    assert_eq!(
+        server.recorded("io.faultline.deployment.recorded.v1").await[0]["data"]["version"],
+        "1.2.0"
+    );
+}
+
+fn pod_killed(name: &str) -> Value {
+    json!({
+        "apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodChaos",
+        "metadata": { "name": name, "namespace": "shop", "uid": format!("uid-{name}"),
+                      "creationTimestamp": "2026-03-01T12:00:00Z" },
+        "spec": { "action": "pod-kill", "mode": "all", "selector": { "namespaces": ["shop"] } },
+        "status": { "conditions": [{ "type": "AllInjected", "status": "True" }],
+            "experiment": { "desiredPhase": "Run", "containerRecords": [{
+                "id": "shop/cart-7d9f8b6c5-x2x1z", "phase": "Injected",
+                "events": [{ "type": "Succeeded", "operation": "Apply",
+                             "timestamp": "2026-03-01T12:00:02Z" }] }] } },
+    })
+}
+
+#[tokio::test]
+async fn experiments_of_other_tools_are_told_once_however_often_they_are_sent() {
+    let server = Server::start().await;
+    let path = "/v1/webhooks/chaos-mesh";
+    let both = json!({ "kind": "List", "items": [pod_killed("a"), pod_killed("b")] });
+    let answer = server.post(path, JSON, both.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.body["experiments"].as_array().unwrap().len(), 2);
+    let recorded = answer.body["recorded"].as_u64().unwrap();
+    let again = server.post(path, JSON, both.to_string()).await;
+    assert_eq!((&again.body["recorded"], &again.body["known"]), (&json!(0), &json!(recorded)));
+    let faults = server.recorded("io.faultline.fault.injected.v1").await;
+    assert_eq!(faults.len(), 2);
+    assert_eq!(faults[0]["data"]["component"], "cart");
+    let mut broken = both.clone();
+    broken["items"][1]["metadata"]["name"] = json!(7);
+    let answer = server.post(path, JSON, broken.to_string()).await;
+    assert_eq!(
+        (answer.code(), answer.pointer()),
+        ((400, "invalid_field"), "/items/1/metadata/name")
+    );
+    let mut future = pod_killed("c");
+    future["metadata"]["creationTimestamp"] = json!("2999-01-01T00:00:00Z");
+    let answer = server.post(path, JSON, future.to_string()).await;
+    assert_eq!(answer.code(), (422, "time_in_future"));
+    let result = json!({
+        "apiVersion": "litmuschaos.io/v1alpha1", "kind": "ChaosResult",
+        "metadata": { "name": "cart-pod-delete", "namespace": "shop", "uid": "u-9" },
+        "spec": { "engine": "cart", "experiment": "pod-delete" },
+        "status": { "experimentStatus": { "phase": "Completed", "verdict": "Fail" },
+                    "history": { "failedRuns": 1, "targets": [
+                        { "name": "cart", "kind": "deployment", "chaosStatus": "reverted" }] } },
+    });
+    let answer = server.post("/v1/webhooks/litmus", JSON, result.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let finished = server.recorded("io.faultline.experiment.finished.v1").await;
+    assert_eq!(finished.last().unwrap()["data"]["outcome"], "deviated");
+}
+
+#[tokio::test]
+async fn a_file_of_openslo_defines_objectives() {
+    let server = Server::start().await;
+    let file = "
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: cart-up, annotations: {faultline.io/indicator: availability}}
+spec:
+  service: cart
+  timeWindow: [{duration: 30d, isRolling: true}]
+  objectives: [{target: 0.999}]
+";
+    for recorded in [1, 0] {
+        let answer = server.post("/v1/slos", "application/yaml", file).await;
+        assert_eq!(answer.body["recorded"], recorded, "{}", answer.text);
+    }
+    let answer = server.post("/v1/slos", "application/yaml", file.replace("30d", "soon")).await;
+    assert_eq!(
+        (answer.code(), answer.pointer()),
+        ((400, "invalid_field"), "/0/spec/timeWindow/0/duration")
+    );
+    let answer = server.post("/v1/slos", "application/yaml", vec![0xff, 0xfe]).await;
+    assert_eq!(answer.code(), (400, "malformed"));
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_nothing_of_it_is_kept() {
+    let server = Server::start().await;
+    let head = server.running.log().head();
+    for path in [
+        ALERTMANAGER,
+        "/v1/webhooks/pagerduty/v2/enqueue",
+        "/v1/webhooks/pagerduty/v2/change/enqueue",
+        "/v1/webhooks/chaos-mesh",
+        "/v1/webhooks/litmus",
+    ] {
+        for body in ["", "{", "[]", "17", "{\"alerts\": 3}", "{\"x\": 1e999}"] {
+            let answer = server.post(path, JSON, body).await;
+            assert_eq!(answer.code().0, 400, "{path} {body}: {}", answer.text);
+        }
+        let answer = server.post(path, "text/plain", "{}").await;
+        assert_eq!(answer.code(), (415, "unsupported_media_type"));
+    }
+    assert_eq!(server.running.log().head(), head);
+}
