@@ -2,14 +2,17 @@
 //!
 //! Trouble spreads along calls, so anomalies that are near in the call graph while an incident is
 //! open belong to it. An incident is over when none of its components was unusual for a while.
+//! Alerts of other systems open incidents and join them the same way.
 
-use std::collections::{BTreeMap, VecDeque};
+mod alerts;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use events::catalogue::incident::{
     IncidentMitigated, IncidentOpened, IncidentResolved, Signal, SymptomAttached,
 };
 use events::value::{Line, Text};
-use events::{ComponentName, EventData, EventId, IncidentId, RecordedEvent};
+use events::{ComponentName, EventData, EventId, IncidentId, MaintenanceId, RecordedEvent};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Anomaly, Topology, telling};
@@ -31,11 +34,14 @@ pub struct GroupingSettings {
     /// Windows without an anomaly after which an incident that something was done against is
     /// mitigated: users no longer notice it, and whether it is over is not known yet.
     pub mitigated_windows: u64,
+    /// How long after the last sign of an incident an alert near it is still part of it.
+    pub alert_span: SignedDuration,
 }
 
 impl Default for GroupingSettings {
     fn default() -> Self {
-        Self { hops: 2, calm_windows: 5, mitigated_windows: 2 }
+        let alert_span = SignedDuration::from_mins(15);
+        Self { hops: 2, calm_windows: 5, mitigated_windows: 2, alert_span }
     }
 }
 
@@ -85,6 +91,8 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq)]
 struct Open {
     symptoms: BTreeMap<(ComponentName, Option<Signal>), f64>,
+    /// Its alerts that fire.
+    alerts: alerts::Firing,
     last_unusual: Timestamp,
     window_ms: u64,
     ours: bool,
@@ -94,6 +102,19 @@ struct Open {
 }
 
 impl Open {
+    /// One that this grouping opens.
+    fn ours(last_unusual: Timestamp, window_ms: u64) -> Self {
+        Self {
+            symptoms: BTreeMap::new(),
+            alerts: BTreeSet::new(),
+            last_unusual,
+            window_ms,
+            ours: true,
+            acted_at: None,
+            mitigated: false,
+        }
+    }
+
     fn components(&self) -> impl Iterator<Item = &ComponentName> {
         self.symptoms.keys().map(|(component, _)| component)
     }
@@ -108,6 +129,8 @@ pub struct Grouping {
     closed: BTreeMap<IncidentId, Open>,
     closed_by_age: VecDeque<IncidentId>,
     latest_start: Option<Timestamp>,
+    /// Components under maintenance, of which alerts say nothing.
+    maintained: BTreeMap<MaintenanceId, BTreeSet<ComponentName>>,
 }
 
 impl Grouping {
@@ -121,9 +144,10 @@ impl Grouping {
     pub fn observe(&mut self, recorded: &RecordedEvent, anomalies: &[Anomaly]) -> Vec<Decided> {
         self.topology.observe(&recorded.event.data);
         self.follow(recorded);
-        let (mut decided, mut strangers) = (Vec::new(), Vec::new());
+        let (mut decided, mut strangers) = (self.alert(&recorded.event), Vec::new());
         for anomaly in anomalies {
-            match self.home_of(anomaly) {
+            let (start, window_ms) = (anomaly.window.start, anomaly.window.duration_ms);
+            match self.home_of(&anomaly.component, start, window_ms, SignedDuration::ZERO) {
                 Some(incident) => decided.extend(self.attach(&incident, anomaly)),
                 None => strangers.push(anomaly),
             }
@@ -144,14 +168,7 @@ impl Grouping {
             EventData::TraceEdgesRecorded(data) => self.advance(data.window.start),
             EventData::IncidentOpened(data) if !self.knows(&data.incident) => {
                 let symptoms = BTreeMap::from([((data.component.clone(), None), 0.0)]);
-                let open = Open {
-                    symptoms,
-                    last_unusual: at,
-                    window_ms: 0,
-                    ours: false,
-                    acted_at: None,
-                    mitigated: false,
-                };
+                let open = Open { symptoms, ours: false, ..Open::ours(at, 0) };
                 self.open.insert(data.incident.clone(), open);
             }
             EventData::MitigationApplied(data) => {
@@ -237,7 +254,9 @@ impl Grouping {
     fn resolve_calm(&mut self, cause: EventId) -> Vec<Decided> {
         let Some(now) = self.latest_start else { return Vec::new() };
         let calm = |open: &Open| {
-            open.ours && now.duration_since(open.last_unusual) >= self.patience(open.window_ms)
+            open.ours
+                && open.alerts.is_empty()
+                && now.duration_since(open.last_unusual) >= self.patience(open.window_ms)
         };
         let over: Vec<IncidentId> =
             self.open.iter().filter(|(_, open)| calm(open)).map(|(id, _)| id.clone()).collect();
@@ -265,13 +284,17 @@ impl Grouping {
         patience(window_ms, self.settings.calm_windows)
     }
 
-    // The open incident with a component nearest to this one; among equals the lesser id. What
-    // people opened and left open takes in nothing once it has been calm for long.
-    fn home_of(&self, anomaly: &Anomaly) -> Option<IncidentId> {
-        let component = &anomaly.component;
+    // The open incident with a component nearest to this one; among equals the lesser id.
+    fn home_of(
+        &self,
+        component: &ComponentName,
+        at: Timestamp,
+        window_ms: u64,
+        least: SignedDuration,
+    ) -> Option<IncidentId> {
         let is_alive = |open: &Open| {
-            let patience = self.patience(open.window_ms.max(anomaly.window.duration_ms));
-            open.ours || anomaly.window.start.duration_since(open.last_unusual) < patience
+            let held = if open.alerts.is_empty() { least } else { self.settings.alert_span };
+            open.is_alive(at, self.patience(open.window_ms.max(window_ms)).max(held))
         };
         let distance = |open: &Open| {
             let hops = open
@@ -311,9 +334,7 @@ impl Grouping {
         let Some(&noticed) = most_visible else { return Vec::new() };
         let cause = noticed.event_id();
         let id = cause.derived("opens an incident");
-        let digits: String = id.0.simple().to_string().chars().take(12).collect();
-        let incident = IncidentId::new(format!("inc-{digits}"))
-            .expect("sixteen printable characters are an incident id");
+        let incident = incident_id(id);
         let began_at = cluster.iter().map(|a| a.since).min().unwrap_or(noticed.since);
         let mut evidence: Vec<EventId> = Vec::new();
         for anomaly in cluster {
@@ -330,17 +351,8 @@ impl Grouping {
             opened_by: Line::clipped(OPENED_BY),
             evidence,
         };
-        self.open.insert(
-            incident.clone(),
-            Open {
-                symptoms: BTreeMap::new(),
-                last_unusual: noticed.window.end(),
-                window_ms: noticed.window.duration_ms,
-                ours: true,
-                acted_at: None,
-                mitigated: false,
-            },
-        );
+        self.open
+            .insert(incident.clone(), Open::ours(noticed.window.end(), noticed.window.duration_ms));
         let decision = Decision::Open { opened, began_at };
         let mut decided = vec![Decided { id, cause, at: noticed.window.end(), decision }];
         for anomaly in cluster {
@@ -380,6 +392,13 @@ impl Grouping {
         }
         decided
     }
+}
+
+/// The incident that an event with this id opens.
+fn incident_id(opened_by: EventId) -> IncidentId {
+    let digits: String = opened_by.0.simple().to_string().chars().take(12).collect();
+    IncidentId::new(format!("inc-{digits}"))
+        .expect("sixteen printable characters are an incident id")
 }
 
 fn patience(window_ms: u64, windows: u64) -> SignedDuration {

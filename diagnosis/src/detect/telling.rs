@@ -55,6 +55,7 @@ pub fn title(noticed: &Anomaly, components: usize) -> Line {
                     usual / 1e6
                 ),
                 Signal::Logs => format!("{component} logs what it did not log before"),
+                Signal::Alert => format!("{component} has an alert"),
             }
         },
     );

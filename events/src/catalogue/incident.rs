@@ -45,6 +45,8 @@ pub enum Signal {
     Availability,
     /// New, vanished or multiplied log templates.
     Logs,
+    /// An alert that another system raised; the strength of its symptom is its severity, 1 to 4.
+    Alert,
 }
 
 /// An incident began.

@@ -77,8 +77,8 @@ fn read((index, symptom): (usize, &SymptomInput)) -> ApiResult<Described> {
         Signal::Cpu => Some(Feature::Cpu),
         Signal::Memory => Some(Feature::Memory),
         Signal::Availability => Some(Feature::Availability),
-        // Fingerprints have no coordinate for logs yet; where they are unusual counts.
-        Signal::Logs => None,
+        // Fingerprints have no coordinate for these; where they are unusual counts.
+        Signal::Logs | Signal::Alert => None,
     };
     let strength = symptom.strength / (symptom.strength.abs() + HALF);
     Ok(Described { component, feature, strength })

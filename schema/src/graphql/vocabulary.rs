@@ -37,6 +37,8 @@ pub enum Signal {
     Availability,
     /// New, vanished or multiplied log templates.
     Logs,
+    /// An alert that another system raised; the strength of its symptom is its severity, 1 to 4.
+    Alert,
 }
 
 /// How much depends on a component.

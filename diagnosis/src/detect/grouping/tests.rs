@@ -6,6 +6,8 @@ use events::{Event, StreamId};
 
 use super::*;
 
+mod alerts;
+
 const WINDOW_MS: u64 = 2_000;
 
 fn name(name: &str) -> ComponentName {
@@ -104,6 +106,18 @@ fn resolved(decided: &[Decided]) -> Vec<&IncidentId> {
     resolved.collect()
 }
 
+/// What a person says to open an incident.
+fn by_hand(component: &str) -> IncidentOpened {
+    IncidentOpened {
+        incident: IncidentId::new("by-hand").unwrap(),
+        title: Line::new("customers complain").unwrap(),
+        component: name(component),
+        severity: Severity::Warning,
+        opened_by: Line::new("alice").unwrap(),
+        evidence: Vec::new(),
+    }
+}
+
 #[test]
 fn one_window_is_one_incident_noticed_nearest_to_the_users() {
     let mut scene = Scene::new();
@@ -159,22 +173,15 @@ fn calm_ends_an_incident_once() {
 #[test]
 fn incidents_of_people_are_joined_and_never_ended() {
     let mut scene = Scene::new();
-    let by_hand = IncidentId::new("by-hand").unwrap();
-    scene.told(IncidentOpened {
-        incident: by_hand.clone(),
-        title: Line::new("customers complain").unwrap(),
-        component: name("cart"),
-        severity: Severity::Warning,
-        opened_by: Line::new("alice").unwrap(),
-        evidence: Vec::new(),
-    });
+    let by_hand = by_hand("cart");
+    scene.told(by_hand.clone());
     let decided = scene.window(&[anomaly("gateway", 0, Signal::Errors, 10.0)]);
-    assert!(matches!(&decided[0].decision, Decision::Attach(s) if s.incident == by_hand));
+    assert!(matches!(&decided[0].decision, Decision::Attach(s) if s.incident == by_hand.incident));
     for _ in 0..10 {
         assert!(resolved(&scene.window(&[])).is_empty());
     }
     scene.told(IncidentResolved {
-        incident: by_hand,
+        incident: by_hand.incident,
         by: Line::new("alice").unwrap(),
         resolution: None,
     });
@@ -185,15 +192,7 @@ fn incidents_of_people_are_joined_and_never_ended() {
 #[test]
 fn what_people_left_open_for_long_takes_in_nothing() {
     let mut scene = Scene::new();
-    let by_hand = IncidentId::new("by-hand").unwrap();
-    scene.told(IncidentOpened {
-        incident: by_hand,
-        title: Line::new("customers complain").unwrap(),
-        component: name("cart"),
-        severity: Severity::Warning,
-        opened_by: Line::new("alice").unwrap(),
-        evidence: Vec::new(),
-    });
+    scene.told(by_hand("cart"));
     for _ in 0..20 {
         scene.window(&[]);
     }
