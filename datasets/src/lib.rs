@@ -13,6 +13,7 @@
 //! - [`recording`]: Faultline's own events, from a file.
 //! - [`petshop`]: metrics of AWS components every five minutes.
 //! - [`tvdiag`]: what alarmed, with call graphs.
+//! - [`watched`]: what a detector is run over.
 
 pub mod case;
 pub mod evidence;
@@ -22,3 +23,4 @@ pub mod petshop;
 pub mod recording;
 pub mod table;
 pub mod tvdiag;
+pub mod watched;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use diagnosis::evaluation::detection::is_observed;
 use diagnosis::verdict::{Opinion, verdict};
 use events::{Event, EventData, EventId, IncidentId, LabelId, Timestamp};
 
@@ -17,48 +18,42 @@ const NAME: &str = "recording";
 
 /// Reads the file. All that was measured is one period, which its incidents share.
 pub fn read(path: &Path) -> Result<DataSet, ReadError> {
+    let Recorded { mut events, skipped } = events(path)?;
+    let incidents = Incidents::of(&events);
+    events.retain(|event| is_observed(&event.data));
+    let period = Period { name: NAME.to_owned(), events };
+    Ok(DataSet { name: NAME, periods: vec![period], cases: incidents.cases(), skipped })
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// Its events, those of experiments and of the server included, in its order.
+    pub events: Vec<Event>,
+    /// The lines that are none.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads every event of the file.
+pub fn events(path: &Path) -> Result<Recorded, ReadError> {
     let Some(text) = table::text(path)? else {
         return Err(ReadError::NotFound { path: path.to_owned(), expected: "recorded events" });
     };
-    let mut data_set = DataSet { name: NAME, ..DataSet::default() };
-    let mut events = Vec::new();
+    let mut recorded = Recorded::default();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let event = serde_json::from_str(line).map_err(|error| error.to_string());
         let event = event.and_then(|document| {
             Event::from_cloud_event(document, Timestamp::UNIX_EPOCH).map_err(|e| e.to_string())
         });
         match event {
-            Ok(event) => events.push(event),
-            Err(reason) => data_set.skipped.push(Skipped {
+            Ok(event) => recorded.events.push(event),
+            Err(reason) => recorded.skipped.push(Skipped {
                 path: path.to_owned(),
                 reason: format!("line {}: {reason}", number + 1),
             }),
         }
     }
-    let incidents = Incidents::of(&events);
-    data_set.cases = incidents.cases();
-    events.retain(|event| is_seen(&event.data));
-    data_set.periods.push(Period { name: NAME.to_owned(), events });
-    Ok(data_set)
-}
-
-// What reaches a base from outside.
-fn is_seen(data: &EventData) -> bool {
-    matches!(
-        data,
-        EventData::ComponentDiscovered(_)
-            | EventData::ComponentDescribed(_)
-            | EventData::DependencyObserved(_)
-            | EventData::MetricSnapshotRecorded(_)
-            | EventData::LogPatternsRecorded(_)
-            | EventData::TraceEdgesRecorded(_)
-            | EventData::DeploymentRecorded(_)
-            | EventData::ConfigurationChanged(_)
-            | EventData::MaintenanceStarted(_)
-            | EventData::MaintenanceEnded(_)
-            | EventData::AlertFired(_)
-            | EventData::AlertResolved(_)
-    )
+    Ok(recorded)
 }
 
 #[derive(Default)]

@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use datasets::evidence::{Span, gather};
-use datasets::recording;
+use datasets::{recording, watched};
+use diagnosis::detect::Settings;
+use diagnosis::evaluation::detection::{Observed, Report, score, watch};
 use diagnosis::evaluation::place;
 use diagnosis::rank::methods;
 
@@ -59,4 +61,19 @@ fn what_the_server_made_of_it_is_left_out() {
     lines.push(line("label.retracted", 4, retracted));
     std::fs::write(&path, lines.join("\n")).unwrap();
     assert_eq!(recording::read(&path).unwrap().cases[0].truth, None, "taken back");
+}
+
+#[test]
+fn what_moved_a_golden_signal_of_the_shop_was_detected_within_two_windows() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seed-data/shop.ndjson");
+    let read = watched::read("recording", &path).unwrap();
+    let [stretch] = &read.stretches[..] else { panic!("one stretch") };
+    let observed = Observed::of(&stretch.events);
+    let scores = [score(&observed, &watch(&observed, Settings::default()), &stretch.truth)];
+    let report = Report::of(&scores);
+    let all = report.kinds.last().unwrap();
+    assert!(all.moved >= 40, "{all:?}");
+    assert_eq!(all.detected, all.moved, "{:?}", all.missed);
+    assert!(all.times.unwrap().median_windows <= 2, "{all:?}");
+    assert_eq!(report.false_alarms, [""; 0], "in {} quiet hours", report.quiet_hours);
 }

@@ -101,6 +101,11 @@ impl Anomaly {
     }
 }
 
+/// What a part of an anomaly is called where parts are compared: its signal.
+pub fn part_name(part: &AnomalyPart) -> String {
+    format!("{:?}", part.signal).to_lowercase()
+}
+
 /// Watches telemetry, window by window.
 #[derive(Debug, Default)]
 pub struct Detector {

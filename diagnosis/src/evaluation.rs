@@ -1,11 +1,12 @@
 //! How good rankings are: where the true cause stood, over many cases, and how sure that is.
 //!
 //! Everything is computed from the cases given and a seed: the same input gives the same bytes.
-//! A case whose truth is not known takes no part.
+//! A case whose truth is not known takes no part. How good detection is: [`detection`].
 
 mod bootstrap;
 mod calibration;
 mod classes;
+pub mod detection;
 mod folds;
 
 use std::collections::BTreeMap;

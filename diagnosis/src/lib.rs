@@ -14,7 +14,7 @@
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
 //! - [`search`]: full text, as of any position.
-//! - [`evaluation`]: how good rankings are, over many cases.
+//! - [`evaluation`]: how good rankings and detection are, over many cases.
 //! - [`templates`]: log lines grouped by the statement that wrote them.
 
 pub mod baseline;
