@@ -8,6 +8,7 @@
 //! model ([`model`]) weighs the observations into probabilities.
 
 mod alias;
+mod arrival;
 mod invariants;
 mod link;
 pub mod model;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the whole crate is tests")]
 
+mod arrival;
 mod detection;
 mod fault;
 mod invariants;

@@ -57,10 +57,12 @@ pub fn observe(scene: &Scene<'_>, noticed: Option<usize>) -> Vec<Vec<Observation
         }
         let own = &owns[component];
         let kept = 1.0 - surges.share_of_callers(component);
-        let slowness = reach[component]
+        // What its callees took is not known before its calls are told.
+        let known = if scene.awaits_outbound(component) { 0.0 } else { reach[component] };
+        let slowness = known
             * slow.share(own.own_slow_ms * own.requests)
             * saturating(own.own_slow_ms, HALF_SLOW_MS + HALF_SLOW_SHARE * own.usual_ms);
-        let failures = reach[component]
+        let failures = known
             * failing.share(own.own_failing * own.requests)
             * saturating(own.own_failing * own.requests, HALF_FAILED)
             * saturating(own.own_failing, HALF_FAILING);
@@ -139,7 +141,12 @@ fn broken(scene: &Scene<'_>, observed: &mut [Vec<Observation>]) {
     let of = |what: fn(&_) -> Break| -> Vec<Break> {
         scene.parts.iter().map(|part| what(&part.signals.counters)).collect()
     };
-    let missing = of(invariants::missing);
+    let mut missing = of(invariants::missing);
+    for (component, missing) in missing.iter_mut().enumerate() {
+        if !scene.parts[component].awaited.is_empty() || scene.awaits_inbound(component) {
+            *missing = Break::default();
+        }
+    }
     let complaints = of(invariants::complaints);
     let strength = |found: &Break| saturating(found.nats, HALF_NATS);
     // Who is asked less than before may be downstream of what broke: what it is still asked for

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use events::ComponentName;
 use jiff::{SignedDuration, Timestamp};
 
+use super::arrival::Report;
 use super::link::{Link, Told};
 use super::sides::Sides;
 use super::signals::Signals;
@@ -33,6 +34,8 @@ pub struct Part<'e> {
     pub answered: Option<Link>,
     /// The latest change of it that may have caused the incident, with its weight from 0 to 1.
     pub change: Option<(&'e ChangeEvidence, f64)>,
+    /// Reports of it that are still to come.
+    pub awaited: BTreeSet<Report>,
 }
 
 /// Evidence, split and summed.
@@ -68,6 +71,11 @@ impl<'e> Scene<'e> {
             before_windows: 0,
             after_windows: 0,
         };
+        for (report, name) in sides.awaited() {
+            if let Some(place) = scene.place(name) {
+                scene.parts[place].awaited.insert(*report);
+            }
+        }
         scene.cover(evidence, &sides);
         scene.measure(evidence, &sides);
         scene.link(evidence, &sides);
@@ -104,6 +112,23 @@ impl<'e> Scene<'e> {
         self.parts[component].inbound.is_empty() && !self.parts[component].outbound.is_empty()
     }
 
+    /// Whether calls into a component are still to be reported.
+    pub fn awaits_inbound(&self, component: usize) -> bool {
+        self.inbound(component).any(|link| self.is_awaited(link))
+    }
+
+    /// Whether calls that it makes are still to be reported.
+    pub fn awaits_outbound(&self, component: usize) -> bool {
+        self.outbound(component).any(|link| self.is_awaited(link))
+    }
+
+    // By its caller or, where nobody traces, by who answers.
+    fn is_awaited(&self, link: &Link) -> bool {
+        let awaits = |component: usize, report| self.parts[component].awaited.contains(&report);
+        link.caller.is_some_and(|caller| awaits(caller, Report::Calls))
+            || (link.after.calls <= 0.0 && awaits(link.callee, Report::Snapshot))
+    }
+
     /// Calls a second into a component, before and after.
     pub fn inbound_rates(&self, component: usize) -> (f64, f64) {
         let calls = self
@@ -123,7 +148,7 @@ impl<'e> Scene<'e> {
     }
 
     // Rates are of calls, so only windows that count calls cover time; without any, all do.
-    fn cover(&mut self, evidence: &Evidence, sides: &Sides) {
+    fn cover(&mut self, evidence: &Evidence, sides: &Sides<'_>) {
         let mut counting = BTreeSet::new();
         let mut all = BTreeSet::new();
         for edge in evidence.edges() {
@@ -149,7 +174,7 @@ impl<'e> Scene<'e> {
         self.after_windows = all.iter().filter(|key| side(**key) == Side::After).count();
     }
 
-    fn measure(&mut self, evidence: &'e Evidence, sides: &Sides) {
+    fn measure(&mut self, evidence: &'e Evidence, sides: &Sides<'_>) {
         let mut finder = Finder::default();
         for snapshot in evidence.snapshots() {
             let Some(place) = finder.find(&self.names, &snapshot.component) else { continue };
@@ -179,7 +204,7 @@ impl<'e> Scene<'e> {
         }
     }
 
-    fn link(&mut self, evidence: &'e Evidence, sides: &Sides) {
+    fn link(&mut self, evidence: &'e Evidence, sides: &Sides<'_>) {
         let (mut callers, mut callees) = (Finder::default(), Finder::default());
         let mut places: HashMap<(usize, usize), usize> = HashMap::new();
         let mut ends: Vec<(usize, usize)> = Vec::new();

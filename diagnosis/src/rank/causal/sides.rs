@@ -1,5 +1,8 @@
 //! Which windows are the baseline and which the symptom, for each length of window by itself:
 //! metrics of a minute and calls of ten seconds stand beside each other.
+//!
+//! The newest window is on neither side while reports of it are awaited. Where it is the only one
+//! of the symptom it is looked at all the same, and what is awaited is told.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -8,6 +11,7 @@ use events::Timestamp;
 use events::catalogue::telemetry::Window;
 use jiff::SignedDuration;
 
+use super::arrival::{Awaited, Newest, USUAL};
 use crate::contrast::{Side, mean_ms};
 use crate::evidence::Evidence;
 
@@ -31,9 +35,10 @@ const FLOODED_CALLS: f64 = 30.0;
 type Key = (Timestamp, u64);
 
 /// The side of every window.
-pub struct Sides {
+pub struct Sides<'e> {
     noticed_at: Timestamp,
     sides: HashMap<Key, Side>,
+    awaited: Awaited<'e>,
     // Evidence is in the order of time: the next window is mostly the same as the last.
     last: Cell<Option<(Key, Side)>>,
 }
@@ -56,14 +61,20 @@ impl Cost {
     }
 }
 
-impl Sides {
+impl<'e> Sides<'e> {
     /// Tells the windows of the evidence apart.
-    pub fn of(evidence: &Evidence) -> Self {
+    pub fn of(evidence: &'e Evidence) -> Self {
         let noticed_at = evidence.noticed_at();
         let mut classes: BTreeMap<u64, BTreeMap<Timestamp, Cost>> = BTreeMap::new();
         for (key, cost) in costs(evidence) {
             classes.entry(key.1).or_default().insert(key.0, cost);
         }
+        let newest = |windows: &BTreeMap<Timestamp, Cost>| {
+            windows.keys().rev().take(1 + USUAL).copied().collect()
+        };
+        let newest = classes.iter().map(|(duration_ms, it)| (*duration_ms, newest(it))).collect();
+        let mut late = Newest(newest).awaited(evidence);
+        let mut awaited = Awaited::new();
         let mut sides = HashMap::new();
         for (duration_ms, windows) in classes {
             let end = |start: &Timestamp| Window { start: *start, duration_ms }.end();
@@ -87,8 +98,22 @@ impl Sides {
                 let side = if disturbed.contains(&start) { Side::Between } else { side(start) };
                 sides.insert((*start, duration_ms), side);
             }
+            let late = late.remove(&duration_ms).filter(|late| !late.is_empty());
+            let mut after = windows.keys().rev().filter(|start| side(start) == Side::After);
+            if let (Some(late), Some(newest)) = (late, after.next()) {
+                if after.next().is_some() {
+                    sides.insert((*newest, duration_ms), Side::Between);
+                } else {
+                    awaited.extend(late);
+                }
+            }
         }
-        Self { noticed_at, sides, last: Cell::new(None) }
+        Self { noticed_at, sides, awaited, last: Cell::new(None) }
+    }
+
+    /// Reports of the only window of the symptom that are still to come.
+    pub fn awaited(&self) -> &Awaited<'e> {
+        &self.awaited
     }
 
     /// The side of a window.

@@ -52,7 +52,8 @@ fn unanswered(scene: &Scene<'_>, component: usize) -> Option<Observation> {
     let mut callers = scene.inbound(component).map(|link| link.caller);
     let (before, after) = scene.inbound_rates(component);
     let expected = before * scene.after_s;
-    if expected < LEAST_EXPECTED || !callers.all(|c| c.is_none_or(|c| scene.is_client(c))) {
+    let too_few = expected < LEAST_EXPECTED || scene.awaits_inbound(component);
+    if too_few || !callers.all(|c| c.is_none_or(|c| scene.is_client(c))) {
         return None;
     }
     let strength = (1.0 - after / before - 0.5) / 0.5;
@@ -71,7 +72,8 @@ fn full(scene: &Scene<'_>, component: usize) -> Option<Observation> {
 // By which factor there is less or more to do than usual.
 fn traffic(scene: &Scene<'_>, component: usize) -> f64 {
     let (before, after) = scene.inbound_rates(component);
-    if before > 0.0 { (after / before).clamp(0.2, 20.0) } else { 1.0 }
+    let known = before > 0.0 && !scene.awaits_inbound(component);
+    if known { (after / before).clamp(0.2, 20.0) } else { 1.0 }
 }
 
 fn processor_limit(scene: &Scene<'_>, component: usize) -> Option<Observation> {

@@ -89,7 +89,9 @@ impl Surge {
             let usual = scene.rate_before(link.before.calls);
             let now = wanted(scene, link);
             let expected = usual * link.caller.map_or(1.0, |caller| growth(grown[caller]));
-            unexplained += (now - expected).max(0.0);
+            if link.caller.is_none_or(|caller| !scene.awaits_inbound(caller)) {
+                unexplained += (now - expected).max(0.0);
+            }
             let passed_on = now.min(expected) - usual;
             if let Some(caller) = link.caller.filter(|_| passed_on > 0.0) {
                 through.insert(caller, passed_on);
