@@ -49,6 +49,8 @@ pub struct Case {
     pub events: Vec<Event>,
     /// Where and when somebody noticed.
     pub noticed: Noticed,
+    /// What it was called when it was opened, where that is told.
+    pub title: Option<Line>,
     /// What it was; `None` when the data set does not tell.
     pub truth: Option<Truth>,
 }

@@ -22,7 +22,9 @@ impl Case {
         let mut recorder = Recorder::new(data_set, &self.name);
         let opened = IncidentOpened {
             incident: incident.clone(),
-            title: Line::clipped(&format!("{} at {}", self.name, self.noticed.component)),
+            title: self.title.clone().unwrap_or_else(|| {
+                Line::clipped(&format!("{} at {}", self.name, self.noticed.component))
+            }),
             component: self.noticed.component.clone(),
             severity: Severity::Error,
             opened_by: Line::clipped(data_set),

@@ -93,6 +93,7 @@ fn read_day(data_set: &mut DataSet, path: &Path, day: &str) -> Result<(), ReadEr
                 at: fault.at,
                 until: Some(fault.at + clock::FAULT_LASTS),
             },
+            title: None,
             truth: fault.truth,
         });
     }

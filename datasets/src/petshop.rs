@@ -103,6 +103,7 @@ fn read_issue(
         periods: Vec::new(),
         events: recorder.finish(),
         noticed: Noticed { component: target.component, at, until: None },
+        title: None,
         truth: target.truth,
     }))
 }

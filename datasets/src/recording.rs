@@ -9,6 +9,7 @@ use std::path::Path;
 
 use diagnosis::evaluation::detection::is_observed;
 use diagnosis::verdict::{Opinion, verdict};
+use events::value::Line;
 use events::{Event, EventData, EventId, IncidentId, LabelId, Timestamp};
 
 use crate::case::{Case, DataSet, Noticed, Period, Skipped, Truth};
@@ -59,6 +60,7 @@ pub fn events(path: &Path) -> Result<Recorded, ReadError> {
 #[derive(Default)]
 struct Incidents {
     noticed: BTreeMap<IncidentId, Noticed>,
+    titles: BTreeMap<IncidentId, Line>,
     opinions: BTreeMap<IncidentId, Vec<Opinion>>,
 }
 
@@ -74,6 +76,7 @@ impl Incidents {
                     let unusual = opened.evidence.iter().filter_map(|id| starts.get(id));
                     let at = unusual.copied().min().unwrap_or(event.time).min(event.time);
                     let component = opened.component.clone();
+                    incidents.titles.insert(opened.incident.clone(), opened.title.clone());
                     let noticed = Noticed { component, at, until: None };
                     incidents.noticed.insert(opened.incident.clone(), noticed);
                 }
@@ -108,7 +111,7 @@ impl Incidents {
     }
 
     fn cases(self) -> Vec<Case> {
-        let Self { noticed, mut opinions } = self;
+        let Self { noticed, mut titles, mut opinions } = self;
         let cases = noticed.into_iter().map(|(incident, noticed)| {
             let verdict = verdict(opinions.remove(&incident).unwrap_or_default());
             let truth = verdict.root_cause().map(|component| Truth {
@@ -121,6 +124,7 @@ impl Incidents {
                 periods: vec![NAME.to_owned()],
                 events: Vec::new(),
                 noticed,
+                title: titles.remove(&incident),
                 truth,
             }
         });

@@ -71,6 +71,7 @@ fn read_split(data_set: &mut DataSet, folder: &Path, prefix: &str) -> Result<(),
                 periods: Vec::new(),
                 events,
                 noticed,
+                title: None,
                 truth: labels.get(&index).cloned(),
             }),
             None => {

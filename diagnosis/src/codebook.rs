@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use background::Background;
 use features::{Feature, features, whole};
 use logit::{Choice, Weights};
-pub use scene::Scene;
+pub use scene::{Part, Scene, Sign};
 pub use terms::SignTerm;
 
 /// A past incident and what became known of it.

@@ -8,6 +8,7 @@ mod calibration;
 mod classes;
 pub mod detection;
 mod folds;
+pub mod retrieval;
 
 use std::collections::BTreeMap;
 

@@ -14,7 +14,8 @@
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
 //! - [`search`]: full text, as of any position.
-//! - [`evaluation`]: how good rankings and detection are, over many cases.
+//! - [`wording`]: what an incident says in words.
+//! - [`evaluation`]: how good rankings, resemblances and detection are, over many cases.
 //! - [`templates`]: log lines grouped by the statement that wrote them.
 
 pub mod baseline;
@@ -31,3 +32,4 @@ pub mod similarity;
 pub mod templates;
 pub mod topology;
 pub mod verdict;
+pub mod wording;

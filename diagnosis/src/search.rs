@@ -32,7 +32,7 @@ pub use query::{MAX_QUERY_CHARS, MAX_QUERY_WORDS, Query, QueryError};
 pub use snippet::SnippetPart;
 use snippet::snippet;
 use vocabulary::Vocabulary;
-use words::words;
+pub(crate) use words::words;
 
 /// How soon more of the same word counts no further.
 pub const K1: f64 = 1.2;

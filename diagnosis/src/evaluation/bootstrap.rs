@@ -30,8 +30,9 @@ pub fn interval(values: &[f64], seed: u64) -> Interval {
     Interval { low: at(0.025), high: at(0.975) }
 }
 
+/// A number below `bound`; the state goes on.
 // SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): seeded, and the same everywhere.
-fn below(state: &mut u64, bound: usize) -> usize {
+pub(super) fn below(state: &mut u64, bound: usize) -> usize {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut bits = *state;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
