@@ -2,9 +2,13 @@
 //!
 //! Symptoms and reasons are compared by the weighted Jaccard index, the shared strength over the
 //! greater strength (M. Ružička, 1958): it reads as a share, it is 1 only for the same, and its
-//! sum falls apart into one reason a symptom. [`index`] finds the nearest among very many.
+//! sum falls apart into one reason a symptom. What was said of incidents beside that, in alerts,
+//! logs and titles, is compared in the same way by [`nearest_told`]. [`index`] finds the nearest
+//! among very many.
 
+mod blend;
 pub mod index;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +16,9 @@ use events::catalogue::diagnosis::{ScoreTerm, SimilarIncident};
 use events::value::{Line, Ratio};
 use events::{ComponentName, EventId, FaultKind, IncidentId};
 use serde::{Deserialize, Serialize};
+
+pub use blend::{LEAST_NEAR, nearest_told};
+pub use told::{MOST_MARKS, Told};
 
 use crate::fingerprint::{Feature, Fingerprint, Role, Symptom};
 use crate::rank::{finite, grains};

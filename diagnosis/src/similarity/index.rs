@@ -6,9 +6,11 @@
 //! together; then they are scored, the most promising first, until what is left cannot be among
 //! the nearest (the threshold algorithm: R. Fagin, A. Lotem, M. Naor, 2003).
 
+mod marks;
 mod row;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -17,8 +19,9 @@ use events::catalogue::diagnosis::SimilarIncident;
 use events::catalogue::label::Claim;
 use events::{FaultId, IncidentId, LabelId};
 
-use self::row::{Asked, Rows};
-use super::{Similarity, compare};
+use self::marks::Marks;
+use self::row::Rows;
+use super::{Similarity, Told, compare};
 use crate::fingerprint::Fingerprint;
 use crate::verdict::{Opinion, verdict};
 
@@ -82,16 +85,33 @@ pub struct FingerprintIndex {
     since: Vec<u64>,
     until: Vec<u64>,
     rows: Rows,
+    text: Marks,
+    structure: Marks,
     /// Which incident a label is on, to find it when it is taken back.
     labelled: HashMap<LabelId, u32>,
 }
 
 impl FingerprintIndex {
     /// An incident looks like this from `position` on, in place of what it looked like before.
+    /// Nothing is told of it.
     ///
     /// # Panics
     /// When `position` is below that of an earlier fingerprint.
     pub fn put(&mut self, position: u64, incident: &IncidentId, fingerprint: &Fingerprint) {
+        self.put_told(position, incident, fingerprint, &Told::default());
+    }
+
+    /// As [`Self::put`], of an incident that is told so.
+    ///
+    /// # Panics
+    /// When `position` is below that of an earlier fingerprint.
+    pub fn put_told(
+        &mut self,
+        position: u64,
+        incident: &IncidentId,
+        fingerprint: &Fingerprint,
+        told: &Told,
+    ) {
         let last = self.since.last().copied().unwrap_or(0);
         assert!(position >= last, "position {position} comes behind {last}");
         let number = self.number(incident);
@@ -104,6 +124,8 @@ impl FingerprintIndex {
         self.since.push(position);
         self.until.push(OPEN);
         self.rows.push(fingerprint);
+        self.text.push(&told.text);
+        self.structure.push(&told.structure);
     }
 
     /// A label was given at `position`. A label is given once.
@@ -137,9 +159,27 @@ impl FingerprintIndex {
         // Beyond every position there is no other answer than behind the last one.
         let asked = &Nearest { at: asked.at.min(OPEN - 1), ..*asked };
         let prepared = self.rows.ask(asked.fingerprint);
-        let mut promising = BinaryHeap::from(self.promising(asked, &prepared));
-        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(asked.first + 1);
+        let promising = self.promising(asked, |entry| self.rows.most(&prepared, entry));
         let mut last: Option<(usize, f64)> = None;
+        let found = self.best(asked, promising, |entry| {
+            // The same experiment leaves the same fingerprint again and again.
+            let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
+            let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
+            last = Some((entry, score));
+            score
+        });
+        found.into_iter().map(|found| self.answer(asked, &found)).collect()
+    }
+
+    /// The best of what is promising, by its score, the best first.
+    fn best(
+        &self,
+        asked: &Nearest<'_>,
+        promising: Vec<Promising>,
+        mut score: impl FnMut(usize) -> f64,
+    ) -> Vec<Candidate<'_>> {
+        let mut promising = BinaryHeap::from(promising);
+        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(asked.first + 1);
         while let Some(Promising { most, entry }) = promising.pop() {
             let is_full = top.len() == asked.first;
             if is_full && top.peek().is_none_or(|worst| most < worst.score) {
@@ -150,10 +190,7 @@ impl FingerprintIndex {
             if !incident.counts(asked) {
                 continue;
             }
-            // The same experiment leaves the same fingerprint again and again.
-            let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
-            let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
-            last = Some((entry, score));
+            let score = score(entry);
             if score <= 0.0 || score < asked.min_score {
                 continue;
             }
@@ -166,25 +203,30 @@ impl FingerprintIndex {
                 *worst = candidate;
             }
         }
-        top.into_sorted_vec().into_iter().map(|found| self.answer(asked, &found)).collect()
+        top.into_sorted_vec()
     }
 
     /// The entries that were known and may score enough, each with the most that it can score.
-    fn promising(&self, asked: &Nearest<'_>, prepared: &Asked<'_>) -> Vec<Promising> {
-        let known = self.since.partition_point(|since| *since <= asked.at);
+    fn promising(&self, asked: &Nearest<'_>, most: impl Fn(usize) -> f64) -> Vec<Promising> {
+        let known = self.known(asked.at);
         let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
         let mut promising = Vec::new();
         for entry in 0..known {
             if self.until[entry] <= asked.at || Some(self.of[entry]) == excluded {
                 continue;
             }
-            let most = self.rows.most(prepared, entry);
+            let most = most(entry);
             if most > 0.0 && most >= asked.min_score {
                 let entry = u32::try_from(entry).expect("entries are numbered so");
                 promising.push(Promising { most, entry });
             }
         }
         promising
+    }
+
+    /// How many entries were put up to a position.
+    fn known(&self, at: u64) -> usize {
+        self.since.partition_point(|since| *since <= at)
     }
 
     fn answer(&self, asked: &Nearest<'_>, found: &Candidate<'_>) -> SimilarIncident {

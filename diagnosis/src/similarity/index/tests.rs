@@ -3,7 +3,7 @@
 use events::{ComponentName, FaultKind, Timestamp};
 use proptest::prelude::*;
 
-use super::super::{PastIncident, nearest};
+use super::super::{PastIncident, nearest, nearest_told};
 use super::*;
 use crate::fingerprint::{Feature, Role, Symptom};
 
@@ -39,9 +39,14 @@ fn fingerprint() -> impl Strategy<Value = Fingerprint> {
         })
 }
 
+fn told() -> impl Strategy<Value = Told> {
+    let marks = || prop::collection::btree_set("[a-f]", 0..5);
+    (marks(), marks()).prop_map(|(text, structure)| Told { text, structure })
+}
+
 #[derive(Clone, Debug)]
 enum Step {
-    Put(usize, Fingerprint),
+    Put(usize, Fingerprint, Told),
     Label(usize, Claim, u32, Option<usize>),
     Unlabel(usize),
 }
@@ -56,7 +61,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Claim::RootCause { component: cart }),
     ];
     let step = prop_oneof![
-        4 => (0..12usize, fingerprint()).prop_map(|(n, it)| Step::Put(n, it)),
+        4 => (0..12usize, fingerprint(), told()).prop_map(|(n, it, told)| Step::Put(n, it, told)),
         2 => (0..12usize, claim, 0..3u32, prop::option::of(0..2usize))
             .prop_map(|(n, claim, sure, fault)| Step::Label(n, claim, sure, fault)),
         1 => (0..60usize).prop_map(Step::Unlabel),
@@ -92,7 +97,9 @@ fn index_of(steps: &[Step]) -> FingerprintIndex {
     for (n, step) in steps.iter().enumerate() {
         let position = n as u64;
         match step {
-            Step::Put(of, fingerprint) => index.put(position, &incident(*of), fingerprint),
+            Step::Put(of, fingerprint, told) => {
+                index.put_told(position, &incident(*of), fingerprint, told)
+            }
             Step::Label(of, claim, sure, by) => {
                 let opinion = opinion(n, claim, *sure);
                 let (incident, fault) = (incident(*of), by.map(fault));
@@ -105,13 +112,13 @@ fn index_of(steps: &[Step]) -> FingerprintIndex {
 }
 
 /// The past as it was known, by walking all of it.
-fn past_of(steps: &[Step], asked: &Nearest<'_>) -> Vec<PastIncident> {
+fn past_of(steps: &[Step], asked: &Nearest<'_>) -> Vec<(PastIncident, Told)> {
     let mut past = std::collections::BTreeMap::new();
     let mut labels = std::collections::BTreeMap::new();
     for (n, step) in steps.iter().enumerate().filter(|(n, _)| *n as u64 <= asked.at) {
         match step {
-            Step::Put(of, fingerprint) => {
-                past.insert(incident(*of), fingerprint.clone());
+            Step::Put(of, fingerprint, told) => {
+                past.insert(incident(*of), (fingerprint.clone(), told.clone()));
             }
             Step::Label(of, claim, sure, by) => {
                 labels.insert(n, (incident(*of), opinion(n, claim, *sure), by.map(fault)));
@@ -132,14 +139,21 @@ fn past_of(steps: &[Step], asked: &Nearest<'_>) -> Vec<PastIncident> {
         .filter(|(incident, _)| Some(incident) != asked.excluding)
         .filter(|(incident, _)| !of(incident).is_false_positive())
         .filter(|(incident, _)| !asked.of_known_kind || of(incident).fault_kind().is_some())
-        .map(|(incident, fingerprint)| PastIncident {
-            incident,
-            fingerprint,
-            root_cause: None,
-            fault_kind: None,
-            fixed_by: Vec::new(),
+        .map(|(incident, (fingerprint, told))| {
+            let (root_cause, fault_kind, fixed_by) = (None, None, Vec::new());
+            (PastIncident { incident, fingerprint, root_cause, fault_kind, fixed_by }, told)
         })
         .collect()
+}
+
+/// What was ever told up to a position.
+fn ever_told(steps: &[Step], at: u64) -> Vec<&Told> {
+    let up_to = steps.iter().zip(0..).take_while(|(_, position)| *position <= at);
+    let told = up_to.filter_map(|(step, _)| match step {
+        Step::Put(_, _, told) => Some(told),
+        _ => None,
+    });
+    told.collect()
 }
 
 proptest! {
@@ -148,6 +162,7 @@ proptest! {
     fn the_nearest_are_those_of_an_exhaustive_comparison(
         steps in steps(),
         looks in fingerprint(),
+        told in told(),
         at in 0..70u64,
         first in 1..6usize,
         least in 0..4u32,
@@ -165,9 +180,21 @@ proptest! {
             withheld: &withheld,
             of_known_kind,
         };
-        let found = index_of(&steps).nearest(&asked);
-        let expected = nearest(&looks, &past_of(&steps, &asked), first, asked.min_score);
-        prop_assert_eq!(found, expected);
+        let index = index_of(&steps);
+        let past = past_of(&steps, &asked);
+        let looking: Vec<PastIncident> = past.iter().map(|(past, _)| past.clone()).collect();
+        let expected = nearest(&looks, &looking, first, asked.min_score);
+        prop_assert_eq!(index.nearest(&asked), expected);
+
+        let known = ever_told(&steps, at);
+        let past: Vec<_> = past.iter().map(|(past, told)| (past, told)).collect();
+        let least = asked.min_score;
+        let expected = nearest_told((&looks, &told), &known, &past, first, least);
+        for similar in &expected {
+            let sum: f64 = similar.reasons.iter().map(|it| it.contribution.get()).sum();
+            prop_assert!((sum - similar.score.get()).abs() < 1e-9, "{:?}", similar);
+        }
+        prop_assert_eq!(index.nearest_told(&asked, &told), expected);
     }
 }
 

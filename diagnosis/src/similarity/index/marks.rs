@@ -1,0 +1,211 @@
+//! Which entries have which marks, and how much of a question's marks each can have.
+//!
+//! Marks that few entries have are lists of entries, those that many have are rows of bits: both
+//! are added up over all entries in about a millisecond.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::blend::{Shared, alike, rarity};
+
+/// A mark that more than one in so many entries have is a row of bits.
+const SPARSE: usize = 16;
+/// In as many steps the sum of a question is counted. Rounding up adds one for each of its marks,
+/// of which there are less than as many again: a lane holds both.
+const MOST_STEPS: u64 = 1 << 15;
+
+/// The entries that have a mark, which were put in order.
+#[derive(Debug)]
+enum Having {
+    Few(Vec<u32>),
+    Many { bits: Vec<u8>, count: usize, last: u32 },
+}
+
+impl Having {
+    /// How many of the first `known` entries.
+    fn count(&self, known: usize) -> usize {
+        match self {
+            Self::Few(entries) => entries.partition_point(|entry| (*entry as usize) < known),
+            Self::Many { count, last, .. } if known > *last as usize => *count,
+            Self::Many { bits, .. } => {
+                let whole: u32 = bits[..known / 8].iter().map(|byte| byte.count_ones()).sum();
+                let rest = bits[known / 8] & ((1u16 << (known % 8)) - 1) as u8;
+                (whole + rest.count_ones()) as usize
+            }
+        }
+    }
+
+    fn push(&mut self, entry: u32) {
+        let place = entry as usize;
+        match self {
+            Self::Few(entries) => {
+                entries.push(entry);
+                if entries.len() * SPARSE > place + SPARSE * SPARSE {
+                    let mut bits = vec![0u8; place / 8 + 1];
+                    entries.iter().for_each(|it| bits[*it as usize / 8] |= 1 << (it % 8));
+                    *self = Self::Many { bits, count: entries.len(), last: entry };
+                }
+            }
+            Self::Many { bits, count, last } => {
+                bits.resize(place / 8 + 1, 0);
+                bits[place / 8] |= 1 << (place % 8);
+                *count += 1;
+                *last = entry;
+            }
+        }
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct Marks {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
+    having: Vec<Having>,
+    /// The marks of each entry, in the order of their numbers, one entry behind the other.
+    of: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+/// The marks of a question.
+pub struct AskedMarks {
+    known: usize,
+    /// Those that any entry has, by number, each with its weight.
+    marks: Vec<(u32, u64)>,
+    /// What all of them weigh, those that nobody has included.
+    pub sum: u64,
+}
+
+impl Marks {
+    /// Adds the marks of the next entry.
+    pub fn push(&mut self, marks: &BTreeSet<String>) {
+        let entry = u32::try_from(self.ends.len()).expect("entries are numbered so");
+        let from = self.of.len();
+        for mark in marks {
+            let number = self.number(mark);
+            self.having[number as usize].push(entry);
+            self.of.push(number);
+        }
+        self.of[from..].sort_unstable();
+        self.ends.push(self.of.len());
+    }
+
+    fn number(&mut self, mark: &str) -> u32 {
+        if let Some(number) = self.numbers.get(mark) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).expect("marks fit in memory");
+        let mark: Arc<str> = mark.into();
+        self.names.push(mark.clone());
+        self.numbers.insert(mark, number);
+        self.having.push(Having::Few(Vec::new()));
+        number
+    }
+
+    /// Makes a question of marks, by the first `known` entries.
+    pub fn ask(&self, marks: &BTreeSet<String>, known: usize) -> AskedMarks {
+        let mut asked = AskedMarks { known, marks: Vec::new(), sum: 0 };
+        for mark in marks {
+            let number = self.numbers.get(mark.as_str()).copied();
+            let weight = number.map_or_else(|| rarity(0, known), |it| self.weight(it, known));
+            asked.marks.extend(number.map(|number| (number, weight)));
+            asked.sum += weight;
+        }
+        asked.marks.sort_unstable();
+        asked
+    }
+
+    fn weight(&self, mark: u32, known: usize) -> u64 {
+        rarity(self.having[mark as usize].count(known), known)
+    }
+
+    fn marks_of(&self, entry: usize) -> &[u32] {
+        let from = entry.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.of[from..self.ends[entry]]
+    }
+
+    /// The most that each of the known entries can be alike: as if it had no mark beside those
+    /// that are asked for.
+    pub fn most(&self, asked: &AskedMarks) -> Vec<f64> {
+        let mut sums = vec![0u16; asked.known.next_multiple_of(8)];
+        // Weights are rounded up, so that a sum is never too small.
+        let step = asked.sum.div_ceil(MOST_STEPS).max(1);
+        for &(mark, weight) in &asked.marks {
+            let steps = weight.div_ceil(step) as u16;
+            match &self.having[mark as usize] {
+                Having::Few(entries) => {
+                    let known = entries.iter().take_while(|entry| (**entry as usize) < asked.known);
+                    known.for_each(|entry| sums[*entry as usize] += steps);
+                }
+                Having::Many { bits, .. } => add(&mut sums, bits, steps),
+            }
+        }
+        let most = |steps: &u16| {
+            let both = (u64::from(*steps) * step).min(asked.sum);
+            alike(asked.sum, both, both)
+        };
+        sums.iter().take(asked.known).map(most).collect()
+    }
+
+    /// How alike an entry is.
+    pub fn alike(&self, asked: &AskedMarks, entry: usize, weights: &mut Weights) -> f64 {
+        let marks = self.marks_of(entry);
+        let own: u64 = marks.iter().map(|mark| weights.of(self, *mark, asked.known)).sum();
+        let both: u64 = in_both(asked, marks).map(|(_, weight)| weight).sum();
+        alike(asked.sum, own, both)
+    }
+
+    /// How alike an entry is, and what both have.
+    pub fn shared(&self, asked: &AskedMarks, entry: usize, weights: &mut Weights) -> Shared {
+        let both = in_both(asked, self.marks_of(entry));
+        let both = both.map(|(mark, weight)| (self.names[mark as usize].to_string(), weight));
+        Shared { alike: self.alike(asked, entry, weights), marks: both.collect() }
+    }
+}
+
+fn in_both<'m>(asked: &'m AskedMarks, marks: &'m [u32]) -> impl Iterator<Item = (u32, u64)> + 'm {
+    let mut rest = marks;
+    asked.marks.iter().copied().filter(move |(mark, _)| {
+        let behind = rest.iter().position(|it| it >= mark).unwrap_or(rest.len());
+        rest = &rest[behind..];
+        rest.first() == Some(mark)
+    })
+}
+
+/// Adds `steps` to the sums of the entries whose bit is set, eight at a time.
+fn add(sums: &mut [u16], bits: &[u8], steps: u16) {
+    for (sums, byte) in sums.chunks_exact_mut(8).zip(bits) {
+        let lanes = &LANES[usize::from(*byte)];
+        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += lane & steps);
+    }
+}
+
+/// For each byte, all ones in the lanes of its bits.
+static LANES: [[u16; 8]; 256] = lanes();
+
+const fn lanes() -> [[u16; 8]; 256] {
+    let mut lanes = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                lanes[byte][bit] = u16::MAX;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    lanes
+}
+
+/// The weights of marks that were asked for, each counted once a question.
+#[derive(Debug, Default)]
+pub struct Weights(Vec<Option<u64>>);
+
+impl Weights {
+    fn of(&mut self, marks: &Marks, mark: u32, known: usize) -> u64 {
+        self.0.resize(marks.names.len(), None);
+        *self.0[mark as usize].get_or_insert_with(|| marks.weight(mark, known))
+    }
+}
