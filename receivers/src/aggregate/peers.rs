@@ -20,6 +20,8 @@ pub type PeerNo = u32;
 struct Peer {
     /// The name that its callers give it, and what it then is.
     named: Option<(Kind, String)>,
+    /// The name is one that a service may have given itself.
+    service: bool,
     /// `host:port` or `host`.
     address: Option<String>,
     last: Number,
@@ -93,7 +95,8 @@ impl Peers {
         if self.by_hash.len() >= self.most {
             return Err(Reason::TooManyResources);
         }
-        let peer = Peer { named: said.name(), address: said.address(), last: seen };
+        let (named, address) = (said.name(), said.address());
+        let peer = Peer { named, service: said.names_service(), address, last: seen };
         let number = match self.free.pop() {
             Some(number) => number,
             None => {
@@ -164,7 +167,7 @@ impl Peers {
             return Callee::Known(*one);
         }
         if let Some((kind, name)) = &peer.named {
-            if *kind == Kind::External
+            if peer.service
                 && let Some(service) = components.service(name, seen)
             {
                 return Callee::Known(service);

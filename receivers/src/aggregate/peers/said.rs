@@ -121,6 +121,11 @@ impl<'a> Said<'a> {
         Some((Kind::Queue, system.to_owned()))
     }
 
+    /// Whether [`Self::name`] is the peer's `peer.service`, which names it as `service.name` does.
+    pub fn names_service(&self) -> bool {
+        self.peer_service.is_some() && !matches!(self.name(), Some((Kind::Queue, _)))
+    }
+
     /// What tells this peer from others; `None` if nothing is said.
     pub fn hash(&self) -> Option<u64> {
         let texts = [

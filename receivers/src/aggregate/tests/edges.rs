@@ -118,6 +118,25 @@ fn databases_queues_and_named_peers_are_told_by_their_callers() {
 }
 
 #[test]
+fn a_database_with_telemetry_of_its_own_is_the_service_that_its_clients_name() {
+    let of = |name: &str| {
+        let mut resource = resource(name);
+        resource.attributes.push(said("service.namespace", "shop"));
+        resource
+    };
+    let sql = span(Client, 1, 10, 0, 1_000)
+        .with(said("db.system.name", "postgresql"))
+        .with(said("db.namespace", "orders"))
+        .with(said("peer.service", "ledger"));
+    let own = span(Internal, 2, 20, 0, 1_000);
+    let spans = traces(vec![(of("orders"), vec![sql]), (of("ledger"), vec![own])]);
+    let mut aggregator = aggregator(Settings::default());
+    aggregator.traces(&spans.into());
+    let events = aggregator.advance(at(600_000));
+    assert_eq!(edges(&events), pairs([("shop/orders", "shop/ledger", 1, 0)]));
+}
+
+#[test]
 fn a_consumer_is_linked_to_its_producer_where_the_queue_has_no_name() {
     let spans = vec![
         ("orders", span(Producer, 1, 10, 0, 1_000)),
