@@ -15,6 +15,7 @@ mod session;
 mod shop;
 mod signals;
 mod suite;
+mod telemetry;
 mod undo;
 mod validate;
 
@@ -22,6 +23,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -33,6 +35,7 @@ use crate::state::StateError;
 use crate::submit::InvalidServer;
 use exit::Exit;
 use select::SelectError;
+use telemetry::InvalidTelemetry;
 
 /// Runs chaos experiments on a demo shop, and the shop itself.
 ///
@@ -84,7 +87,11 @@ struct TargetArgs {
     #[command(flatten)]
     server: server::ServerArgs,
     /// Control address of a running shop; without it a shop is started and ended.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["window", "seed", "rate"])]
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with_all = ["window", "seed", "rate", "otlp", "telemetry"]
+    )]
     shop: Option<String>,
     #[command(flatten)]
     own: OwnShopArgs,
@@ -108,17 +115,22 @@ struct OwnShopArgs {
     /// Requests of the users a second.
     #[arg(long, value_name = "RPS", default_value_t = 40.0, value_parser = parse_rate)]
     rate: f64,
+    #[command(flatten)]
+    telemetry: telemetry::TelemetryArgs,
 }
 
 impl OwnShopArgs {
-    fn options(&self, control: std::net::SocketAddr) -> io::Result<ShopOptions> {
-        Ok(ShopOptions {
-            program: std::env::current_exe()?,
+    fn options(&self, control: std::net::SocketAddr) -> anyhow::Result<ShopOptions> {
+        let mut options = ShopOptions {
+            program: std::env::current_exe().context("could not find the own program")?,
             control,
             window: self.window,
             seed: self.seed,
             rate_per_second: self.rate,
-        })
+            ..ShopOptions::default()
+        };
+        self.telemetry.choose(&mut options, environment)?;
+        Ok(options)
     }
 }
 
@@ -144,7 +156,10 @@ pub fn main() -> ExitCode {
         _ => Form::Lines,
     };
     let progress = Progress::new(form);
-    log_to_stderr(cli.verbose, &progress);
+    // The processes of the shop begin their logs themselves.
+    if !matches!(cli.command, Command::ShopService(_) | Command::ShopDatabase(_)) {
+        log_to_stderr(cli.verbose, &progress);
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
@@ -196,6 +211,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     let usage = load.is_some()
         || error.is::<SelectError>()
         || error.is::<InvalidServer>()
+        || error.is::<InvalidTelemetry>()
         || error.is::<StateError>()
         || error.is::<InvalidSchedule>()
         || error.is::<journal::NoJournal>()
@@ -210,7 +226,9 @@ fn log_to_stderr(verbose: u8, progress: &Progress) {
         _ => "debug",
     };
     // Connections to the database break all the time here: that is no news.
-    let silenced = "hyper=warn,reqwest=warn,h2=warn,deadpool.postgres=off,tokio_postgres=off";
+    // That telemetry does not arrive is said by the shop, once, and counted at its end.
+    let silenced = "hyper=warn,reqwest=warn,h2=warn,deadpool.postgres=off,tokio_postgres=off,\
+                    opentelemetry=off";
     let filter = EnvFilter::new(format!("{level},{silenced}"));
     let bar = progress.bar();
     tracing_subscriber::fmt()
@@ -234,7 +252,8 @@ impl io::Write for BesideBar {
     }
 }
 
-/// The environment, for `configuration` and `secrets` of experiments: its one home.
+/// The environment, for `configuration` and `secrets` of experiments and for the receiver of the
+/// shop's telemetry: its one home.
 #[allow(clippy::disallowed_methods)]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

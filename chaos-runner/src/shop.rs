@@ -12,6 +12,7 @@ pub mod faults;
 mod folder;
 mod load;
 mod observation;
+pub mod otlp;
 mod premises;
 mod proxy;
 pub mod service;
@@ -36,9 +37,10 @@ use control::{ClearedFault, LoadShape};
 use faults::Faults;
 use load::{Demand, Source};
 use observation::{Observer, Outlet, Signals};
+use otlp::{Calls, Delivery, Identity, Receiver, Telemetry};
 use premises::Premises;
 use supervision::ProcessError;
-use topology::{COMPONENTS, EDGES, GATEWAY, component_name};
+use topology::{COMPONENTS, EDGES, GATEWAY, USERS, component_name};
 
 /// How to run a shop.
 #[derive(Clone, Debug)]
@@ -53,6 +55,12 @@ pub struct ShopOptions {
     pub seed: u64,
     /// Requests of the users a second, steady at first.
     pub rate_per_second: f64,
+    /// Where the processes and the users send OpenTelemetry; nowhere by default.
+    pub receiver: Option<Receiver>,
+    /// Whether what the proxies and the supervisor observe is sent as events: topology, windows
+    /// and deployments. A server that derives the same from the shop's OpenTelemetry would count
+    /// it twice.
+    pub observations: bool,
 }
 
 impl Default for ShopOptions {
@@ -63,6 +71,8 @@ impl Default for ShopOptions {
             window: Duration::from_secs(10),
             seed: 1,
             rate_per_second: 40.0,
+            receiver: None,
+            observations: true,
         }
     }
 }
@@ -82,9 +92,21 @@ pub enum StartError {
     /// What all processes need could not be had: a folder, a thread, a socket for a proxy.
     #[error("could not prepare the shop")]
     Prepare(#[source] std::io::Error),
+    /// The environment configures OpenTelemetry in a way that it cannot be.
+    #[error("could not prepare OpenTelemetry")]
+    Telemetry(#[from] opentelemetry_otlp::ExporterBuildError),
     /// A process did not come up.
     #[error(transparent)]
     Process(#[from] ProcessError),
+}
+
+/// How a shop ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closing {
+    /// The faults that were active, undone.
+    pub cleared: Vec<ClearedFault>,
+    /// What became of the telemetry; `None` without a receiver.
+    pub delivery: Option<Delivery>,
 }
 
 /// A running shop. Dropping it kills its processes; [`Shop::stop`] undoes faults first.
@@ -92,6 +114,7 @@ pub struct Shop {
     control: SocketAddr,
     premises: Arc<Premises>,
     faults: Arc<Faults>,
+    telemetry: Telemetry,
     running: JoinSet<()>,
     _data: tempfile::TempDir,
 }
@@ -108,7 +131,7 @@ impl Shop {
         let listener = TcpListener::bind(options.control).await.map_err(listen)?;
         let control = listener.local_addr().map_err(listen)?;
         let data = folder::make().map_err(StartError::Prepare)?;
-        let outlet = Outlet::new(events);
+        let outlet = Outlet::new(events, options.observations);
         record_topology(&outlet);
         let premises = Premises::prepare(&options, data.path(), outlet.clone()).await;
         let premises = Arc::new(premises.map_err(StartError::Prepare)?);
@@ -118,8 +141,12 @@ impl Shop {
         let signals = Arc::new(Signals::default());
         let door = premises.inbound(GATEWAY, None).next();
         let door = door.expect("users call the gateway through a proxy").address();
+        let identity = Identity { component: USERS, version: env!("CARGO_PKG_VERSION") };
+        let telemetry = Telemetry::start(options.receiver.as_ref(), &identity)?;
+        let calls = Calls::new(&telemetry.instruments(), GATEWAY, door);
         let shape = LoadShape::Steady { rps: options.rate_per_second };
-        let users = Arc::new(Source::start(door, Demand::Shopping, shape, options.seed));
+        let users = Source::start(door, calls, Demand::Shopping, shape, options.seed);
+        let users = Arc::new(users);
         let mut running = JoinSet::new();
         let observer = Observer {
             window: options.window,
@@ -141,7 +168,7 @@ impl Shop {
                 tracing::error!(%error, "the control API ended");
             }
         });
-        Ok(Self { control, premises, faults, running, _data: data })
+        Ok(Self { control, premises, faults, telemetry, running, _data: data })
     }
 
     /// Where the control API answers, such as `http://127.0.0.1:9000`.
@@ -149,13 +176,16 @@ impl Shop {
         format!("http://{}", self.control)
     }
 
-    /// Undoes every fault and ends every process; returns when all are gone. The answers are
-    /// those of the faults that were active.
-    pub async fn stop(mut self) -> Vec<ClearedFault> {
+    /// Undoes every fault and ends every process; returns when all are gone.
+    pub async fn stop(mut self) -> Closing {
         let cleared = self.faults.clear_all(ClearedBy::Interrupt).await;
         self.running.shutdown().await;
-        self.premises.stop().await;
-        cleared
+        let mut all = self.premises.stop().await;
+        let delivery = self.telemetry.end().await.map(|users| {
+            all.merge(users);
+            all
+        });
+        Closing { cleared, delivery }
     }
 }
 
@@ -167,7 +197,7 @@ fn record_topology(outlet: &Outlet) {
             component: component.id(),
             discovered_by: Line::clipped(SEEN_BY),
         };
-        outlet.send(SEEN_BY, now, discovered);
+        outlet.observed(SEEN_BY, now, discovered);
         let described = ComponentDescribed {
             component: component.id(),
             kind: Some(Line::clipped(component.kind.as_str())),
@@ -184,6 +214,6 @@ fn record_topology(outlet: &Outlet) {
             callee: component_name(edge.callee),
             protocol: Some(Line::clipped(edge.protocol())),
         };
-        outlet.send(SEEN_BY, now, observed);
+        outlet.observed(SEEN_BY, now, observed);
     }
 }

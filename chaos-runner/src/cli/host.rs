@@ -50,7 +50,10 @@ impl Host {
     pub(super) async fn close(self, progress: &Progress) -> Option<SubmitReport> {
         if let Some(shop) = self.own {
             progress.doing("ending the shop");
-            shop.stop().await;
+            let closing = shop.stop().await;
+            if let Some(shortfall) = closing.delivery.and_then(|it| it.shortfall()) {
+                tracing::warn!("telemetry: {shortfall}");
+            }
         }
         let submitter = self.submitter?;
         progress.doing("sending the last events");
@@ -72,6 +75,6 @@ pub(super) async fn start_shop(
             events
         }
     };
-    let options = own.options(control).context("could not find the own program")?;
+    let options = own.options(control)?;
     Shop::start(options, events).await.context("could not start the shop")
 }

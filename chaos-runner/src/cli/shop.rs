@@ -14,6 +14,8 @@ use super::host::start_shop;
 use super::server::ServerArgs;
 use super::signals::Interrupts;
 use crate::progress::{Form, Progress};
+use crate::shop::Closing;
+use crate::shop::otlp::Delivery;
 
 /// How long telemetry that waits may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -61,19 +63,35 @@ pub(super) async fn run(args: ShopArgs, progress: Progress) -> anyhow::Result<Ex
         return Err(error).context("could not write the ready line");
     }
     asked_to_end(&interrupts, args.until_stdin_closes).await;
-    let cleared = shop.stop().await;
-    if progress.form() == Form::Lines {
-        for fault in &cleared {
-            progress.say(&format!("undone: {}", fault.action))?;
-        }
-        progress.say("the shop is closed")?;
-    }
+    tell(&shop.stop().await, &progress)?;
     if let Some(submitter) = submitter
         && let Some(shortfall) = submitter.drain(DRAIN).await.shortfall()
     {
         tracing::warn!("{shortfall}");
     }
     Ok(exit(&interrupts))
+}
+
+/// Says what was undone, and what became of the telemetry.
+fn tell(closing: &Closing, progress: &Progress) -> anyhow::Result<()> {
+    if let Some(shortfall) = closing.delivery.and_then(|delivery| delivery.shortfall()) {
+        tracing::warn!("telemetry: {shortfall}");
+    }
+    match (progress.form(), closing.delivery) {
+        (Form::Json, Some(delivery)) => progress.say(&json!({ "telemetry": delivery }).to_string()),
+        (Form::Json, None) => Ok(()),
+        (Form::Lines, delivery) => {
+            for fault in &closing.cleared {
+                progress.say(&format!("undone: {}", fault.action))?;
+            }
+            if let Some(Delivery { spans, lines, .. }) = delivery {
+                let (spans, lines) = (spans.delivered, lines.delivered);
+                progress.say(&format!("sent {spans} spans and {lines} log lines"))?;
+            }
+            progress.say("the shop is closed")
+        }
+    }
+    .context("could not write how the shop ended")
 }
 
 /// Being told to end is how a shop ends: only its parent's closing of standard input, which is

@@ -1,5 +1,5 @@
-//! What every process of the shop does before its own work: it ties its life to the
-//! supervisor's and says where it answers.
+//! What every process of the shop does around its own work: it ties its life to the supervisor's,
+//! begins its telemetry, says where it answers and, in the end, what became of its telemetry.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -11,6 +11,17 @@ use nix::unistd::getppid;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::otlp::{Delivery, Identity, ReceiverArgs, Telemetry};
+use crate::submit::InvalidServer;
+
+/// What is written to standard error. Broken connections are what the shop is for, and lost
+/// telemetry is told by [`end`].
+const LOGGED: &str = "warn,deadpool.postgres=off,tokio_postgres=off,opentelemetry=off";
 
 /// What the supervisor tells every process.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,6 +35,9 @@ pub struct ChildArgs {
     /// The version it reports.
     #[arg(long)]
     pub version: String,
+    /// Where its telemetry goes.
+    #[command(flatten)]
+    pub receiver: ReceiverArgs,
 }
 
 /// Why a process of the shop ended by itself.
@@ -57,6 +71,12 @@ pub enum ChildError {
         #[source]
         source: io::Error,
     },
+    /// The receiver of telemetry cannot be one.
+    #[error(transparent)]
+    Receiver(#[from] InvalidServer),
+    /// The environment configures OpenTelemetry in a way that it cannot be.
+    #[error("could not prepare OpenTelemetry")]
+    Telemetry(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The database's file could not be opened.
     #[error("could not open the database's file")]
     Store(#[source] rusqlite::Error),
@@ -68,9 +88,47 @@ impl ChildError {
     }
 }
 
+/// Ties the process to its supervisor, and begins its telemetry and its log.
+pub(super) fn begin(args: &ChildArgs) -> Result<Telemetry, ChildError> {
+    die_with(args.parent)?;
+    let identity = Identity { component: &args.component, version: &args.version };
+    let telemetry = Telemetry::start(args.receiver.receiver()?.as_ref(), &identity)?;
+    log(&telemetry);
+    Ok(telemetry)
+}
+
+/// Warnings go to standard error, which the supervisor reads. The telemetry has what the component
+/// itself does, and nothing of the libraries that send it: that would have no end.
+fn log(telemetry: &Telemetry) {
+    let own = ["chaos_runner::shop::service", "chaos_runner::shop::database"];
+    let own = Targets::new().with_targets(own.map(|target| (target, LevelFilter::INFO)));
+    let errors = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(io::stderr)
+        .with_filter(EnvFilter::new(LOGGED));
+    let bridge = telemetry.bridge().map(|bridge| bridge.with_filter(own));
+    // Somebody who plays a component within another program has a log already.
+    let _ = tracing_subscriber::registry().with(errors).with(bridge).try_init();
+}
+
+/// Sends the last telemetry, and tells the supervisor what became of all of it.
+pub(super) async fn end(telemetry: Telemetry) -> Result<(), ChildError> {
+    let Some(delivery) = telemetry.end().await else { return Ok(()) };
+    let mut line = serde_json::to_vec(&delivery).expect("numbers have a form in JSON");
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line).and_then(|()| out.flush()).map_err(ChildError::io("tell the supervisor"))
+}
+
+/// Reads what [`end`] wrote.
+pub(super) fn parse_delivery(line: &str) -> Option<Delivery> {
+    serde_json::from_str(line).ok()
+}
+
 /// The kernel kills this process when its parent dies. The check after the request closes the
 /// gap in which the parent may have died already.
-pub(super) fn die_with(parent: u32) -> Result<(), ChildError> {
+fn die_with(parent: u32) -> Result<(), ChildError> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(ChildError::ParentDeathSignal)?;
     let found = getppid().as_raw();
     if i64::from(found) == i64::from(parent) {

@@ -12,9 +12,11 @@ use axum::{Json, Router};
 use pgwire::tokio::process_socket;
 use rusqlite::Connection;
 use tokio::net::TcpListener;
-use tracing::debug;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
 
 use super::child::{self, ChildArgs, ChildError};
+use super::otlp::{Instruments, watch_process};
 use super::service::Stats;
 use session::Session;
 
@@ -71,19 +73,37 @@ impl Drop for Counted<'_> {
 
 /// Plays the database until the supervisor asks it to end.
 pub async fn run(args: DatabaseArgs) -> Result<(), ChildError> {
-    child::die_with(args.child.parent)?;
+    let telemetry = child::begin(&args.child)?;
     open(&args.file)
         .and_then(|connection| connection.execute_batch(TABLES))
         .map_err(ChildError::Store)?;
     let activity = Arc::new(Activity::default());
+    watch(&telemetry.instruments(), &activity);
     let (listener, address) = child::listen().await?;
     let (admin_listener, admin_address) = child::listen().await?;
+    info!("database {} accepts connections at {address}", args.child.version);
     child::serve_admin(admin_listener, admin(args.child.version, Arc::clone(&activity)));
     child::announce(address, admin_address)?;
     tokio::select! {
-        accepted = accept(listener, args.file, activity) => accepted,
-        () = child::asked_to_end()? => Ok(()),
+        accepted = accept(listener, args.file, activity) => accepted?,
+        () = child::asked_to_end()? => {}
     }
+    child::end(telemetry).await
+}
+
+/// Watches the process and its connections, by the name that OpenTelemetry's collector has for
+/// those of a PostgreSQL server.
+fn watch(instruments: &Instruments, activity: &Arc<Activity>) {
+    watch_process(instruments);
+    let activity = Arc::clone(activity);
+    let connections = move || activity.connections.load(Ordering::Relaxed);
+    instruments
+        .meter
+        .i64_observable_up_down_counter("postgresql.backends")
+        .with_callback(move |observer| {
+            observer.observe(i64::try_from(connections()).unwrap_or(i64::MAX), &[]);
+        })
+        .build();
 }
 
 /// A connection to the file. The write-ahead log lets readers go on while one writes; what a
@@ -96,23 +116,30 @@ fn open(file: &PathBuf) -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
+/// Accepts connections. Their sessions end with it, without a word about each.
 async fn accept(
     listener: TcpListener,
     file: PathBuf,
     activity: Arc<Activity>,
 ) -> Result<(), ChildError> {
+    let mut sessions = JoinSet::new();
     loop {
-        let (socket, _) = listener.accept().await.map_err(ChildError::io("accept a connection"))?;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = sessions.join_next() => continue,
+        };
+        let (socket, _) = accepted.map_err(ChildError::io("accept a connection"))?;
         if activity.connections.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+            warn!("a connection was refused: {MAX_CONNECTIONS} are open");
             continue;
         }
         let connection = open(&file).map_err(ChildError::Store)?;
         let activity = Arc::clone(&activity);
-        tokio::spawn(async move {
+        sessions.spawn(async move {
             let _counted = Counted::one(&activity.connections);
             let session = Arc::new(Session::new(connection, Arc::clone(&activity)));
             if let Err(error) = process_socket(socket, None, session).await {
-                debug!(%error, "a session broke");
+                info!("a session broke: {error}");
             }
         });
     }

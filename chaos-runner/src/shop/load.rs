@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::control::LoadShape;
+use super::otlp::Calls;
 use super::service::PRODUCTS;
 use super::topology::{CART, CATALOG, CHECKOUT, GATEWAY, ORDERS, PAYMENTS};
 use schedule::{Next, Schedule};
@@ -133,11 +134,18 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Starts to send `demand` to `target` in the given shape.
-    pub(crate) fn start(target: SocketAddr, demand: Demand, shape: LoadShape, seed: u64) -> Self {
+    /// Starts to send `demand` to `target` in the given shape. `calls` tells of the requests.
+    pub(crate) fn start(
+        target: SocketAddr,
+        calls: Calls,
+        demand: Demand,
+        shape: LoadShape,
+        seed: u64,
+    ) -> Self {
         let (shape, shapes) = watch::channel(shape);
         let mut running = JoinSet::new();
-        running.spawn(run(target, demand, shapes, ChaCha8Rng::seed_from_u64(seed)));
+        let client = Arc::new(Http::new(target, calls));
+        running.spawn(run(client, demand, shapes, ChaCha8Rng::seed_from_u64(seed)));
         Self { shape, _running: running }
     }
 
@@ -153,12 +161,11 @@ impl Source {
 }
 
 async fn run(
-    target: SocketAddr,
+    client: Arc<Http>,
     demand: Demand,
     mut shapes: watch::Receiver<LoadShape>,
     mut dice: ChaCha8Rng,
 ) {
-    let client = Arc::new(Http::new(target));
     let room = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut sent = JoinSet::new();
     let mut deck = Deck(Vec::new());
@@ -202,33 +209,41 @@ async fn run(
 struct Http {
     target: SocketAddr,
     client: Client<HttpConnector, Body>,
+    calls: Calls,
 }
 
 impl Http {
-    fn new(target: SocketAddr) -> Self {
+    fn new(target: SocketAddr, calls: Calls) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(false)
             .build(connector);
-        Self { target, client }
+        Self { target, client, calls }
     }
 
-    /// What becomes of the request is for the proxies to see.
+    /// What becomes of the request is for those to see who observe it.
     async fn send(&self, endpoint: Endpoint) {
+        let calling = self.calls.begin(&endpoint.method, &endpoint.path);
         let request = Request::builder()
             .method(endpoint.method)
             .uri(format!("http://{}{}", self.target, endpoint.path))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(endpoint.body));
-        let Ok(request) = request else { return };
+        let Ok(mut request) = request else { return };
+        calling.inject(request.headers_mut());
         let exchange = async {
-            if let Ok(answer) = self.client.request(request).await {
-                let _ = answer.into_body().collect().await;
-            }
+            let answer = self.client.request(request).await.ok()?;
+            let status = answer.status();
+            answer.into_body().collect().await.ok()?;
+            Some(status)
         };
-        let _ = tokio::time::timeout(PATIENCE, exchange).await;
+        match tokio::time::timeout(PATIENCE, exchange).await {
+            Ok(Some(status)) => calling.answered(status),
+            Ok(None) => calling.failed("connection"),
+            Err(_) => calling.failed("timeout"),
+        }
     }
 }
 

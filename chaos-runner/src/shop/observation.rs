@@ -31,17 +31,29 @@ const SHORTEST_SAMPLING: Duration = Duration::from_millis(200);
 /// Where events go. When nobody takes them they are dropped: the shop must not stop because
 /// its observer did.
 #[derive(Clone)]
-pub(crate) struct Outlet(mpsc::Sender<Event>);
+pub(crate) struct Outlet {
+    events: mpsc::Sender<Event>,
+    observations: bool,
+}
 
 impl Outlet {
-    pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
-        Self(events)
+    /// Without `observations`, only what nobody can observe is sent.
+    pub(crate) fn new(events: mpsc::Sender<Event>, observations: bool) -> Self {
+        Self { events, observations }
+    }
+
+    /// Sends what a receiver of OpenTelemetry observes as well: where that is to be counted, this
+    /// is not.
+    pub(crate) fn observed(&self, source: &str, at: Timestamp, data: impl Into<events::EventData>) {
+        if self.observations {
+            self.send(source, at, data);
+        }
     }
 
     /// Sends one event of `source`.
     pub(crate) fn send(&self, source: &str, at: Timestamp, data: impl Into<events::EventData>) {
         let event = Event::new(Line::clipped(source), at, data);
-        if let Err(error) = self.0.try_send(event) {
+        if let Err(error) = self.events.try_send(event) {
             warn!(%error, "an event was dropped");
         }
     }
@@ -127,10 +139,10 @@ impl Observer {
     fn publish(&self, signals: WindowSignals) {
         let end = signals.window.end();
         for snapshot in &signals.components {
-            self.outlet.send("/shop/proxy", end, snapshot.clone());
+            self.outlet.observed("/shop/proxy", end, snapshot.clone());
         }
         for calls in &signals.callers {
-            self.outlet.send("/shop/proxy", end, calls.clone());
+            self.outlet.observed("/shop/proxy", end, calls.clone());
         }
         self.signals.push(signals);
     }

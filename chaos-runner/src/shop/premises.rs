@@ -10,6 +10,7 @@ use events::{ComponentName, Timestamp};
 
 use super::ShopOptions;
 use super::observation::Outlet;
+use super::otlp::Delivery;
 use super::proxy::Proxy;
 use super::service::FlawArgs;
 use super::supervision::{Deployment, ProcessError, Spawner, Supervised};
@@ -42,6 +43,7 @@ impl Premises {
                 component,
                 options.program.clone(),
                 arguments(component, &proxies, data),
+                options.receiver.clone(),
                 Arc::clone(&spawner),
                 deployment,
             );
@@ -66,9 +68,12 @@ impl Premises {
         Ok(())
     }
 
-    /// Ends all processes; returns when they are gone.
-    pub(crate) async fn stop(&self) {
-        futures::future::join_all(self.processes.iter().map(Supervised::stop)).await;
+    /// Ends all processes; returns when they are gone, with what became of their telemetry.
+    pub(crate) async fn stop(&self) -> Delivery {
+        let stopped = futures::future::join_all(self.processes.iter().map(Supervised::stop)).await;
+        let mut all = Delivery::default();
+        stopped.into_iter().for_each(|one| all.merge(one));
+        all
     }
 
     /// The process of a component; `None` for one that has none.
@@ -115,7 +120,7 @@ impl Premises {
             previous_version: previous.map(Line::clipped),
             description: Some(Text::clipped(description)),
         };
-        self.outlet.send("/shop", Timestamp::now(), recorded);
+        self.outlet.observed("/shop", Timestamp::now(), recorded);
     }
 }
 

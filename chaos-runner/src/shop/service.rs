@@ -23,8 +23,10 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::child::{self, ChildArgs, ChildError};
+use super::otlp::{Calls, Instruments, Served, observe, watch_process};
 use super::topology::{self, CART, CATALOG, CHECKOUT, DATABASE, GATEWAY, ORDERS, PAYMENTS};
 use admission::Admission;
 use orders::OrderStore;
@@ -83,24 +85,30 @@ pub(crate) struct PoolStats {
 
 /// Plays a service until the supervisor asks it to end.
 pub async fn run(args: ServiceArgs) -> Result<(), ChildError> {
-    child::die_with(args.child.parent)?;
+    let telemetry = child::begin(&args.child)?;
+    let instruments = telemetry.instruments();
+    watch_process(&instruments);
     let name = args.child.component.as_str();
     let capacity = topology::component(name)
         .and_then(|component| component.capacity)
         .ok_or_else(|| ChildError::Unknown { what: "service", name: name.to_owned() })?;
-    let callees = Callees::new(&args.upstreams, capacity.patience);
+    let callees = Callees::new(&args.upstreams, capacity.patience, &instruments);
     let store = match name {
-        ORDERS => Some(Arc::new(OrderStore::new(callees.address(DATABASE)?))),
+        ORDERS => Some(OrderStore::new(callees.address(DATABASE)?, &instruments)),
         _ => None,
     };
-    let business = business(name, &callees, store.clone())?;
-    let admission = Arc::new(Admission::new(capacity, args.flaw.clone().into()));
-    let business =
-        business.layer(middleware::from_fn_with_state(Arc::clone(&admission), admission::admit));
-    let admin = admin(Admin { version: args.child.version.into(), admission, store });
-
     let (listener, address) = child::listen().await?;
     let (admin_listener, admin_address) = child::listen().await?;
+    let business = business(name, &callees, store.clone())?;
+    let admission = Arc::new(Admission::new(capacity, args.flaw.clone().into()));
+    // What is refused at the door is a request too: it is observed around the admission.
+    let served = Arc::new(Served::new(&instruments, address));
+    let business = business
+        .layer(middleware::from_fn_with_state(Arc::clone(&admission), admission::admit))
+        .layer(middleware::from_fn_with_state(served, observe));
+    let version = args.child.version;
+    info!("{name} {version} answers at {address}");
+    let admin = admin(Admin { version: version.into(), admission, store });
     child::serve_admin(admin_listener, admin);
     child::announce(address, admin_address)?;
     // A request that has begun is answered before the process ends.
@@ -108,7 +116,8 @@ pub async fn run(args: ServiceArgs) -> Result<(), ChildError> {
     axum::serve(listener, business)
         .with_graceful_shutdown(asked_to_end)
         .await
-        .map_err(ChildError::io("serve HTTP"))
+        .map_err(ChildError::io("serve HTTP"))?;
+    child::end(telemetry).await
 }
 
 fn business(
@@ -139,12 +148,17 @@ fn business(
 struct Callees<'a> {
     addresses: BTreeMap<&'a str, SocketAddr>,
     patience: std::time::Duration,
+    instruments: &'a Instruments,
 }
 
 impl<'a> Callees<'a> {
-    fn new(upstreams: &'a [(String, SocketAddr)], patience: std::time::Duration) -> Self {
+    fn new(
+        upstreams: &'a [(String, SocketAddr)],
+        patience: std::time::Duration,
+        instruments: &'a Instruments,
+    ) -> Self {
         let addresses = upstreams.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-        Self { addresses, patience }
+        Self { addresses, patience, instruments }
     }
 
     fn address(&self, name: &str) -> Result<SocketAddr, ChildError> {
@@ -155,7 +169,9 @@ impl<'a> Callees<'a> {
     }
 
     fn to(&self, name: &'static str) -> Result<Upstream, ChildError> {
-        Ok(Upstream::new(name, self.address(name)?, self.patience))
+        let address = self.address(name)?;
+        let calls = Calls::new(self.instruments, name, address);
+        Ok(Upstream::new(name, address, self.patience, calls))
     }
 }
 

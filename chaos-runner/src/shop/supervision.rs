@@ -12,19 +12,20 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
 use super::child;
+use super::otlp::{Delivery, Receiver, TOKEN_VARIABLE};
 use super::service::FlawArgs;
 use super::topology::{Component, Kind};
 pub(crate) use spawner::Spawner;
 
 /// Longest wait for a process to say that it answers.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// Longest wait for a process to finish its requests and end.
-const STOP_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Longest wait for a process to finish its requests, send its last telemetry and end.
+const STOP_PATIENCE: Duration = Duration::from_secs(4);
 /// Most that is kept of what a process wrote that did not come up.
 const MAX_LAST_WORDS: u64 = 4_096;
 /// Time for the connections of the proxies to move to a new version before the old one ends.
@@ -83,6 +84,7 @@ pub(crate) struct Supervised {
     component: &'static Component,
     program: PathBuf,
     arguments: Vec<String>,
+    receiver: Option<Receiver>,
     spawner: Arc<Spawner>,
     releases: AtomicU32,
     state: Mutex<State>,
@@ -91,8 +93,17 @@ pub(crate) struct Supervised {
 }
 
 struct State {
-    child: Option<Child>,
+    process: Option<Process>,
     deployment: Deployment,
+    /// What became of the telemetry of the processes that ended.
+    delivery: Delivery,
+}
+
+/// A process, and what it writes to standard output: that it is ready, and at its end what became
+/// of its telemetry.
+struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
 }
 
 /// A process that was told to run and has answered once.
@@ -110,16 +121,19 @@ impl Supervised {
         component: &'static Component,
         program: PathBuf,
         arguments: Vec<String>,
+        receiver: Option<Receiver>,
         spawner: Arc<Spawner>,
         deployment: Deployment,
     ) -> Self {
+        let state = State { process: None, deployment, delivery: Delivery::default() };
         Self {
             component,
             program,
             arguments,
+            receiver,
             spawner,
             releases: AtomicU32::new(0),
-            state: Mutex::new(State { child: None, deployment }),
+            state: Mutex::new(state),
             live: watch::Sender::new(None),
             target: watch::Sender::new(None),
         }
@@ -149,8 +163,8 @@ impl Supervised {
     pub(crate) async fn start(&self) -> Result<String, ProcessError> {
         let mut state = self.state.lock().await;
         if self.live().is_none() {
-            let (child, live) = self.spawn(&state.deployment).await?;
-            state.child = Some(child);
+            let (process, live) = self.spawn(&state.deployment).await?;
+            state.process = Some(process);
             self.switch_to(Some(live));
         }
         Ok(state.deployment.version.clone())
@@ -159,12 +173,13 @@ impl Supervised {
     /// Ends the process at once, as `kill -9` does. It stays down.
     pub(crate) async fn kill(&self) -> Result<(), ProcessError> {
         let mut state = self.state.lock().await;
-        let mut child = state.child.take().ok_or(self.not_running())?;
+        let mut process = state.process.take().ok_or(self.not_running())?;
         // The address stays: connecting to it is refused, as it is when a process has died.
         self.live.send_replace(None);
         // An error says that the process is gone already, which is what was wanted.
-        let _ = child.start_kill();
-        let _ = child.wait().await;
+        let _ = process.child.start_kill();
+        let _ = process.child.wait().await;
+        state.delivery.merge(self.untold());
         Ok(())
     }
 
@@ -172,14 +187,14 @@ impl Supervised {
     /// ends. Answers what was deployed before.
     pub(crate) async fn deploy(&self, deployment: Deployment) -> Result<Deployment, ProcessError> {
         let mut state = self.state.lock().await;
-        let (child, live) = self.spawn(&deployment).await?;
-        let old = state.child.replace(child);
+        let (process, live) = self.spawn(&deployment).await?;
+        let old = state.process.replace(process);
         self.switch_to(Some(live));
         let before = std::mem::replace(&mut state.deployment, deployment);
         drop(state);
         if let Some(old) = old {
             tokio::time::sleep(SWITCH_TIME).await;
-            end(old).await;
+            self.end(old).await;
         }
         Ok(before)
     }
@@ -200,13 +215,36 @@ impl Supervised {
         })
     }
 
-    /// Ends the process, if one runs, and returns when it is gone.
-    pub(crate) async fn stop(&self) {
-        let child = self.state.lock().await.child.take();
+    /// Ends the process, if one runs, and returns when it is gone. Answers what became of the
+    /// telemetry of all processes that the component had.
+    pub(crate) async fn stop(&self) -> Delivery {
+        let process = self.state.lock().await.process.take();
         self.switch_to(None);
-        if let Some(child) = child {
-            end(child).await;
+        if let Some(process) = process {
+            self.end(process).await;
         }
+        self.state.lock().await.delivery
+    }
+
+    /// Asks a process to end, kills it when it does not, and notes what it says of its telemetry.
+    async fn end(&self, mut process: Process) {
+        if let Some(pid) = process.child.id() {
+            let pid = process_id(pid);
+            // A stopped process would not get the request.
+            let _ = kill(pid, Signal::SIGCONT);
+            let _ = kill(pid, Signal::SIGTERM);
+        }
+        let last_words = tokio::time::timeout(STOP_PATIENCE, process.last_words()).await;
+        if last_words.is_err() {
+            let _ = process.child.kill().await;
+        }
+        let delivery = last_words.ok().flatten();
+        self.state.lock().await.delivery.merge(delivery.unwrap_or_else(|| self.untold()));
+    }
+
+    /// What a process leaves that said nothing of its telemetry: nothing where it had none.
+    fn untold(&self) -> Delivery {
+        if self.receiver.is_some() { Delivery::UNTOLD } else { Delivery::default() }
     }
 
     fn switch_to(&self, live: Option<Live>) {
@@ -218,7 +256,7 @@ impl Supervised {
         ProcessError::NotRunning { component: self.component.name }
     }
 
-    async fn spawn(&self, deployment: &Deployment) -> Result<(Child, Live), ProcessError> {
+    async fn spawn(&self, deployment: &Deployment) -> Result<(Process, Live), ProcessError> {
         let component = self.component.name;
         let spawned = self.spawner.spawn(self.command(deployment)).await;
         let mut child = spawned.map_err(|source| ProcessError::Spawn {
@@ -228,11 +266,11 @@ impl Supervised {
         })?;
         let errors = child.stderr.take();
         match tokio::time::timeout(START_PATIENCE, announcement(&mut child)).await {
-            Ok(Some(live)) => {
+            Ok(Some((output, live))) => {
                 if let Some(errors) = errors {
                     tokio::spawn(relay(component, errors));
                 }
-                Ok((child, live))
+                Ok((Process { child, output }, live))
             }
             Ok(None) | Err(_) => {
                 let _ = child.kill().await;
@@ -253,6 +291,8 @@ impl Supervised {
             .args(["--component", self.component.name])
             .args(["--version", &deployment.version])
             .args(&self.arguments)
+            .args(self.receiver.iter().flat_map(Receiver::to_arguments))
+            .envs(self.receiver.iter().filter_map(Receiver::token).map(|it| (TOKEN_VARIABLE, it)))
             .args(flaws)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -264,12 +304,23 @@ impl Supervised {
     }
 }
 
+impl Process {
+    /// Waits until the process is gone, and answers what it said of its telemetry.
+    async fn last_words(&mut self) -> Option<Delivery> {
+        let _ = self.child.wait().await;
+        let mut line = String::new();
+        self.output.read_line(&mut line).await.ok()?;
+        child::parse_delivery(&line)
+    }
+}
+
 /// What a process announces when it is ready; `None` when it ends before.
-async fn announcement(child: &mut Child) -> Option<Live> {
+async fn announcement(child: &mut Child) -> Option<(BufReader<ChildStdout>, Live)> {
     let mut line = String::new();
-    BufReader::new(child.stdout.take()?).read_line(&mut line).await.ok()?;
+    let mut output = BufReader::new(child.stdout.take()?);
+    output.read_line(&mut line).await.ok()?;
     let (business, admin) = child::parse_announcement(&line)?;
-    Some(Live { pid: child.id()?, admin, business })
+    Some((output, Live { pid: child.id()?, admin, business }))
 }
 
 /// What a process writes goes to the supervisor's own log: broken connections are what the shop
@@ -294,17 +345,4 @@ async fn last_words(errors: Option<ChildStderr>) -> String {
 
 fn process_id(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("the kernel gives out process ids below 2^22"))
-}
-
-/// Asks a process to end; kills it when it does not.
-async fn end(mut child: Child) {
-    if let Some(pid) = child.id() {
-        let pid = process_id(pid);
-        // A stopped process would not get the request.
-        let _ = kill(pid, Signal::SIGCONT);
-        let _ = kill(pid, Signal::SIGTERM);
-    }
-    if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
-        let _ = child.kill().await;
-    }
 }

@@ -5,7 +5,9 @@
 mod harness;
 mod lifetime;
 mod network;
+mod otlp;
 mod process;
+mod receiver;
 mod refusals;
 mod telemetry;
 mod version;

@@ -56,7 +56,7 @@ async fn process_faults_exclude_each_other_and_an_id_is_used_once() {
     assert_eq!(shop.control.clear(&fault, ClearedBy::Interrupt).await.unwrap(), once);
     let unknown = shop.control.fault(&FaultId::new("never").unwrap()).await;
     assert!(matches!(unknown, Err(ControlError::Refused { status: 404, .. })), "{unknown:?}");
-    let cleared = shop.shop.stop().await;
+    let cleared = shop.shop.stop().await.cleared;
     assert_eq!(cleared.len(), 2);
     assert!(cleared.iter().all(|c| c.verified && c.cleared_by == ClearedBy::Interrupt));
 }

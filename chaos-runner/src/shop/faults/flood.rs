@@ -9,6 +9,7 @@ use super::probe;
 use super::process::of;
 use crate::shop::control::{FaultSpec, LoadShape};
 use crate::shop::load::{Demand, Endpoint, Source};
+use crate::shop::otlp::{Calls, Instruments};
 use crate::shop::premises::Premises;
 use crate::shop::topology::Component;
 
@@ -62,7 +63,9 @@ impl Flood {
             .address();
         let demand = Demand::Endpoint(self.endpoint.clone());
         let shape = LoadShape::Steady { rps: self.rps };
-        self.source = Some(Source::start(through, demand, shape, premises.seed));
+        // Whoever floods a service sends no telemetry.
+        let calls = Calls::new(&Instruments::off(), self.component.name, through);
+        self.source = Some(Source::start(through, calls, demand, shape, premises.seed));
         self
     }
 

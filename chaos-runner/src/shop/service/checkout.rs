@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing::info;
 
 use super::cart::PricedCart;
 use super::failure::Failure;
@@ -53,6 +54,7 @@ async fn buy(State(behind): State<Behind>, Json(buy): Json<Buy>) -> Result<Json<
     });
     let order: Order =
         behind.orders.ask_for(Method::POST, "/orders", order.to_string().into()).await?;
+    info!("user {} bought {items} items for {total_cents} cents", buy.user);
     Ok(Json(Bought { order, payment: payment.id }))
 }
 

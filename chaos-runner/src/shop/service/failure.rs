@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tracing::error;
 
 /// Why a service could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,12 @@ impl IntoResponse for Failure {
             Self::CalleeFailed(_, status) if status.is_client_error() => status,
             Self::CalleeFailed(..) => StatusCode::BAD_GATEWAY,
         };
+        if status.is_server_error() {
+            match &self {
+                Self::Database(cause) => error!("{self}: {cause}"),
+                _ => error!("{self}"),
+            }
+        }
         (status, Json(json!({ "error": self.to_string() }))).into_response()
     }
 }

@@ -8,25 +8,40 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
+use events::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use tracing::info;
 
 use super::PoolStats;
 use super::failure::Failure;
+use crate::shop::otlp::{Instruments, PoolCounts, Statement, Statements, error_type};
+use crate::shop::topology::DATABASE;
 
 /// Connections to the database at most.
 const POOL_SIZE: usize = 8;
 /// How long a request waits for a connection, and then for the database.
 const DATABASE_PATIENCE: Duration = Duration::from_millis(500);
 
-const INSERT: &str = "INSERT INTO orders (customer, items, total_cents, payment) \
-                      VALUES ($1, $2, $3, $4) RETURNING id";
-const SELECT: &str = "SELECT id, customer, items, total_cents FROM orders WHERE id = $1";
+/// The database's name for its clients.
+const NAMESPACE: &str = "shop";
+
+const INSERT: Statement = Statement {
+    operation: "INSERT",
+    table: "orders",
+    text: "INSERT INTO orders (customer, items, total_cents, payment) \
+           VALUES ($1, $2, $3, $4) RETURNING id",
+};
+const SELECT: Statement = Statement {
+    operation: "SELECT",
+    table: "orders",
+    text: "SELECT id, customer, items, total_cents FROM orders WHERE id = $1",
+};
 
 #[derive(Deserialize)]
 struct NewOrder {
@@ -56,6 +71,7 @@ pub(crate) struct Hold {
 pub(super) struct OrderStore {
     pool: Pool,
     held: Mutex<Vec<Object>>,
+    observed: Statements,
 }
 
 pub(super) fn router(store: Arc<OrderStore>) -> Router {
@@ -67,54 +83,53 @@ async fn place(
     Json(order): Json<NewOrder>,
 ) -> Result<Json<Order>, Failure> {
     let statements = async |client: &Client| {
-        let insert = client.prepare_typed_cached(INSERT, &[Type::INT8; 4]).await?;
-        let placed = client
-            .query_one(&insert, &[&order.user, &order.items, &order.total_cents, &order.payment])
-            .await?;
-        let id: i64 = placed.try_get(0)?;
-        select(client, id).await
+        let insert = async {
+            let insert = client.prepare_typed_cached(INSERT.text, &[Type::INT8; 4]).await?;
+            let order = [&order.user, &order.items, &order.total_cents, &order.payment];
+            client.query_one(&insert, &order.map(|it| it as &(dyn ToSql + Sync))).await
+        };
+        let id: i64 = store.observed.observe(INSERT, insert).await?.try_get(0)?;
+        store.select(client, id).await
     };
-    store.with_connection(statements).await?.map(Json).ok_or(Failure::NotFound("order"))
+    let placed = store.with_connection(statements).await?;
+    let placed = placed.ok_or(Failure::NotFound("order"))?;
+    info!("order {}: {} items for user {}", placed.id, placed.items, placed.user);
+    Ok(Json(placed))
 }
 
 async fn read(
     State(store): State<Arc<OrderStore>>,
     Path(id): Path<i64>,
 ) -> Result<Json<Order>, Failure> {
-    let found = store.with_connection(async |client: &Client| select(client, id).await).await?;
-    found.map(Json).ok_or(Failure::NotFound("order"))
-}
-
-async fn select(client: &Client, id: i64) -> Result<Option<Order>, tokio_postgres::Error> {
-    let select = client.prepare_typed_cached(SELECT, &[Type::INT8]).await?;
-    let Some(row) = client.query_opt(&select, &[&id]).await? else { return Ok(None) };
-    Ok(Some(Order {
-        id: row.try_get(0)?,
-        user: row.try_get(1)?,
-        items: row.try_get(2)?,
-        total_cents: row.try_get(3)?,
-    }))
+    let statements = async |client: &Client| store.select(client, id).await;
+    store.with_connection(statements).await?.map(Json).ok_or(Failure::NotFound("order"))
 }
 
 impl OrderStore {
-    pub(super) fn new(database: SocketAddr) -> Self {
-        let mut config = tokio_postgres::Config::new();
-        config
-            .host(database.ip().to_string())
-            .port(database.port())
-            .user("orders")
-            .dbname("shop")
-            .ssl_mode(SslMode::Disable);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
-            .max_size(POOL_SIZE)
-            .wait_timeout(Some(DATABASE_PATIENCE))
-            .create_timeout(Some(DATABASE_PATIENCE))
-            .recycle_timeout(Some(DATABASE_PATIENCE))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .expect("a pool with timeouts has a runtime");
-        Self { pool, held: Mutex::default() }
+    pub(super) fn new(database: SocketAddr, instruments: &Instruments) -> Arc<Self> {
+        let observed = Statements::new(instruments, DATABASE, NAMESPACE, database);
+        let store = Arc::new(Self { pool: pool(database), held: Mutex::default(), observed });
+        let watched = Arc::clone(&store);
+        store.observed.watch_pool(instruments, move || watched.pool_counts());
+        store
+    }
+
+    async fn select(
+        &self,
+        client: &Client,
+        id: i64,
+    ) -> Result<Option<Order>, tokio_postgres::Error> {
+        let select = async {
+            let select = client.prepare_typed_cached(SELECT.text, &[Type::INT8]).await?;
+            client.query_opt(&select, &[&id]).await
+        };
+        let Some(row) = self.observed.observe(SELECT, select).await? else { return Ok(None) };
+        Ok(Some(Order {
+            id: row.try_get(0)?,
+            user: row.try_get(1)?,
+            items: row.try_get(2)?,
+            total_cents: row.try_get(3)?,
+        }))
     }
 
     /// Runs statements on one connection. One that did not answer in time is closed, not
@@ -123,26 +138,48 @@ impl OrderStore {
         &self,
         statements: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
-        let connection = self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(_) => Failure::PoolTimeout,
-            PoolError::Backend(error) => Failure::Database(error),
-            _ => Failure::CalleeUnreachable("database"),
-        })?;
+        let began = Timestamp::now();
+        let connection = self.pool.get().await.map_err(|error| self.no_connection(began, error))?;
         match tokio::time::timeout(DATABASE_PATIENCE, statements(&connection)).await {
             Ok(done) => Ok(done?),
             Err(_) => {
                 drop(Object::take(connection));
-                Err(Failure::CalleeTimeout("database"))
+                Err(Failure::CalleeTimeout(DATABASE))
             }
         }
     }
 
+    /// That no connection was to be had is the pool's own affair or the database's: which, is
+    /// told.
+    fn no_connection(&self, began: Timestamp, error: PoolError) -> Failure {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                self.observed.waited_in_vain();
+                Failure::PoolTimeout
+            }
+            PoolError::Timeout(_) => {
+                self.observed.unreachable(began, "timeout".to_owned());
+                Failure::PoolTimeout
+            }
+            PoolError::Backend(error) => {
+                self.observed.unreachable(began, error_type(&error));
+                Failure::Database(error)
+            }
+            _ => Failure::CalleeUnreachable(DATABASE),
+        }
+    }
+
     pub(super) fn stats(&self) -> PoolStats {
+        let PoolCounts { used, most, waiting, .. } = self.pool_counts();
+        PoolStats { size: most, in_use: used, waiting }
+    }
+
+    fn pool_counts(&self) -> PoolCounts {
         let status = self.pool.status();
-        let idle = status.available;
-        PoolStats {
-            size: status.max_size,
-            in_use: status.size.saturating_sub(idle),
+        PoolCounts {
+            used: status.size.saturating_sub(status.available),
+            idle: status.available,
+            most: status.max_size,
             waiting: status.waiting,
         }
     }
@@ -171,4 +208,23 @@ impl OrderStore {
         }
         Hold { held: held.len() }
     }
+}
+
+fn pool(database: SocketAddr) -> Pool {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(database.ip().to_string())
+        .port(database.port())
+        .user("orders")
+        .dbname(NAMESPACE)
+        .ssl_mode(SslMode::Disable);
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(POOL_SIZE)
+        .wait_timeout(Some(DATABASE_PATIENCE))
+        .create_timeout(Some(DATABASE_PATIENCE))
+        .recycle_timeout(Some(DATABASE_PATIENCE))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("a pool with timeouts has a runtime")
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::failure::Failure;
 
@@ -36,5 +37,6 @@ async fn charge(
         return Err(Failure::NotFound("amount to charge"));
     }
     let id = next.fetch_add(1, Ordering::Relaxed);
+    info!("payment {id}: charged {} cents to user {}", charge.amount_cents, charge.user);
     Ok(Json(Payment { id, user: charge.user, amount_cents: charge.amount_cents }))
 }

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use crate::shop::otlp::Calls;
 
 /// A callee, reached through its proxy. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(super) struct Upstream {
     address: SocketAddr,
     patience: Duration,
     http: Client<HttpConnector, Body>,
+    calls: Calls,
 }
 
 /// What the callee said.
@@ -30,14 +32,19 @@ pub(super) struct Answer {
 }
 
 impl Upstream {
-    pub(super) fn new(name: &'static str, address: SocketAddr, patience: Duration) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        address: SocketAddr,
+        patience: Duration,
+        calls: Calls,
+    ) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(false)
             .build(connector);
-        Self { name, address, patience, http }
+        Self { name, address, patience, http, calls }
     }
 
     /// The callee's answer, whatever its status.
@@ -47,12 +54,14 @@ impl Upstream {
         path: &str,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let request = Request::builder()
+        let calling = self.calls.begin(&method, path);
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body))
             .map_err(|_| Failure::NotFound("path"))?;
+        calling.inject(request.headers_mut());
         let exchange = async {
             let answer = self.http.request(request).await.map_err(|_| ())?;
             let status = answer.status();
@@ -60,9 +69,18 @@ impl Upstream {
             Ok(Answer { status, body })
         };
         match tokio::time::timeout(self.patience, exchange).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(())) => Err(Failure::CalleeUnreachable(self.name)),
-            Err(_) => Err(Failure::CalleeTimeout(self.name)),
+            Ok(Ok(answer)) => {
+                calling.answered(answer.status);
+                Ok(answer)
+            }
+            Ok(Err(())) => {
+                calling.failed("connection");
+                Err(Failure::CalleeUnreachable(self.name))
+            }
+            Err(_) => {
+                calling.failed("timeout");
+                Err(Failure::CalleeTimeout(self.name))
+            }
         }
     }
 
