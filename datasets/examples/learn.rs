@@ -26,6 +26,8 @@ use neighbours::Neighbours;
 use score::{Asked, Score};
 
 const FOLDS: usize = 5;
+/// Other ways to deal the cases into parts.
+const DEALS: u64 = 5;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +72,13 @@ fn report(names: &[&str], lessons: &[Lesson], misses: bool) {
         move |lesson: &Lesson| Asked::of(&codebook, lesson)
     });
     println!("{}", Score::of(taught.clone()).line(&format!("codebook, {FOLDS} parts")));
+    let deals = (1..=DEALS).map(|deal| {
+        cross_validated(lessons, &parts_of(deal, names, lessons), |known| {
+            let codebook = Codebook::learned(known);
+            move |lesson: &Lesson| Asked::of(&codebook, lesson)
+        })
+    });
+    println!("{}", Score::over(deals.collect()).line(&format!("codebook, mean of {DEALS} deals")));
     let cells = cells(lessons);
     let unseen = cross_validated(lessons, &cells, |known| {
         let codebook = Codebook::learned(known);
@@ -106,6 +115,18 @@ fn parts(names: &[&str], lessons: &[Lesson]) -> Vec<usize> {
     let cases: Vec<(&str, &str)> =
         kinds.iter().map(String::as_str).zip(names.iter().copied()).collect();
     folds(&cases, FOLDS)
+}
+
+// As `parts`, the cases in an order mixed by `deal`.
+fn parts_of(deal: u64, names: &[&str], lessons: &[Lesson]) -> Vec<usize> {
+    let mix = |name: &&str| {
+        let hash = name.bytes().fold(deal.wrapping_mul(0x9E37_79B9_7F4A_7C15), |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        format!("{:016x} {name}", hash ^ (hash >> 29))
+    };
+    let mixed: Vec<String> = names.iter().map(mix).collect();
+    parts(&mixed.iter().map(String::as_str).collect::<Vec<_>>(), lessons)
 }
 
 // All incidents of one component with one kind of fault are in one part; ten parts of cells.

@@ -5,16 +5,20 @@
 //! signs that it explains. Signs are told relative to the component in question: what it showed
 //! itself, how rare that is for it, what it showed first, what its replicas did not show, where the
 //! slow calls end. So a fault of one component is known on another that never had it; beside that
-//! the codebook learns what of a component is usual noise.
+//! the codebook learns what of a component is usual noise. Of which kind the fault of a component
+//! is, a forest of decision trees says too, which sees in what order the signs came.
 //!
 //! Before the first lesson the structure alone is weighed. Learning is a pure function of the
 //! lessons (DI-1); a lesson of low confidence pulls less, and no single person outweighs all others.
 
 mod background;
 mod features;
+mod forest;
+mod kinds;
 mod lbfgs;
 mod logit;
 mod scene;
+mod signature;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use background::Background;
 use features::{Feature, features, whole};
+use kinds::Kinds;
 use logit::{Choice, Weights};
 pub use scene::{Part, Scene, Sign};
 pub use terms::SignTerm;
@@ -53,6 +58,8 @@ pub struct Codebook {
     /// The weights of each feature: the shared one, then one for each kind.
     weights: BTreeMap<String, Vec<f64>>,
     background: Background,
+    #[serde(default)]
+    forest: Kinds,
 }
 
 /// A component as the cause of an incident.
@@ -67,6 +74,8 @@ pub struct Hypothesis {
     pub kinds: Vec<(FaultKind, f64)>,
     /// What speaks for it and against it under its likeliest kind, the weightiest first.
     pub terms: Vec<SignTerm>,
+    /// What speaks for the likeliest kind and against it, in shares of the forest's trees.
+    pub kind_terms: Vec<SignTerm>,
 }
 
 /// Weights before the first lesson.
@@ -113,6 +122,7 @@ impl Codebook {
             }
         }
         let weighed = weights_of(lessons);
+        let forest = Kinds::learned(lessons, &weighed, &kinds);
         let seen: Vec<Vec<Vec<Feature>>> = lessons
             .iter()
             .map(|lesson| features(&lesson.scene, &background, cause(lesson)))
@@ -141,7 +151,7 @@ impl Codebook {
             .into_iter()
             .map(|(name, place)| (name, weights[place * wide..(place + 1) * wide].to_vec()))
             .collect();
-        Self { kinds, weights, background }
+        Self { kinds, weights, background, forest }
     }
 
     /// The kinds of fault whatever component has it, the likeliest first; none when no kind was
@@ -167,45 +177,60 @@ impl Codebook {
         let values = self.weights.values().flatten().copied().collect();
         let rows: Vec<_> = seen.iter().map(|part| row(part, &names)).collect();
         let chances = Weights { kinds, values }.probabilities(&rows);
-        let mut hypotheses: Vec<Hypothesis> = scene
-            .parts
-            .iter()
+        let places = 0..scene.parts.len();
+        let mut hypotheses: Vec<Hypothesis> = places
             .zip(&seen)
             .zip(chances.chunks(kinds))
-            .map(|((part, seen), chances)| {
-                let probability: f64 = chances.iter().sum();
-                let likeliest = (0..kinds).max_by(|a, b| chances[*a].total_cmp(&chances[*b]));
-                let mut of_kinds: Vec<(FaultKind, f64)> = self
-                    .kinds
-                    .iter()
-                    .cloned()
-                    .zip(chances.iter().map(|c| c / probability))
-                    .collect();
-                of_kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                let terms = terms::terms(part, seen, &self.weights, likeliest.unwrap_or(0));
-                let component = part.name.clone();
-                Hypothesis { component, probability, kinds: of_kinds, terms }
-            })
+            .map(|((place, seen), chances)| self.hypothesis(scene, place, seen, chances))
             .collect();
         hypotheses.sort_by(|a, b| {
             b.probability.total_cmp(&a.probability).then_with(|| a.component.cmp(&b.component))
         });
         hypotheses
     }
+
+    // `chances` are those of the component at `place`, by kind.
+    fn hypothesis(
+        &self,
+        scene: &Scene,
+        place: usize,
+        seen: &[Feature],
+        chances: &[f64],
+    ) -> Hypothesis {
+        let part = &scene.parts[place];
+        let probability: f64 = chances.iter().sum();
+        let most = |shares: &[f64]| {
+            (0..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0)
+        };
+        let terms = terms::terms(part, seen, &self.weights, most(chances));
+        let mut shares: Vec<f64> = chances.iter().map(|chance| chance / probability).collect();
+        let kind_terms = self.forest.tell(scene, place, &mut shares);
+        let mut kinds: Vec<(FaultKind, f64)> = self.kinds.iter().cloned().zip(shares).collect();
+        kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        Hypothesis { component: part.name.clone(), probability, kinds, terms, kind_terms }
+    }
 }
 
 fn names(seen: &[Vec<Vec<Feature>>]) -> BTreeMap<String, usize> {
+    let lessons = seen.iter().map(|lesson| lesson.iter().flatten());
+    let mut names = shown_often(lessons);
+    names.extend(BEFORE.iter().map(|(name, _)| *name).chain([ALWAYS]));
+    names.into_iter().map(str::to_owned).zip(0..).collect()
+}
+
+/// What enough lessons showed.
+fn shown_often<'f, L: Iterator<Item = &'f Feature>>(
+    seen: impl Iterator<Item = L>,
+) -> BTreeSet<&'f str> {
     let mut lessons: BTreeMap<&str, usize> = BTreeMap::new();
     for lesson in seen {
-        let shown: BTreeSet<&str> = lesson.iter().flatten().map(|f| f.name.as_str()).collect();
+        let shown: BTreeSet<&str> = lesson.map(|feature| feature.name.as_str()).collect();
         for name in shown {
             *lessons.entry(name).or_default() += 1;
         }
     }
     let enough = lessons.into_iter().filter(|(_, lessons)| *lessons >= LEAST_LESSONS);
-    let always = BEFORE.iter().map(|(name, _)| *name).chain([ALWAYS]);
-    let names: BTreeSet<&str> = enough.map(|(name, _)| name).chain(always).collect();
-    names.into_iter().map(str::to_owned).zip(0..).collect()
+    enough.map(|(name, _)| name).collect()
 }
 
 fn row<N: std::borrow::Borrow<str> + Ord>(

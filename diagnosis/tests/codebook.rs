@@ -187,3 +187,34 @@ proptest! {
         }
     }
 }
+
+// The same alerts of the same component; the kind is told by what came first alone.
+fn in_order(seed: usize) -> Lesson {
+    let (mut gathered, cause, _) = gathered(seed, &NAMES);
+    let kind = (seed / 7) % 2;
+    let (first, then) = [("requests", "mem_usage"), ("mem_usage", "requests")][kind];
+    gathered.alerts[0] = alert(1, NAMES[cause], first, 4);
+    gathered.alerts.push(alert(2, NAMES[cause], then, 6));
+    let kind = FaultKind::new(["failure", "kill"][kind]).unwrap();
+    let scene = Scene::of(&Evidence::new(gathered));
+    Lesson { scene, kind: Some(kind), ..lesson(seed, &NAMES) }
+}
+
+#[test]
+fn the_order_of_signs_tells_the_kind() {
+    let known: Vec<Lesson> = (0..84).map(in_order).collect();
+    let codebook = Codebook::learned(&known);
+    let asked: Vec<Lesson> = (84..126).map(in_order).collect();
+    let told = |lesson: &&Lesson| {
+        let kinds = codebook.kinds_of(&codebook.hypotheses(&lesson.scene));
+        kinds.first().map(|(kind, _)| kind) == lesson.kind.as_ref()
+    };
+    let right = asked.iter().filter(told).count();
+    assert!(right * 10 >= asked.len() * 9, "{right} of {}", asked.len());
+    let hypothesis = codebook.hypotheses(&asked[0].scene).swap_remove(0);
+    let cited: Vec<EventId> =
+        hypothesis.kind_terms.iter().flat_map(|term| term.evidence.clone()).collect();
+    assert!(cited.contains(&EventId(uuid::Uuid::from_u128(1))), "{:?}", hypothesis.kind_terms);
+    let shares: f64 = hypothesis.kinds.iter().map(|(_, share)| share).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{:?}", hypothesis.kinds);
+}

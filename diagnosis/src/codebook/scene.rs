@@ -53,7 +53,8 @@ pub struct Sign {
     pub first: bool,
     /// What shows it.
     pub events: Vec<EventId>,
-    at: Option<Timestamp>,
+    /// When it was first seen.
+    pub(super) at: Option<Timestamp>,
 }
 
 impl Sign {
