@@ -15,7 +15,7 @@ mod background;
 mod features;
 mod forest;
 mod kinds;
-mod lbfgs;
+pub(crate) mod lbfgs;
 mod logit;
 mod scene;
 mod signature;

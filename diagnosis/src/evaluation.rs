@@ -16,7 +16,7 @@ use events::ComponentName;
 
 pub use bootstrap::{Interval, interval};
 pub use calibration::{brier_score, calibration_error};
-pub use classes::weighted_f1;
+pub use classes::{weighted_f1, weighted_f1_interval};
 pub use folds::folds;
 
 /// What a ranking made of one case.

@@ -10,6 +10,7 @@
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
 //! - [`codebook`]: what faults look like, learned from incidents whose cause became known.
+//! - [`classify`]: which kind of fault a text tells of.
 //! - [`diagnose`]: all of it at once.
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
@@ -19,6 +20,7 @@
 //! - [`templates`]: log lines grouped by the statement that wrote them.
 
 pub mod baseline;
+pub mod classify;
 pub mod codebook;
 pub mod contrast;
 pub mod detect;

@@ -15,18 +15,29 @@ const RESAMPLES: usize = 2_000;
 /// the Jackknife", Ann. Statist. 7, 1979). It is empty (both ends the mean) where all values are
 /// the same, which then says little: few cases can all be hits by luck.
 pub fn interval(values: &[f64], seed: u64) -> Interval {
-    if values.is_empty() {
+    resampled(values, seed, |drawn| drawn.iter().sum::<f64>() / drawn.len() as f64)
+}
+
+/// As [`interval`], of anything that is computed from cases.
+pub(super) fn resampled<C: Clone>(
+    cases: &[C],
+    seed: u64,
+    computed: impl Fn(&[C]) -> f64,
+) -> Interval {
+    if cases.is_empty() {
         return Interval { low: 0.0, high: 0.0 };
     }
     let mut state = seed;
-    let mut means: Vec<f64> = (0..RESAMPLES)
+    let mut drawn = Vec::with_capacity(cases.len());
+    let mut found: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let drawn = (0..values.len()).map(|_| values[below(&mut state, values.len())]);
-            drawn.sum::<f64>() / values.len() as f64
+            drawn.clear();
+            drawn.extend((0..cases.len()).map(|_| cases[below(&mut state, cases.len())].clone()));
+            computed(&drawn)
         })
         .collect();
-    means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
+    found.sort_by(f64::total_cmp);
+    let at = |share: f64| found[((RESAMPLES - 1) as f64 * share).round() as usize];
     Interval { low: at(0.025), high: at(0.975) }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::bootstrap::{Interval, resampled};
+
 /// The F1 score of every class, weighted by how many cases truly are of it (C. J. van Rijsbergen,
 /// 1979); 0 without cases. Each pair is what a case is and what it was taken for, if anything.
 pub fn weighted_f1<C: Ord>(told: &[(C, Option<C>)]) -> f64 {
@@ -31,6 +33,11 @@ pub fn weighted_f1<C: Ord>(told: &[(C, Option<C>)]) -> f64 {
     if told.is_empty() { 0.0 } else { weighted / told.len() as f64 }
 }
 
+/// Between which [`weighted_f1`] lies with 95 % confidence, by resampled cases.
+pub fn weighted_f1_interval<C: Ord + Clone>(told: &[(C, Option<C>)], seed: u64) -> Interval {
+    resampled(told, seed, weighted_f1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +52,18 @@ mod tests {
         assert!((weighted_f1(&told) - 0.8 * 2.0 / 3.0).abs() < 1e-12);
         let silent = [("cpu", Some("cpu")), ("cpu", None)];
         assert!((weighted_f1(&silent) - 2.0 / 3.0).abs() < 1e-12, "who abstains misses");
+    }
+
+    #[test]
+    fn an_interval_holds_the_score_and_shrinks_with_cases() {
+        let told = |n: usize| -> Vec<(&str, Option<&str>)> {
+            (0..n).map(|n| ("cpu", Some(if n % 4 == 0 { "memory" } else { "cpu" }))).collect()
+        };
+        let (few, many) = (told(20), told(400));
+        let of = |told: &[(&'static str, Option<&'static str>)]| weighted_f1_interval(told, 1);
+        let (wide, narrow) = (of(&few), of(&many));
+        let score = weighted_f1(&many);
+        assert!(narrow.low < score && score < narrow.high, "{narrow:?} {score}");
+        assert!(narrow.high - narrow.low < wide.high - wide.low, "{narrow:?} {wide:?}");
     }
 }
