@@ -50,8 +50,7 @@ fn recorded() -> Vec<Fingerprint> {
     text.lines().filter_map(fingerprint).filter(|it| !it.symptoms.is_empty()).collect()
 }
 
-fn varied(of: &Fingerprint, random: &mut Random) -> Fingerprint {
-    let system = random.number() % SYSTEMS;
+fn varied(of: &Fingerprint, system: u64, random: &mut Random) -> Fingerprint {
     let name = |name: &ComponentName| ComponentName::new(format!("{name}-{system}")).unwrap();
     let mut near = |value: f64| (value * random.about_one(0.3)).clamp(-1.0, 1.0);
     let mut copy = of.clone();
@@ -71,8 +70,7 @@ const TEXT: [(usize, u64); 2] = [(100, 600), (40, 150)];
 /// Marks of structure, of those that all share.
 const STRUCTURE: (usize, u64) = (76, 250);
 
-fn told(random: &mut Random) -> Told {
-    let system = random.number() % SYSTEMS;
+fn told(system: u64, random: &mut Random) -> Told {
     // The square of an even draw: the first marks are the frequent ones.
     let mut draw = |of: u64| {
         let share = random.number() as f64 / u64::MAX as f64;
@@ -112,9 +110,10 @@ impl Incidents {
         let index = FingerprintIndex::default();
         let mut made = Self { index, past: Vec::new(), told: Vec::new(), count };
         for n in 0..count {
-            let fingerprint = varied(&recorded[n as usize % recorded.len()], random);
+            let system = random.number() % SYSTEMS;
+            let fingerprint = varied(&recorded[n as usize % recorded.len()], system, random);
             let incident = IncidentId::new(format!("incident-{n}")).unwrap();
-            let told = told(random);
+            let told = told(system, random);
             made.index.put_told(n, &incident, &fingerprint, &told);
             let (root_cause, fault_kind, fixed_by) = (None, None, Vec::new());
             made.past.push(PastIncident {
@@ -191,7 +190,8 @@ fn main() {
         let mut random = Random(count);
         let incidents = Incidents::make(&recorded, count, &mut random);
         let question = |n: usize, random: &mut Random| {
-            (varied(&recorded[n * 7 % recorded.len()], random), told(random))
+            let system = random.number() % SYSTEMS;
+            (varied(&recorded[n * 7 % recorded.len()], system, random), told(system, random))
         };
         let questions: Vec<_> = (0..400).map(|n| question(n, &mut random)).collect();
         report(&incidents, &questions, false);

@@ -1,7 +1,7 @@
 //! Which entries have which marks, and how much of a question's marks each can have.
 //!
-//! Marks that few entries have are lists of entries, those that many have are rows of bits: both
-//! are added up over all entries in about a millisecond.
+//! Marks that few entries have are lists of entries, those that many have are rows of bits, which
+//! are added up eight entries at a time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
