@@ -9,6 +9,7 @@ mod assembly;
 mod grouping;
 mod history;
 mod judge;
+mod novelty;
 mod picture;
 mod telling;
 mod topology;
@@ -28,7 +29,7 @@ use assembly::{Assembly, Slot};
 use history::{History, Subject};
 
 /// The detector's name and version, as it stands in the events.
-pub const DETECTOR: &str = "robust-window@1";
+pub const DETECTOR: &str = "robust-window@2";
 
 /// When a window counts as unusual.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,6 +136,7 @@ impl Detector {
             _ if recorded.pruned.is_some() => Vec::new(),
             EventData::MetricSnapshotRecorded(data) => self.assembly.snapshot(event, data),
             EventData::TraceEdgesRecorded(data) => self.assembly.edges(event, data),
+            EventData::LogPatternsRecorded(data) => self.assembly.logs(event, data),
             EventData::MaintenanceStarted(data) => {
                 let components = data.components.iter().cloned().collect();
                 self.maintenance.insert(data.maintenance.clone(), components);
@@ -178,9 +180,13 @@ impl Detector {
             return false;
         }
         if start.duration_since(latest) > self.settings.forget_after {
-            self.histories.clear();
+            // What a component writes into its log outlives a silence.
+            self.histories.retain(|subject, _| matches!(subject, Subject::Logs(_)));
         }
         self.latest_end = Some(latest.max(end));
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

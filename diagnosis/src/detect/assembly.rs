@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::catalogue::telemetry::{
-    CallStatistics, MetricSnapshotRecorded, TraceEdgesRecorded, Window,
+    CallStatistics, LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded, Window,
 };
 use events::{ComponentName, EventId};
 use jiff::Timestamp;
@@ -25,13 +25,14 @@ pub struct Slot {
     pub window: Window,
     pub snapshots: BTreeMap<ComponentName, (EventId, MetricSnapshotRecorded)>,
     pub edges: BTreeMap<(ComponentName, ComponentName), (EventId, CallStatistics)>,
+    pub logs: BTreeMap<ComponentName, (EventId, LogPatternsRecorded)>,
     reporters: BTreeSet<Reporter>,
 }
 
 impl Slot {
     fn new(window: Window) -> Self {
-        let (snapshots, edges, reporters) = Default::default();
-        Self { window, snapshots, edges, reporters }
+        let (snapshots, edges, logs, reporters) = Default::default();
+        Self { window, snapshots, edges, logs, reporters }
     }
 
     /// Length of the window in seconds.
@@ -76,6 +77,22 @@ impl Assembly {
         closed
     }
 
+    /// Takes a component's log report. Nobody waits for one: when everything else has reported, a
+    /// window is judged without it, and the report with the next window.
+    pub fn logs(&mut self, event: EventId, data: &LogPatternsRecorded) -> Vec<Slot> {
+        let mut closed = self.close_before(&data.window);
+        let slot = self.slot(&data.window);
+        slot.logs.insert(data.component.clone(), (event, data.clone()));
+        if self.is_late(&data.window) {
+            closed.extend(self.open.remove(&(data.window.start, data.window.duration_ms)));
+        }
+        closed
+    }
+
+    fn is_late(&self, window: &Window) -> bool {
+        self.latest_start.is_some_and(|latest| window.end() <= latest)
+    }
+
     fn slot(&mut self, window: &Window) -> &mut Slot {
         let key = (window.start, window.duration_ms);
         self.open.entry(key).or_insert_with(|| Slot::new(window.clone()))
@@ -100,8 +117,7 @@ impl Assembly {
         let key = (window.start, window.duration_ms);
         let slot = self.open.get(&key)?;
         let complete = !self.expected.is_empty() && self.expected.is_subset(&slot.reporters);
-        let late = self.latest_start.is_some_and(|latest| slot.window.end() <= latest);
-        if late {
+        if self.is_late(window) {
             // Who else reported then says nothing of who reports now.
             return self.open.remove(&key);
         }
@@ -110,7 +126,9 @@ impl Assembly {
 
     fn close(&mut self, key: (Timestamp, u64)) -> Option<Slot> {
         let slot = self.open.remove(&key)?;
-        self.expected.clone_from(&slot.reporters);
+        if !slot.reporters.is_empty() {
+            self.expected.clone_from(&slot.reporters);
+        }
         Some(slot)
     }
 }

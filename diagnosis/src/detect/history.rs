@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Settings;
 use super::assembly::Slot;
 use super::judge::{Finding, Values};
+use super::novelty::Vocabulary;
 use crate::baseline::Usual;
 
 /// Most events of earlier windows that an anomaly cites.
@@ -16,6 +17,11 @@ const MOST_CITED: usize = 8;
 
 /// A window with less than this share of the usual calls shows nothing of what is usual.
 const GONE_QUIET: f64 = 0.2;
+
+/// Windows for which it is remembered that something was unusual for a moment.
+const BLIP_REMEMBERED: u64 = 500;
+/// So many such moments are a habit.
+const HABIT: usize = 3;
 
 /// What has a past of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,13 +35,17 @@ pub enum Subject {
         /// The component.
         callee: ComponentName,
     },
+    /// A component as its log tells of it.
+    Logs(ComponentName),
 }
 
 impl Subject {
     /// Whose trouble it is told as.
     pub fn component(&self) -> &ComponentName {
         match self {
-            Self::Component(component) | Self::Edge { callee: component, .. } => component,
+            Self::Component(component)
+            | Self::Edge { callee: component, .. }
+            | Self::Logs(component) => component,
         }
     }
 }
@@ -58,6 +68,11 @@ pub struct History {
     values: VecDeque<Values>,
     streaks: BTreeMap<Signal, Streak>,
     unusual: VecDeque<Values>,
+    vocabulary: Vocabulary,
+    /// How many windows there were.
+    seen: u64,
+    /// When a signal was unusual for less long than an anomaly has to last.
+    blips: BTreeMap<Signal, VecDeque<u64>>,
 }
 
 impl History {
@@ -94,6 +109,18 @@ impl History {
         self.streaks.get(&finding.part.signal)
     }
 
+    /// What it is known to write into its log.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// Whether the signal is now and then unusual for a moment, which is nothing to be alarmed
+    /// by: then one window is not enough, however wild.
+    pub fn is_fitful(&self, signal: Signal) -> bool {
+        let recent = |at: &&u64| self.seen - **at <= BLIP_REMEMBERED;
+        self.blips.get(&signal).is_some_and(|blips| blips.iter().filter(recent).count() >= HABIT)
+    }
+
     // Whom nobody calls, because a caller is down, does not get used to it: when the calls come
     // back they are no surge.
     fn has_gone_quiet(&self, now: &Values) -> bool {
@@ -101,8 +128,20 @@ impl History {
         usual.is_some_and(|usual| now.calls_per_s.unwrap_or(0.0) < usual.median * GONE_QUIET)
     }
 
-    fn continue_streaks(&mut self, slot: &Slot, findings: &[&Finding]) {
-        self.streaks.retain(|signal, _| findings.iter().any(|f| f.part.signal == *signal));
+    fn continue_streaks(&mut self, slot: &Slot, findings: &[&Finding], in_a_row: usize) {
+        self.seen += 1;
+        let goes_on = |signal: Signal| findings.iter().any(|f| f.part.signal == signal);
+        for (signal, _) in self
+            .streaks
+            .extract_if(.., |signal, _| !goes_on(*signal))
+            .filter(|(_, streak)| streak.windows < in_a_row)
+        {
+            let blips = self.blips.entry(signal).or_default();
+            blips.push_back(self.seen);
+            if blips.len() > HABIT {
+                blips.pop_front();
+            }
+        }
         for finding in findings {
             let streak = self.streaks.entry(finding.part.signal).or_insert_with(|| Streak {
                 since: slot.window.start,
@@ -146,9 +185,14 @@ pub fn learn(
             continue;
         }
         let own: Vec<&Finding> = findings.iter().filter(|f| f.subject == subject).collect();
-        let history = histories.entry(subject).or_default();
+        let history = histories.entry(subject.clone()).or_default();
         let calm = own.iter().all(|finding| !finding.triggers) && !history.has_gone_quiet(&values);
-        history.continue_streaks(slot, &own);
+        history.continue_streaks(slot, &own, settings.in_a_row);
+        if let Subject::Logs(component) = &subject
+            && let Some((_, data)) = slot.logs.get(component)
+        {
+            history.vocabulary.learn(&data.patterns);
+        }
         history.remember(values, calm, settings);
     }
 }

@@ -51,6 +51,8 @@ const MEMORY_FACTOR: f64 = 1.3;
 const MEMORY_BY_BYTES: f64 = 12.0 * 1024.0 * 1024.0;
 const UNUSUAL_CPU: f64 = 6.0;
 
+const LEAST_NEW_LINES: u64 = 2;
+
 /// Calls that make a share or a quantile worth looking at.
 const ENOUGH_CALLS: f64 = 10.0;
 
@@ -90,7 +92,8 @@ impl Values {
             let (calls, errors) = (Some(edge.calls), Some(edge.errors));
             (subject, Self::traffic(calls, errors, edge.latency.as_ref(), seconds))
         });
-        components.chain(edges).collect()
+        let logs = slot.logs.keys().map(|it| (Subject::Logs(it.clone()), Self::default()));
+        components.chain(edges).chain(logs).collect()
     }
 
     fn traffic(
@@ -165,12 +168,15 @@ impl<'d> Context<'d> {
                     processor(&values, history),
                 ]);
             }
+            if let Subject::Logs(component) = &subject {
+                verdicts.push(self.novel(component, history, settings));
+            }
             let event = self.event_of(&subject);
             findings.extend(verdicts.into_iter().flatten().map(|verdict| Finding {
                 subject: subject.clone(),
                 part: verdict.part(),
                 event,
-                overwhelming: verdict.overwhelming,
+                overwhelming: verdict.overwhelming && !history.is_fitful(verdict.signal),
                 windows_more: verdict.windows_more,
                 triggers: verdict.triggers,
             }));
@@ -184,8 +190,24 @@ impl<'d> Context<'d> {
             Subject::Edge { caller, callee } => {
                 self.slot.edges.get(&(caller.clone(), callee.clone())).map(|e| e.0)
             }
+            Subject::Logs(component) => self.slot.logs.get(component).map(|l| l.0),
         };
         event.expect("a subject of a window was read from a report of the window")
+    }
+
+    // New errors make an anomaly when they go on; new warnings only add to the picture of one.
+    fn novel(
+        &self,
+        component: &ComponentName,
+        history: &History,
+        settings: &Settings,
+    ) -> Option<Verdict> {
+        let (_, data) = self.slot.logs.get(component)?;
+        let new = history.vocabulary().new_lines(&data.patterns, settings.least_windows);
+        let none = Usual { median: 0.0, spread: 0.0, windows: history.windows() };
+        let verdict = Verdict::of(Signal::Logs, new.complaints as f64, &none, 1.0);
+        (new.complaints >= LEAST_NEW_LINES)
+            .then_some(Verdict { triggers: new.errors >= LEAST_NEW_LINES, ..verdict })
     }
 
     // Calls stop coming although whoever makes them is itself called as before. Users who stay

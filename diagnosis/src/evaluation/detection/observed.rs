@@ -28,9 +28,13 @@ pub fn is_observed(data: &EventData) -> bool {
 pub struct Observed(Vec<RecordedEvent>);
 
 impl Observed {
-    /// Of a recording's events, of which it takes those that [`is_observed`] lets through.
+    /// Of a recording's events, of which it takes those that [`is_observed`] lets through, but for
+    /// alerts: an incident that somebody else noticed is not what is measured.
     pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let is_alert =
+            |data: &_| matches!(data, EventData::AlertFired(_) | EventData::AlertResolved(_));
         let observed = events.into_iter().filter(|event| is_observed(&event.data));
+        let observed = observed.filter(|event| !is_alert(&event.data));
         let recorded = observed.zip(1..).map(|(event, position)| RecordedEvent {
             stream: event.data.stream(),
             revision: 0,
