@@ -12,6 +12,7 @@
 //! - [`codebook`]: what faults look like, learned from incidents whose cause became known.
 //! - [`classify`]: which kind of fault a text tells of.
 //! - [`diagnose`]: all of it at once.
+//! - [`objectives`]: how much of an error budget is left, and how fast it burns.
 //! - [`verdict`]: what labels that contradict each other come to.
 //! - [`topology`]: who depends on whom, and on what alone.
 //! - [`search`]: full text, as of any position.
@@ -28,6 +29,7 @@ pub mod diagnose;
 pub mod evaluation;
 pub mod evidence;
 pub mod fingerprint;
+pub mod objectives;
 pub mod rank;
 pub mod search;
 pub mod similarity;

@@ -5,7 +5,7 @@
 //! - [`aggregate`]: traces, metrics and logs summarised into windows.
 //! - [`alerts`]: what Alertmanager, Grafana and PagerDuty raise.
 //! - [`chaos`]: experiments of Chaos Mesh and Litmus.
-//! - [`slo`]: objectives in files of OpenSLO, and how their budgets stand.
+//! - [`slo`]: objectives in files of OpenSLO.
 //! - [`document`]: why a document of those is none.
 //!
 //! Data in, events out: this crate opens no socket, reads no clock and runs no tasks. The server

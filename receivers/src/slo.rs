@@ -4,8 +4,7 @@
 //! an indicator names a `metricSource` of type `faultline` with a `signal`; or the objective says
 //! by the annotation `faultline.io/indicator` what it counts, beside the queries of another
 //! system. What cannot be held against snapshots is refused, rather than judged by something else.
-
-pub mod budget;
+//! How an objective stands is told by who counts the snapshots, not here.
 
 use std::collections::BTreeMap;
 
