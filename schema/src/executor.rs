@@ -13,6 +13,7 @@ mod load;
 mod set_aside;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod unread;
 mod write;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use events::RecordedEvent;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tracing::Instrument;
 
 use crate::fold::Rows;
 use crate::graph::{Checkpoint, Graph, OpenError};
@@ -119,7 +121,7 @@ impl Graph {
         if events.is_empty() {
             return Ok(Applied::default());
         }
-        self.apply_new(checkpoint, events).await
+        self.apply_new(checkpoint, events).instrument(traced::span(events)).await
     }
 
     fn apply_new<'a>(

@@ -53,6 +53,7 @@ use crate::rebuilding::Rebuilds;
 use crate::retention::Retention;
 use error::ApiError;
 pub(crate) use guard::Peer;
+pub(crate) use health::keep_levels;
 
 /// What the handlers share.
 pub(crate) type App = Arc<Shared>;

@@ -30,6 +30,7 @@ mod retention;
 mod run;
 mod serve;
 pub mod telemetry;
+mod trace_context;
 mod upkeep;
 mod whole_file;
 

@@ -11,6 +11,8 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
 
+use crate::telemetry;
+
 /// Bounds for what takes from a millisecond to the request limit, in seconds.
 const SECONDS: [f64; 13] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -34,7 +36,7 @@ pub(crate) struct Levels {
     pub(crate) holds_lease: bool,
 }
 
-/// The instruments. One provider feeds `/metrics` alone: nothing is pushed anywhere.
+/// The instruments. One provider feeds `/metrics`, and an exporter when one is configured.
 pub(crate) struct Metrics {
     registry: Registry,
     // Dropping the provider would end its instruments.
@@ -64,17 +66,27 @@ pub enum MetricsError {
     /// The text could not be written.
     #[error("the metrics could not be written")]
     Encode(#[from] prometheus::Error),
+    /// The numbers cannot be sent where they shall be.
+    #[error("telemetry.otlp_endpoint")]
+    Push(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Result<Self, MetricsError> {
+    /// Instruments whose numbers are also sent to `endpoint` by OTLP, once a minute.
+    pub(crate) fn new(endpoint: Option<&str>) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .without_target_info()
             .build()?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let mut provider = SdkMeterProvider::builder().with_reader(exporter);
+        if let Some(endpoint) = endpoint {
+            provider = provider
+                .with_periodic_exporter(telemetry::metric_exporter(endpoint)?)
+                .with_resource(telemetry::resource());
+        }
+        let provider = provider.build();
         let meter = provider.meter("faultline");
         let gauge = |name, what| meter.u64_gauge(name).with_description(what).build();
         Ok(Self {
@@ -168,8 +180,8 @@ impl Metrics {
         self.pruned_bytes.add(freed_bytes, &[]);
     }
 
-    /// The Prometheus text, with the levels of this moment.
-    pub(crate) fn render(&self, levels: Levels) -> Result<Vec<u8>, MetricsError> {
+    /// Takes the levels of this moment.
+    pub(crate) fn record(&self, levels: Levels) {
         self.head.record(levels.head, &[]);
         self.projected.record(levels.projected, &[]);
         self.lag.record(levels.lag, &[]);
@@ -179,6 +191,10 @@ impl Metrics {
         if let Some(set_aside) = levels.set_aside {
             self.set_aside.record(set_aside, &[]);
         }
+    }
+
+    /// All numbers, as Prometheus reads them.
+    pub(crate) fn text(&self) -> Result<Vec<u8>, MetricsError> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

@@ -20,6 +20,7 @@ use tracing::Instrument;
 use crate::auth::{Caller, Scope, scope_of_event};
 use crate::http::Clock;
 use crate::metrics::Metrics;
+use crate::trace_context;
 
 /// What the server's own events have as their source.
 pub(crate) const SOURCE: &str = "/server";
@@ -63,8 +64,13 @@ impl ObservedLog {
         &self,
         stream: StreamId,
         expected: ExpectedRevision,
-        events: Vec<Event>,
+        mut events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
+        if let Some(context) = trace_context::current() {
+            for event in &mut events {
+                event.traceparent.get_or_insert_with(|| context.clone());
+            }
+        }
         let caller = CALLER.try_with(Clone::clone).ok().flatten();
         let audit = caller.map(|caller| self.audit(&caller, &events)).unwrap_or_default();
         let (log, metrics) = (self.log.clone(), self.metrics.clone());
@@ -326,7 +332,7 @@ mod tests {
     async fn a_request_that_is_dropped_is_audited_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let log = Arc::new(EmbeddedLog::open(folder.path(), Options::default()).unwrap());
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(Metrics::new(None).unwrap());
         let observed = ObservedLog::new(log.clone(), metrics, Timestamp::now);
         let data = serde_json::json!({ "incident": "i-1", "by": "alice" });
         let data = EventData::from_json("io.faultline.incident.acknowledged.v1", data).unwrap();
@@ -347,7 +353,7 @@ mod tests {
     async fn appends_stay_in_the_order_in_which_they_were_made() {
         let folder = tempfile::tempdir().unwrap();
         let log = Arc::new(EmbeddedLog::open(folder.path(), Options::default()).unwrap());
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(Metrics::new(None).unwrap());
         let observed = ObservedLog::new(log.clone(), metrics, Timestamp::now);
         let made: Vec<EventId> = (0..200).map(|_| EventId::generate()).collect();
         let appends = made.iter().map(|id| {

@@ -30,9 +30,11 @@ use events::value::Line;
 use events::{Event, EventData, EventId, IncidentId, RecordedEvent};
 use futures::StreamExt;
 use futures::future::join_all;
+use tracing::Instrument;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::trace_context;
 use attempts::Attempts;
 use checkpoint::Checkpoint;
 pub(crate) use checkpoint::Checkpoint as ReactorCheckpoint;
@@ -166,11 +168,20 @@ impl Reactors {
         let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
         follows.extend(decided.into_iter().map(incident_event));
         follows.extend(self.truth.observe(recorded));
+        for event in &mut follows {
+            event.traceparent.clone_from(&recorded.event.traceparent);
+        }
         if decides {
             self.append(follows).await?;
         }
         for attempt in self.attempts.observe(recorded) {
-            self.attempt(&attempt, decides).await?;
+            let span = tracing::info_span!(
+                "diagnose",
+                incident.id = %attempt.incident,
+                log.position = attempt.position
+            );
+            trace_context::follow_event(&span, recorded.event.traceparent.as_ref());
+            self.attempt(&attempt, decides).instrument(span).await?;
         }
         if decides {
             self.checkpoint.advance(recorded.position);

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
-use crate::http::{Clock, Shared};
+use crate::http::{self, Clock, Shared};
 use crate::log::{self, LogError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::observed::{self, ObservedLog};
@@ -173,7 +173,7 @@ pub async fn run_on(
     let address = addresses.api;
     let tls = Tls::of(&config.tls).await?;
     let encrypted = tls.is_some();
-    let metrics = Arc::new(Metrics::new()?);
+    let metrics = Arc::new(Metrics::new(config.telemetry.otlp_endpoint.as_deref())?);
     let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
     let mut tasks = Tasks::new();
     let sharing = Sharing::of(&config, address, &mut tasks).await?;
@@ -215,6 +215,9 @@ pub async fn run_on(
     warn_of(&app, encrypted);
     let upkeep = upkeep::run(app.tokens.clone(), tls.clone(), log.clone(), clock);
     tasks.spawn("the upkeep", upkeep);
+    if app.config.telemetry.otlp_endpoint.is_some() {
+        tasks.spawn("the numbers", http::keep_levels(app.clone()));
+    }
     let draining = tasks.draining.clone();
     tasks.spawn("the HTTP server", async move {
         listeners.serve(&app, tls, draining).await;

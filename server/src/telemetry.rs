@@ -1,8 +1,13 @@
-//! Log lines and, when configured, spans by OTLP. Nothing leaves the machine by default.
+//! Log lines and, when configured, the server's own traces, metrics and log records by OTLP.
+//! Nothing leaves the machine by default.
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_otlp::{
+    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
+};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -10,8 +15,9 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogFormat, TelemetryConfig};
 
-/// The exporter's own transport would otherwise trace itself.
-const SILENT_IN_SPANS: &str = ",hyper=off,h2=off,tonic=off,tower=off,reqwest=off,opentelemetry=off";
+/// The exporters and their transport would otherwise tell of themselves without an end.
+const SILENT: &str = ",hyper=off,h2=off,tonic=off,tower=off,reqwest=off,opentelemetry=off,\
+     opentelemetry_sdk=off,opentelemetry_otlp=off";
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -19,24 +25,23 @@ pub enum TelemetryError {
     /// The directives cannot be read.
     #[error("telemetry.log_filter")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// The span exporter could not be built.
+    /// An exporter could not be built.
     #[error("telemetry.otlp_endpoint")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    Exporter(#[from] ExporterBuildError),
     /// There is a subscriber already.
     #[error("telemetry was set up before")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Keeps the exporter; dropping it sends what is left.
-#[must_use = "spans are exported only while this lives"]
-pub struct Telemetry(Option<SdkTracerProvider>);
+/// Keeps the exporters of traces and log records; dropping it sends what is left.
+#[must_use = "nothing is exported once it is dropped"]
+pub struct Telemetry(Option<(SdkTracerProvider, SdkLoggerProvider)>);
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Some(provider) = self.0.take()
-            && let Err(error) = provider.shutdown()
-        {
-            tracing::warn!(%error, "the last spans were not exported");
+        let Some((traces, logs)) = self.0.take() else { return };
+        if let Err(error) = traces.shutdown().and_then(|()| logs.shutdown()) {
+            tracing::warn!(%error, "the last telemetry was not exported");
         }
     }
 }
@@ -49,17 +54,18 @@ pub fn install(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
         LogFormat::Text => lines.with_ansi(console::colors_enabled_stderr()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let provider = config.otlp_endpoint.as_deref().map(exporter).transpose()?;
-    let spans = provider
+    let exported = config.otlp_endpoint.as_deref().map(exported).transpose()?;
+    let layers = exported
         .as_ref()
-        .map(|provider| -> Result<_, TelemetryError> {
-            let filter = EnvFilter::try_new(format!("{}{SILENT_IN_SPANS}", config.log_filter))?;
-            let tracer = provider.tracer("faultline");
-            Ok(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter))
+        .map(|(traces, logs)| -> Result<_, TelemetryError> {
+            let filter = || EnvFilter::try_new(format!("{}{SILENT}", config.log_filter));
+            let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("faultline"));
+            let records = OpenTelemetryTracingBridge::new(logs);
+            Ok(spans.with_filter(filter()?).and_then(records.with_filter(filter()?)))
         })
         .transpose()?;
-    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init()?;
-    Ok(Telemetry(provider))
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(layers).try_init()?;
+    Ok(Telemetry(exported))
 }
 
 /// Warnings on standard error, for commands that come to an end by themselves. Events that cannot
@@ -72,8 +78,21 @@ pub fn install_warnings() {
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
-fn exporter(endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
-    let resource = Resource::builder().with_service_name("faultline").build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+fn exported(endpoint: &str) -> Result<(SdkTracerProvider, SdkLoggerProvider), TelemetryError> {
+    let spans = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    let records = LogExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    let traces = SdkTracerProvider::builder().with_batch_exporter(spans).with_resource(resource());
+    let logs = SdkLoggerProvider::builder().with_batch_exporter(records).with_resource(resource());
+    Ok((traces.build(), logs.build()))
+}
+
+/// Sends the server's numbers too.
+pub(crate) fn metric_exporter(endpoint: &str) -> Result<MetricExporter, ExporterBuildError> {
+    MetricExporter::builder().with_tonic().with_endpoint(endpoint).build()
+}
+
+/// What all of it is told to be of.
+pub(crate) fn resource() -> Resource {
+    let version = opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    Resource::builder().with_service_name("faultline").with_attribute(version).build()
 }

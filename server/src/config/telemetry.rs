@@ -27,7 +27,8 @@ pub struct TelemetryConfig {
     /// Which lines, as `tracing` directives. Default: `info`, and of the stores below only
     /// warnings.
     pub log_filter: String,
-    /// Where spans are sent to by OTLP over gRPC; absent: nowhere.
+    /// Where the server's own traces, metrics and log lines are sent to by OTLP over gRPC, such
+    /// as `http://127.0.0.1:4317`; absent: nowhere.
     pub otlp_endpoint: Option<String>,
 }
 

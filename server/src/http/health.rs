@@ -1,5 +1,7 @@
 //! What orchestrators and dashboards ask.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -28,12 +30,12 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     response
 }
 
-/// `GET /metrics`: Prometheus text.
-pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+/// How far the server is at this moment.
+async fn levels(app: &App) -> Levels {
     // A graph that cannot be asked leaves its own number out, not all of them.
     let set_aside = app.graph.current().set_aside_count().await.ok();
     let projected = app.progress.projected();
-    let levels = Levels {
+    Levels {
         head: app.log.head(),
         projected,
         lag: app.log.count_behind(projected),
@@ -41,8 +43,24 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
         reacted: app.reacted.position(),
         incidents_open: app.reacted.open_incidents(),
         holds_lease: app.lease.as_ref().is_none_or(|it| it.role().borrow().tenure().is_some()),
-    };
-    let text = app.metrics.render(levels).map_err(|error| ApiError::internal(&error))?;
+    }
+}
+
+/// How often levels are taken for an exporter, which sends them once a minute.
+const LEVELS_EVERY: Duration = Duration::from_secs(15);
+
+/// Takes the levels from time to time, for those who do not ask for them.
+pub(crate) async fn keep_levels(app: App) {
+    loop {
+        app.metrics.record(levels(&app).await);
+        tokio::time::sleep(LEVELS_EVERY).await;
+    }
+}
+
+/// `GET /metrics`: Prometheus text.
+pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+    app.metrics.record(levels(&app).await);
+    let text = app.metrics.text().map_err(|error| ApiError::internal(&error))?;
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, format)], text).into_response())
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::error::ApiError;
+use crate::trace_context;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -38,6 +39,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
         http.status = tracing::field::Empty,
         error.code = tracing::field::Empty,
     );
+    trace_context::follow_request(&span, request.headers());
     let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {

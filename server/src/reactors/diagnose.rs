@@ -88,7 +88,6 @@ impl Diagnostician {
         Err(Undiagnosed)
     }
 
-    #[tracing::instrument(skip_all, fields(incident.id = %attempt.incident, log.position = attempt.position))]
     async fn attempt(
         &self,
         attempt: &Attempt,
