@@ -37,6 +37,7 @@ mod list;
 mod load;
 mod mutation;
 mod node;
+mod objective;
 mod operations;
 mod order;
 mod page;
@@ -60,8 +61,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
-use events::Timestamp;
 use events::log::EventLog;
+use events::{SloId, Timestamp};
 
 use crate::commands::{Carried, Commands};
 use crate::{Graph, LiveGraph, Projected};
@@ -79,6 +80,8 @@ use incident::Incident;
 use knowledge::{Change, Mitigation, Runbook};
 use label::Label;
 use mutation::Mutation;
+use objective::Objective;
+pub use objective::Standings;
 use operations::{Alert, Maintenance};
 use page::Nodes;
 use query::Query;
@@ -100,6 +103,7 @@ pub struct Base {
     limits: Limits,
     statements: Arc<AtomicU64>,
     commands: Commands,
+    standings: Standings,
 }
 
 impl Base {
@@ -116,7 +120,13 @@ impl Base {
         let (graph, now) = (graph.into(), Arc::new(now));
         let commands =
             Commands::new(graph.clone(), log.clone(), projected.clone(), now.clone(), limits.wait);
-        Self { graph, log, projected, now, limits, statements, commands }
+        let standings: Standings = Arc::new(|_| None);
+        Self { graph, log, projected, now, limits, statements, commands, standings }
+    }
+
+    /// With somebody who keeps count of objectives.
+    pub fn standing_by(self, standings: Standings) -> Self {
+        Self { standings, ..self }
     }
 
     /// With `carried` about the work of each command, see [`Commands::carrying`].
@@ -142,6 +152,10 @@ impl Base {
 
     fn count_statement(&self) {
         self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn standing(&self, slo: &SloId) -> Option<::diagnosis::objectives::Standing> {
+        (self.standings)(slo)
     }
 
     fn projected(&self) -> u64 {
@@ -194,6 +208,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         )
         .override_output_type_description::<Nodes<Label>>("A page of labels.")
         .override_output_type_description::<Nodes<Mitigation>>("A page of mitigations.")
+        .override_output_type_description::<Nodes<Objective>>("A page of objectives.")
         .override_output_type_description::<Nodes<Retention>>("A page of what was pruned.")
         .override_output_type_description::<Nodes<Runbook>>("A page of runbooks.")
         .override_output_type_description::<Nodes<SetAsideEvent>>("A page of set-aside events.")

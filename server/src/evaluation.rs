@@ -7,6 +7,7 @@
 
 mod base;
 pub(crate) mod classes;
+pub(crate) mod detection;
 mod learning;
 pub(crate) mod report;
 

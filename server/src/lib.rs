@@ -4,7 +4,7 @@
 //! - [`run`]: the server in this process; the binary, the demo and tests use the same.
 //! - `auth`: tokens, scopes and what each route and field asks for; `observed`: who did what.
 //! - [`ingest`]: from CloudEvents to the log; `otlp`: from OpenTelemetry's protocol.
-//! - `reactors`: what the server decides by itself.
+//! - `reactors`: what the server decides by itself; `standings`: how the system stands by that.
 //! - [`demo`]: `faultline demo`.
 //! - [`operations`]: rebuild, verify, export, import, seed.
 //!
@@ -29,6 +29,7 @@ mod rebuilding;
 mod retention;
 mod run;
 mod serve;
+mod standings;
 pub mod telemetry;
 mod trace_context;
 mod upkeep;

@@ -1,6 +1,7 @@
 //! The server's own numbers, for Prometheus: base units, bounded labels, never an id.
 
 mod otlp;
+mod standings;
 
 use std::collections::HashMap;
 use std::time::Duration;

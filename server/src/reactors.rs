@@ -4,6 +4,7 @@
 //! everything it appends derives from the event that caused it: a crash or a replay repeats
 //! nothing. Time is the events' own; the wall clock decides nothing.
 //!
+//! - measurements → error budgets that burn ([`diagnosis::objectives`]);
 //! - telemetry → anomalies → incidents, their symptoms and their end ([`diagnosis::detect`]);
 //! - an open incident → diagnoses, from what the graph holds up to a position (`attempts`);
 //! - a diagnosis → remedies that helped before (`remedies`);
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diagnosis::detect::{Anomaly, Decided, Detector, Grouping, GroupingSettings, Settings};
+use diagnosis::objectives::Burned;
 use events::catalogue::diagnosis::DiagnosisProposed;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
 use events::value::Line;
@@ -34,6 +36,7 @@ use tracing::Instrument;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::standings::Standings;
 use crate::trace_context;
 use attempts::Attempts;
 use checkpoint::Checkpoint;
@@ -55,6 +58,7 @@ pub(crate) struct Reacted(Arc<Levels>);
 struct Levels {
     position: AtomicU64,
     open_incidents: AtomicU64,
+    standings: Standings,
 }
 
 impl Reacted {
@@ -66,6 +70,11 @@ impl Reacted {
     /// How many incidents are open.
     pub(crate) fn open_incidents(&self) -> u64 {
         self.0.open_incidents.load(Ordering::Relaxed)
+    }
+
+    /// How components and objectives stand.
+    pub(crate) fn standings(&self) -> &Standings {
+        &self.0.standings
     }
 }
 
@@ -151,6 +160,7 @@ impl Reactors {
     }
 
     async fn follow(mut self) -> Result<(), ReactorError> {
+        self.reacted.standings().forget();
         let mut events = self.log.subscribe(0);
         while let Some(recorded) = events.next().await {
             self.handle(&recorded?).await?;
@@ -168,6 +178,7 @@ impl Reactors {
         let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
         follows.extend(decided.into_iter().map(incident_event));
         follows.extend(self.truth.observe(recorded));
+        follows.extend(self.reacted.standings().observe(recorded).into_iter().map(burned_event));
         for event in &mut follows {
             event.traceparent.clone_from(&recorded.event.traceparent);
         }
@@ -303,6 +314,15 @@ fn anomaly_event(anomaly: &Anomaly) -> Event {
         anomaly.to_data(),
     );
     event.causation_id = anomaly.evidence.first().copied();
+    event
+}
+
+fn burned_event(burned: Burned) -> Event {
+    let slo = Line::clipped(burned.data.slo.as_str());
+    let mut event =
+        Event::with_id(burned.id, Line::clipped(source::OBJECTIVES), burned.at, burned.data);
+    event.subject = Some(slo);
+    event.causation_id = Some(burned.cause);
     event
 }
 

@@ -188,8 +188,11 @@ pub async fn run_on(
     tasks.spawn("the windows of telemetry", otlp.clone().run(log.clone()));
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
-    let base =
-        Base::new(graph.clone(), log.clone(), projected, clock, limits).carrying(observed::carried);
+    let standings = reacted.standings().clone();
+    metrics.watch_standings(&standings);
+    let base = Base::new(graph.clone(), log.clone(), projected, clock, limits)
+        .carrying(observed::carried)
+        .standing_by(Arc::new(move |slo| standings.of(slo)));
     let tokens = Tokens::new(config.auth.tokens.clone(), TokenFile::of(&config.storage.data));
     let app = Arc::new(Shared {
         commands: base.commands().clone(),

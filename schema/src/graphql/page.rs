@@ -92,6 +92,7 @@ macro_rules! listed {
 listed! {
     Component, false, |row| Cursor::named(&row.id);
     Runbook, false, |row| Cursor::named(&row.id);
+    Slo, false, |row| Cursor::named(&row.id);
     Incident, true, |row| Cursor::at(row.opened_at, &row.id);
     Experiment, true, |row| Cursor::at(row.planned_at, &row.id);
     Fault, true, |row| Cursor::at(row.injected_at, &row.id);

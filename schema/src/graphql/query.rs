@@ -10,6 +10,7 @@ mod order;
 use async_graphql::MergedObject;
 
 use super::audit::Audit;
+use super::objective::Objectives;
 use super::retention::Retentions;
 use super::search::Searches;
 
@@ -24,6 +25,7 @@ pub struct Query(
     lookups::Lookups,
     operations::Operations,
     Audit,
+    Objectives,
     Retentions,
     Searches,
 );

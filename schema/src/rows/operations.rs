@@ -342,6 +342,9 @@ pub struct Slo {
     /// Over which rolling time.
     #[serde(default)]
     pub window_ms: Option<f64>,
+    /// When it was last defined.
+    #[serde(default)]
+    pub defined_at: Option<Timestamp>,
     /// Last measured burn rate.
     #[serde(default)]
     pub burn_rate: Option<f64>,

@@ -78,6 +78,9 @@ const QUESTIONS: &[&str] = &[
         incoming { caller { name } points { at requests errors } } }",
     "retentions@(first: 2) { nodes { id at pruned { kind untilPosition recordedUntil events bytes
         pinnedEvents } provenance { ...provenance } } }",
+    "objectives@(first: 3) { nodes { name component { name } indicator thresholdMs objective windowMs
+        definedAt standing { requests } lastBurn { at rate windowMs budgetLeftRatio }
+        provenance { ...provenance } } }",
     "coverage@(first: 60) { nodes { component { name } faultKind state lastVerdict lastRun { key }
         lastExercisedAt runs realIncidents lastRealIncidentAt } }",
     "blastRadius@(component: \"cart\") { affected { nodes { component { name kind } distance path

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::meter::Meter;
 use super::tell;
-use crate::evaluation::{self, Teaching, classes, report};
+use crate::evaluation::{self, Teaching, classes, detection, report};
 
 /// What to evaluate.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +31,18 @@ enum Task {
         /// A method that does not learn [default: the newest, which does]
         #[arg(long, value_name = "NAME@VERSION", conflicts_with_all = ["history", "cross_validate"])]
         method: Option<String>,
+    },
+    /// What is noticed, how soon, and what is raised without a reason
+    Detect {
+        /// In whose format the recording is
+        #[arg(long, value_enum)]
+        dataset: Watched,
+        /// Folder or file of the recording
+        #[arg(long, value_name = "PATH")]
+        path: PathBuf,
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// How often the kind of fault is told
     Classify {
@@ -57,6 +69,17 @@ struct CaseArgs {
     /// Print a JSON line a case and one for all
     #[arg(long)]
     json: bool,
+}
+
+/// A data set with stretches of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Watched {
+    /// A recording of Faultline, such as seed-data
+    Recording,
+    /// Two systems of pods, a day each
+    Nezha,
+    /// Normal operation, for false alarms alone
+    Petshop,
 }
 
 /// A public data set that can be read.
@@ -109,6 +132,7 @@ pub async fn run(args: &EvalArgs) -> anyhow::Result<()> {
                 false => tell(&report::table(&answers)),
             }
         }
+        Task::Detect { dataset, path, json } => detect(*dataset, path, *json),
         Task::Classify { cases } => {
             let (data_set, evidence, teaching) = asked(cases).await?;
             let answers = teaching.classified(&data_set, &evidence);
@@ -117,6 +141,26 @@ pub async fn run(args: &EvalArgs) -> anyhow::Result<()> {
                 false => tell(&classes::table(&answers)),
             }
         }
+    }
+}
+
+fn detect(dataset: Watched, path: &Path, json: bool) -> anyhow::Result<()> {
+    let name = dataset.to_possible_value().context("every data set has a name")?;
+    let read = datasets::watched::read(name.get_name(), path);
+    let read = read.with_context(|| format!("reading {}", path.display()))?;
+    for skipped in &read.skipped {
+        tracing::warn!("{} is not used: {}", skipped.path.display(), skipped.reason);
+    }
+    if read.stretches.is_empty() {
+        bail!("{} holds no telemetry in the form of {}", path.display(), name.get_name());
+    }
+    let mut meter = Meter::new("watching");
+    let total = read.stretches.len() as u64;
+    let report = detection::report(&read, &mut |done| meter.at(done as u64, total));
+    meter.end();
+    match json {
+        true => tell(&detection::json(&report, name.get_name()).to_string()),
+        false => tell(&detection::table(&report)),
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) mod source {
     pub(in crate::reactors) const DIAGNOSIS: &str = "/faultline/diagnosis";
     /// Labels and mitigations that experiments tell.
     pub(in crate::reactors) const LABELS: &str = "/faultline/labels";
+    /// Error budgets that burn.
+    pub(in crate::reactors) const OBJECTIVES: &str = "/faultline/objectives";
 }
 
 /// An event of an incident that follows from `cause`.

@@ -103,6 +103,7 @@ impl SharedReactors {
         let levels = &self.reacted.0;
         // Whoever decides counts them.
         levels.open_incidents.store(0, Ordering::Relaxed);
+        levels.standings.forget();
         loop {
             // The lease says itself when the store does not answer.
             if let Ok(Some(decided)) = self.lease.decided().await {

@@ -5,6 +5,7 @@ mod clients;
 mod harness;
 mod labels;
 mod limits;
+mod objectives;
 mod otlp;
 mod pages;
 mod reactors;

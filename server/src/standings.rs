@@ -1,0 +1,170 @@
+//! How the system stands by the newest windows: every component's signals, every objective's
+//! budget. A fold over the log that the reactors advance; where another server reacts it is empty.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use diagnosis::objectives::{Burned, Objectives, Standing};
+use events::catalogue::model::SloDefined;
+use events::catalogue::telemetry::MetricSnapshotRecorded;
+use events::{ComponentName, EventData, RecordedEvent, SloId, Timestamp};
+use jiff::SignedDuration;
+
+/// Windows without a report after which a component is not available.
+const SILENT_WINDOWS: u64 = 3;
+/// After this time without a report a component is no longer told of.
+const GONE: SignedDuration = SignedDuration::from_mins(15);
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standings(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    objectives: Objectives,
+    components: BTreeMap<ComponentName, MetricSnapshotRecorded>,
+    latest: Option<Timestamp>,
+}
+
+/// The signals of a component in its newest window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Signals {
+    pub(crate) requests_per_second: Option<f64>,
+    pub(crate) error_ratio: Option<f64>,
+    pub(crate) latency_p95_seconds: Option<f64>,
+    pub(crate) saturation_ratio: Option<f64>,
+    /// It reports, and does not say of itself that it is down.
+    pub(crate) available: bool,
+}
+
+impl Standings {
+    /// Takes the next event of the log; answers which budgets began to burn.
+    pub(crate) fn observe(&self, recorded: &RecordedEvent) -> Vec<Burned> {
+        let mut state = self.state();
+        if let EventData::MetricSnapshotRecorded(data) = &recorded.event.data
+            && recorded.pruned.is_none()
+        {
+            state.take(data);
+        }
+        state.objectives.observe(recorded)
+    }
+
+    /// Begins anew, before the log is followed from its beginning.
+    pub(crate) fn forget(&self) {
+        *self.state() = State::default();
+    }
+
+    /// How an objective stands by the newest window.
+    pub(crate) fn of(&self, slo: &SloId) -> Option<Standing> {
+        let state = self.state();
+        state.objectives.standing(slo, state.objectives.latest()?)
+    }
+
+    /// Every objective for which something was measured.
+    pub(crate) fn objectives(&self) -> Vec<(SloDefined, Standing)> {
+        let state = self.state();
+        let Some(at) = state.objectives.latest() else { return Vec::new() };
+        let of = |slo: &SloDefined| Some((slo.clone(), state.objectives.standing(&slo.slo, at)?));
+        state.objectives.defined().filter_map(of).collect()
+    }
+
+    /// Every component that reported of late.
+    pub(crate) fn components(&self) -> Vec<(ComponentName, Signals)> {
+        let state = self.state();
+        let Some(latest) = state.latest else { return Vec::new() };
+        let recent = state
+            .components
+            .iter()
+            .filter(|(_, data)| latest.duration_since(data.window.end()) <= GONE);
+        recent.map(|(name, data)| (name.clone(), Signals::of(data, latest))).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A fold is whole between two events, whoever panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, data: &MetricSnapshotRecorded) {
+        let end = data.window.end();
+        self.latest = self.latest.max(Some(end));
+        let known = self.components.get(&data.component);
+        if known.is_none_or(|known| known.window.end() <= end) {
+            self.components.insert(data.component.clone(), data.clone());
+        }
+    }
+}
+
+impl Signals {
+    fn of(data: &MetricSnapshotRecorded, latest: Timestamp) -> Self {
+        let requests = data.requests.map(|requests| requests as f64);
+        let seconds = data.window.duration_ms as f64 / 1_000.0;
+        let errors = data.errors.map(|errors| errors as f64);
+        let ratio = requests.filter(|all| *all > 0.0).zip(errors).map(|(all, bad)| bad / all);
+        let patience = data.window.duration_ms.saturating_mul(SILENT_WINDOWS);
+        let patience = SignedDuration::from_millis(i64::try_from(patience).unwrap_or(i64::MAX));
+        let down = data.extras.get("up").is_some_and(|up| up.get() == 0.0);
+        Self {
+            requests_per_second: requests.filter(|_| seconds > 0.0).map(|all| all / seconds),
+            error_ratio: ratio,
+            latency_p95_seconds: data.latency.as_ref().map(|it| it.p95_ms.get() / 1_000.0),
+            saturation_ratio: data.saturation.map(|share| share.get()),
+            available: !down && latest.duration_since(data.window.end()) <= patience,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::value::Line;
+    use events::{Event, EventId, StreamId};
+    use serde_json::json;
+
+    use super::*;
+
+    fn recorded(at: i64, data: serde_json::Value) -> RecordedEvent {
+        let data = EventData::from_json("io.faultline.metrics.snapshotrecorded.v1", data).unwrap();
+        let at = Timestamp::from_second(at).unwrap();
+        let event = Event::with_id(EventId::generate(), Line::clipped("/test"), at, data);
+        let stream = StreamId::new("s").unwrap();
+        RecordedEvent { event, stream, revision: 0, position: 1, recorded_at: at, pruned: None }
+    }
+
+    fn window(component: &str, start_s: i64, more: serde_json::Value) -> RecordedEvent {
+        let start = Timestamp::from_second(start_s).unwrap();
+        let mut data = json!({ "component": component,
+            "window": { "start": start, "duration_ms": 10_000 } });
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        recorded(start_s + 10, data)
+    }
+
+    #[test]
+    fn a_component_is_what_its_newest_window_says() {
+        let standings = Standings::default();
+        standings.observe(&window("cart", 20, json!({ "requests": 50, "errors": 5 })));
+        standings.observe(&window("cart", 10, json!({ "requests": 999, "errors": 0 })));
+        let cart = standings.components()[0].1;
+        assert_eq!((cart.requests_per_second, cart.error_ratio), (Some(5.0), Some(0.1)));
+        assert_eq!((cart.available, cart.latency_p95_seconds), (true, None));
+        standings.observe(&window("cart", 30, json!({ "requests": 0, "errors": 0 })));
+        assert_eq!(standings.components()[0].1.error_ratio, None, "of nothing there is no share");
+    }
+
+    #[test]
+    fn whoever_is_silent_or_says_so_is_not_available() {
+        let standings = Standings::default();
+        standings.observe(&window("a", 0, json!({})));
+        standings.observe(&window("b", 60, json!({ "extras": { "up": 0.0 } })));
+        let available = || -> Vec<_> {
+            standings
+                .components()
+                .into_iter()
+                .map(|(name, it)| (name.to_string(), it.available))
+                .collect()
+        };
+        assert_eq!(available(), [("a".to_owned(), false), ("b".to_owned(), false)]);
+        standings.observe(&window("b", 2_000, json!({})));
+        assert_eq!(available(), [("b".to_owned(), true)], "a is gone");
+    }
+}
