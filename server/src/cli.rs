@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::demo;
-use crate::operations::{backup, eval, export, import, rebuild, retain, seed, verify};
+use crate::operations::{backup, eval, export, import, rebuild, replay, retain, seed, verify};
 
 /// Faultline: an event-sourced incident knowledge base
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ pub enum Command {
     Restore(backup::RestoreArgs),
     /// Load recorded incidents into a base
     Seed(seed::SeedArgs),
+    /// Ask past diagnoses again under another method, each as of its own moment
+    Replay(replay::ReplayArgs),
     /// Ask the incidents of a public data set as if they were live
     Eval(eval::EvalArgs),
     /// Print the JSON Schema of every event type

@@ -13,6 +13,7 @@ pub mod import;
 mod lines;
 mod meter;
 pub mod rebuild;
+pub mod replay;
 pub mod retain;
 pub mod seed;
 pub mod verify;

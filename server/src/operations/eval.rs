@@ -190,7 +190,8 @@ fn lines(lines: Vec<Value>) -> anyhow::Result<()> {
     lines.iter().try_for_each(|line| tell(&line.to_string()))
 }
 
-fn method(name: &str) -> anyhow::Result<&'static dyn Ranker> {
+/// The method of this name, or which there are.
+pub(super) fn method(name: &str) -> anyhow::Result<&'static dyn Ranker> {
     let known = rank::methods();
     rank::method(name).with_context(|| {
         let names: Vec<_> = known.iter().map(|ranker| ranker.name()).collect();

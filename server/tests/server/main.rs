@@ -2,6 +2,7 @@
 
 mod append;
 mod clients;
+mod dashboards;
 mod harness;
 mod labels;
 mod limits;

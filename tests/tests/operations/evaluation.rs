@@ -118,4 +118,43 @@ async fn an_imported_data_set_is_diagnosed_as_live_incidents_are() {
     assert_eq!(incident["labels"]["edges"], json!([]), "its truth is not told: {answer}");
     let suspect = &incident["diagnoses"]["edges"][0]["node"]["suspects"][0]["component"]["name"];
     assert_eq!(suspect, "shop", "{answer}");
+    server.stop();
+
+    let replay = |more: &[&str]| {
+        let asked = ["replay", "--method", "causal@1", "--against", "max-z@1"];
+        faultline(&data, &[&asked[..], more].concat()).ok()
+    };
+    let said = replay(&["--json"]);
+    let all: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let all = &all["summary"];
+    let count = |name: &str| all[name].as_i64().unwrap();
+    assert!(count("diagnoses") > count("with_truth"), "one incident has no truth: {said}");
+    assert_eq!(count("method_right"), count("with_truth"), "{said}");
+    let more = count("against_right") - count("method_right");
+    assert_eq!(more, count("improvements") - count("regressions"), "{said}");
+    let changed = count("changed");
+    assert_eq!(said.lines().count() as i64, changed + 1, "a line a changed answer: {said}");
+    let same = faultline(&data, &["replay", "--method", "causal@1", "--against", "causal@1"]).ok();
+    assert!(same.contains("diagnoses, 0 changed: 0 improvements, 0 regressions"), "{same}");
+    let unknown = faultline(&data, &["replay", "--method", "causal", "--against", "max-z@1"]);
+    assert!(unknown.err.contains("expected one of causal@1"), "{}", unknown.err);
+}
+
+#[test]
+fn detection_is_measured_on_the_recording_that_comes_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../seed-data/shop.ndjson");
+    let asked = ["eval", "detect", "--dataset", "recording", "--path", path];
+    let output = std::process::Command::new(tests::process::binary("faultline"))
+        .args(asked.iter().chain(&["--json"]))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &report["report"];
+    let all = report["kinds"].as_array().unwrap().last().unwrap();
+    assert_eq!(all["kind"], "all");
+    let share = all["detected"].as_f64().unwrap() / all["moved"].as_f64().unwrap();
+    assert!(share > 0.9, "{all}");
+    assert!(all["times"]["median_windows"].as_u64().unwrap() <= 2, "{all}");
 }
