@@ -6,7 +6,7 @@
 
 pub mod alert;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::catalogue::telemetry::{
     CallStatistics, Latency, LogPattern, LogPatternsRecorded, MetricSnapshotRecorded,
@@ -235,6 +235,28 @@ impl Evidence {
         Self(gathered)
     }
 
+    /// The evidence as it would be without some events. Who calls whom stays known: it is told by
+    /// more than the calls of the incident.
+    pub fn without(&self, events: &BTreeSet<EventId>) -> Self {
+        let mut left = self.0.clone();
+        left.snapshots.retain(|it| !events.contains(&it.event));
+        left.edges.retain(|it| !events.contains(&it.event));
+        left.logs.retain(|it| !events.contains(&it.event));
+        left.changes.retain(|it| !events.contains(&it.event));
+        left.alerts.retain(|it| !events.contains(&it.event));
+        Self(left)
+    }
+
+    /// Whether this event is among the evidence.
+    pub fn contains(&self, event: EventId) -> bool {
+        let evidence = &self.0;
+        evidence.snapshots.iter().any(|it| it.event == event)
+            || evidence.edges.iter().any(|it| it.event == event)
+            || evidence.logs.iter().any(|it| it.event == event)
+            || evidence.changes.iter().any(|it| it.event == event)
+            || evidence.alerts.iter().any(|it| it.event == event)
+    }
+
     /// Where the incident was noticed.
     pub fn noticed(&self) -> &ComponentName {
         &self.0.noticed
@@ -340,6 +362,17 @@ mod tests {
         assert_eq!(late, early);
         assert_eq!(late.snapshots(), [b, a]);
         assert_eq!(late.calls().len(), 1, "no call to itself and none twice");
+    }
+
+    #[test]
+    fn what_is_left_out_is_gone_and_nothing_else() {
+        let (a, b) = (snapshot(1, "cart", 50), snapshot(2, "cart", 40));
+        let all = Evidence::new(gathered(vec![a.clone(), b.clone()]));
+        let change = all.changes()[0].event;
+        let left = all.without(&BTreeSet::from([a.event, change]));
+        assert_eq!((left.snapshots(), left.changes()), (&[b][..], &[][..]));
+        assert_eq!(left.calls(), all.calls());
+        assert!(all.contains(change) && !left.contains(change));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
+use diagnosis::evidence::Evidence;
 use diagnosis::rank::{self, Ranker};
 use events::catalogue::diagnosis as catalogue;
 use events::{ComponentName, EventId, FaultKind};
@@ -173,15 +174,58 @@ pub struct RootCauses {
     pub suspects: Vec<Suspect>,
 }
 
-/// The latest recorded diagnosis of `incident`, or with a `method` a ranking computed now from
-/// the evidence in the graph, which has no place for labels and faults (DI-3).
+/// How suspects are asked for.
+#[derive(Default)]
+pub struct Asked<'a> {
+    /// By this method, now.
+    pub method: Option<&'a str>,
+    /// As if these events had not been recorded.
+    pub without: Option<&'a [ID]>,
+}
+
+/// Most events that are left out of a ranking.
+const MAX_WITHOUT: usize = 1_000;
+
+impl Asked<'_> {
+    /// The method to rank by now; `None` for what was recorded.
+    fn ranker(&self) -> ApiResult<Option<&'static dyn Ranker>> {
+        match (self.method, self.without) {
+            (Some(name), _) => ranker("method", name).map(Some),
+            (None, Some(_)) => Ok(Some(rank::methods()[0])),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn left(&self, evidence: Evidence) -> ApiResult<Evidence> {
+        let ids = self.without.unwrap_or_default();
+        if ids.len() > MAX_WITHOUT {
+            let message = format!("expected at most {MAX_WITHOUT} ids, got {}", ids.len());
+            return Err(ApiError::invalid("without", message));
+        }
+        let event = |(index, id): (usize, &ID)| {
+            let field = format!("without.{index}");
+            let event: EventId = id.parse().map_err(|_| {
+                ApiError::invalid(&field, format!("expected a UUID, got {:?}", id.0))
+            })?;
+            match evidence.contains(event) {
+                true => Ok(event),
+                false => Err(ApiError::not_found(&field, "event of the evidence", &event)),
+            }
+        };
+        let events = ids.iter().enumerate().map(event).collect::<ApiResult<BTreeSet<_>>>()?;
+        Ok(if events.is_empty() { evidence } else { evidence.without(&events) })
+    }
+}
+
+/// The latest recorded diagnosis of `incident`, or with a method, or without some events, a
+/// ranking computed now from the evidence in the graph, which has no place for labels and faults
+/// (DI-3).
 pub async fn root_causes(
     ctx: &Context<'_>,
     incident: &rows::Incident,
-    method: Option<&str>,
+    asked: Asked<'_>,
 ) -> ApiResult<RootCauses> {
-    let Some(method) = method else { return latest(ctx, incident).await };
-    let ranker = ranker("method", method)?;
+    let Some(ranker) = asked.ranker()? else { return latest(ctx, incident).await };
     let loaders = Loaders::of(ctx);
     let view = loaders.view();
     let position = view.reaches();
@@ -197,7 +241,7 @@ pub async fn root_causes(
             suspects: Vec::new(),
         });
     };
-    let ranking = ranker.rank(&evidence);
+    let ranking = ranker.rank(&asked.left(evidence)?);
     let suspects = (1..).zip(ranking.suspects).map(|(rank, suspect)| Suspect {
         rank,
         component: suspect.component,

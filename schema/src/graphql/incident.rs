@@ -195,14 +195,19 @@ impl Incident {
     }
 
     /// The ranked suspects: those of the latest recorded diagnosis, or computed now.
-    #[graphql(complexity = "ranking_cost(method.as_deref(), child_complexity)")]
+    #[graphql(complexity = "ranking_cost(method.is_some() || without.is_some(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
         method: Option<String>,
+        #[graphql(desc = "Rank now as if these events of the evidence had not been recorded; by \
+            `method`, or by the default one.")]
+        without: Option<Vec<ID>>,
     ) -> ApiResult<RootCauses> {
-        super::diagnosis::root_causes(ctx, &self.0, method.as_deref()).await
+        let asked =
+            super::diagnosis::Asked { method: method.as_deref(), without: without.as_deref() };
+        super::diagnosis::root_causes(ctx, &self.0, asked).await
     }
 
     /// The past incidents that look like it, the most similar first.

@@ -86,6 +86,39 @@ async fn the_slow_callee_is_suspected_with_evidence_that_is_in_the_log() {
 }
 
 #[tokio::test]
+async fn what_is_left_out_is_as_if_it_had_not_been_recorded() {
+    let base = TestBase::of(windows()).await;
+    let first = async |asked: String| {
+        let query = format!(
+            "{{ rootCauses(incident: \"slow\", {asked}) {{ method suspects {{ component {{ name }} }} }} }}"
+        );
+        let causes = base.data(&query).await["rootCauses"].clone();
+        (causes["method"].clone(), causes["suspects"][0]["component"]["name"].clone())
+    };
+    let own = "method: \"own-excess@1\"";
+    assert_eq!(first(own.to_owned()).await.1, "payments");
+    // Without what the callers saw of payments, only the entrance is left to be slow.
+    let calls: Vec<String> =
+        (0..35).map(|window| format!("\"{}\"", id(101 + window * 10))).collect();
+    let snapshots: Vec<String> =
+        (0..35).map(|window| format!("\"{}\"", id(103 + window * 10))).collect();
+    let without = format!("without: [{}]", [calls, snapshots].concat().join(", "));
+    let (method, suspect) = first(format!("{own}, {without}")).await;
+    assert_eq!((method, suspect), (json!("own-excess@1"), json!("gateway")));
+    let (method, _) = first(without).await;
+    assert_eq!(method, "causal@1", "the default method where none is named");
+    let none = first("without: []".to_owned()).await;
+    assert_eq!(none, (json!("causal@1"), json!("payments")));
+
+    for (wrong, code) in [("x".to_owned(), "invalid_input"), (id(900).to_string(), "not_found")] {
+        let query =
+            format!("{{ rootCauses(incident: \"slow\", without: [\"{wrong}\"]) {{ method }} }}");
+        let (told, field) = base.refusal(&query).await;
+        assert_eq!((told.as_str(), field.as_deref()), (code, Some("without.0")));
+    }
+}
+
+#[tokio::test]
 async fn what_people_say_of_an_incident_does_not_change_its_ranking() {
     let base = TestBase::of(windows()).await;
     let before = base.data(ASK).await;

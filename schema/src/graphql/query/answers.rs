@@ -6,7 +6,7 @@ use events::IncidentId;
 use surrealdb::types::{Number, Value};
 
 use super::super::described::SymptomInput;
-use super::super::diagnosis::{RootCauses, root_causes};
+use super::super::diagnosis::{Asked, RootCauses, root_causes};
 use super::super::error::{ApiError, ApiResult};
 use super::super::event::SetAsideEvent;
 use super::super::id::key;
@@ -78,13 +78,16 @@ impl Answers {
 
     /// The ranked suspects of an incident, with what makes each score, the events behind it and
     /// the calls that lead to it: those of the latest recorded diagnosis, or computed now.
-    #[graphql(complexity = "ranking_cost(method.as_deref(), child_complexity)")]
+    #[graphql(complexity = "ranking_cost(method.is_some() || without.is_some(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its key or global id.")] incident: ID,
         #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
         method: Option<String>,
+        #[graphql(desc = "Rank now as if these events of the evidence had not been recorded; by \
+            `method`, or by the default one.")]
+        without: Option<Vec<ID>>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
             Position,
@@ -92,7 +95,8 @@ impl Answers {
     ) -> ApiResult<RootCauses> {
         enter(ctx, as_of, wait_for).await?;
         let Incident(incident) = known(ctx, &incident).await?;
-        root_causes(ctx, &incident, method.as_deref()).await
+        let asked = Asked { method: method.as_deref(), without: without.as_deref() };
+        root_causes(ctx, &incident, asked).await
     }
 
     /// The names of the ranking methods that `rootCauses` knows.
