@@ -12,6 +12,7 @@
 //! - [`nezha`]: traces, logs and metrics of pods.
 //! - [`recording`]: Faultline's own events, from a file.
 //! - [`petshop`]: metrics of AWS components every five minutes.
+//! - [`remembered`]: cases as incidents that resemble each other.
 //! - [`tvdiag`]: what alarmed, with call graphs.
 //! - [`watched`]: what a detector is run over.
 
@@ -21,6 +22,7 @@ pub mod incident;
 pub mod nezha;
 pub mod petshop;
 pub mod recording;
+pub mod remembered;
 pub mod table;
 pub mod tvdiag;
 pub mod watched;

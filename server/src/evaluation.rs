@@ -10,6 +10,7 @@ pub(crate) mod classes;
 pub(crate) mod detection;
 mod learning;
 pub(crate) mod report;
+pub(crate) mod similar;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

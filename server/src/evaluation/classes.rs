@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use diagnosis::evaluation::weighted_f1;
 use events::FaultKind;
 use serde_json::{Value, json};
 
 use super::Told;
+use super::report::plain;
 
 /// What the cases of a group are, and what they were taken for.
 type Pairs<'a> = Vec<(&'a FaultKind, Option<&'a FaultKind>)>;
@@ -34,9 +34,7 @@ fn accuracy(pairs: &Pairs<'_>) -> f64 {
 
 /// Weighted F1 and accuracy a group.
 pub(crate) fn table(answers: &[Told<'_>]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["GROUP", "CASES", "WEIGHTED F1", "RIGHT"]);
+    let mut table = plain(["GROUP", "CASES", "WEIGHTED F1", "RIGHT"]);
     for (group, pairs) in groups(answers) {
         let (f1, right) = (weighted_f1(&pairs), accuracy(&pairs));
         let (f1, right) = (format!("{f1:.3}"), format!("{right:.3}"));

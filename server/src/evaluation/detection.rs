@@ -1,10 +1,11 @@
 //! What the live detector makes of recorded stretches: a table, or JSON.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use datasets::watched::Stretches;
 use diagnosis::detect::Settings;
 use diagnosis::evaluation::detection::{Observed, Report, Score, Times, score, watch};
 use serde_json::{Value, json};
+
+use super::report::plain;
 
 /// Runs the detector over every stretch; `told` hears how many are done.
 pub(crate) fn report(read: &Stretches, told: &mut dyn FnMut(usize)) -> Report {
@@ -56,13 +57,6 @@ pub(crate) fn table(report: &Report) -> String {
 /// The same as one document.
 pub(crate) fn json(report: &Report, data_set: &str) -> Value {
     json!({ "task": "detect", "dataset": data_set, "report": report })
-}
-
-fn plain<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    table
 }
 
 fn times(times: Option<Times>) -> [String; 2] {

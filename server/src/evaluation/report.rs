@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use diagnosis::evaluation::{self, Outcome, place};
 use events::EventId;
 use serde_json::{Value, json};
@@ -32,10 +32,8 @@ fn outcomes(answers: &[Answer<'_>]) -> Vec<Outcome> {
 pub(crate) fn table(answers: &[Answer<'_>]) -> String {
     let outcomes = outcomes(answers);
     let method = method(answers);
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     let hits = PLACES.map(|k| format!("TOP-{k}"));
-    table.set_header(["GROUP".to_owned(), "CASES".to_owned()].into_iter().chain(hits));
+    let mut table = plain(["GROUP".to_owned(), "CASES".to_owned()].into_iter().chain(hits));
     for row in evaluation::table(&outcomes, &PLACES, SEED) {
         let hits = row.hits.iter().map(|(share, interval)| {
             format!("{share:.3} [{:.2}, {:.2}]", interval.low, interval.high)
@@ -57,6 +55,14 @@ pub(crate) fn table(answers: &[Answer<'_>]) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// A table without lines, for terminals of any width.
+pub(crate) fn plain<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.into_iter().map(Into::into).collect::<Vec<Cell>>());
+    table
 }
 
 fn method<'a>(answers: &'a [Answer<'_>]) -> &'a str {

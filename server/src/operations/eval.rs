@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use datasets::case::DataSet;
+use datasets::remembered::{self, Known};
 use datasets::{nezha, petshop, tvdiag};
 use diagnosis::evidence::Evidence;
 use diagnosis::rank::{self, Ranker};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use super::meter::Meter;
 use super::tell;
-use crate::evaluation::{self, Teaching, classes, detection, report};
+use crate::evaluation::{self, Teaching, classes, detection, report, similar};
 
 /// What to evaluate.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,6 +40,18 @@ enum Task {
         dataset: Watched,
         /// Folder or file of the recording
         #[arg(long, value_name = "PATH")]
+        path: PathBuf,
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// How well similar past incidents are found, each case asking those before it
+    Similarity {
+        /// In whose format the cases are
+        #[arg(long, value_enum)]
+        dataset: Format,
+        /// Folder of the cases
+        #[arg(long, value_name = "DIR")]
         path: PathBuf,
         /// Print a JSON document
         #[arg(long)]
@@ -130,6 +143,16 @@ pub async fn run(args: &EvalArgs) -> anyhow::Result<()> {
             match cases.json {
                 true => lines(report::json_lines(&answers, data_set.name)),
                 false => tell(&report::table(&answers)),
+            }
+        }
+        Task::Similarity { dataset, path, json } => {
+            let data_set = dataset.read(path)?;
+            let evidence = evidence(&data_set, "reading cases").await?;
+            let known = Known::by(&data_set, &evidence);
+            let found = remembered::found(&data_set, &known);
+            match json {
+                true => tell(&similar::json(&found, data_set.name).to_string()),
+                false => tell(&similar::table(&found)),
             }
         }
         Task::Detect { dataset, path, json } => detect(*dataset, path, *json),

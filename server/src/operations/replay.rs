@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use comfy_table::{ContentArrangement, Table, presets};
 use diagnosis::evidence::Evidence;
 use diagnosis::rank::{Ranker, Ranking};
 use events::log::EventLog;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::meter::Meter;
 use super::{BaseArgs, eval, open_log, tell};
+use crate::evaluation::report::plain;
 
 /// What to ask again.
 #[derive(Clone, Debug, clap::Args)]
@@ -185,9 +185,7 @@ fn summary(asked: &[Asked], method: &str, against: &str) -> Value {
 }
 
 fn table(asked: &[Asked], method: &str, against: &str) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["INCIDENT", "AT", method, against, "LABELLED", "CHANGE"]);
+    let mut table = plain(["INCIDENT", "AT", method, against, "LABELLED", "CHANGE"]);
     let name =
         |component: Option<&ComponentName>| component.map_or("-".to_owned(), ToString::to_string);
     for it in asked.iter().filter(|it| it.is_changed()) {
