@@ -21,7 +21,9 @@ const SOURCE: &str = "openslo";
 /// Most documents of a file.
 const MOST_DOCUMENTS: usize = 1_000;
 /// Largest file.
-const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 17;
+/// Deepest nesting of brackets: the parser builds them before it counts.
+const MOST_NESTED: usize = 64;
 
 /// Reads a file of OpenSLO: documents of YAML or of JSON. Pointers of refusals begin with the
 /// number of the document. The same file read again gives the same events.
@@ -55,6 +57,17 @@ fn documents(file: &str) -> Result<Vec<Value>, InvalidDocument> {
     let syntax = |reason: String| InvalidDocument::Syntax { expected: "a file of OpenSLO", reason };
     if file.len() > MOST_BYTES {
         return Err(syntax(format!("more than {MOST_BYTES} bytes")));
+    }
+    let mut nested = 0_usize;
+    for byte in file.bytes() {
+        match byte {
+            b'[' | b'{' => nested += 1,
+            b']' | b'}' => nested = nested.saturating_sub(1),
+            _ => {}
+        }
+        if nested > MOST_NESTED {
+            return Err(syntax(format!("more than {MOST_NESTED} brackets within each other")));
+        }
     }
     let mut documents = Vec::new();
     for document in serde_yaml_ng::Deserializer::from_str(file) {
@@ -303,6 +316,8 @@ spec:
         }
         let refusal = objectives("a: [", now()).unwrap_err();
         assert_eq!(refusal.code(), "malformed");
+        let refusal = objectives(&"[".repeat(100_000), now()).unwrap_err();
+        assert!(refusal.to_string().contains("brackets"), "{refusal}");
         let refusal = objectives(&" ".repeat(2 << 20), now()).unwrap_err();
         assert_eq!(refusal.code(), "malformed");
     }

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use events::Timestamp;
 use events::log::EventLog;
+use jiff::SignedDuration;
 use receivers::aggregate::{Held, Totals};
 use receivers::otlp::{Received, Request, decode};
 use receivers::wire::collector::logs::v1::ExportLogsServiceRequest;
@@ -76,6 +78,7 @@ pub(crate) struct Otlp {
     /// Requests that are decoded at once: each may take the memory that one is given.
     places: Arc<Semaphore>,
     kept: PathBuf,
+    window: SignedDuration,
     clock: Clock,
 }
 
@@ -83,8 +86,9 @@ impl Otlp {
     /// Goes on behind what was told before the last stop.
     pub(crate) fn new(config: &Config, clock: Clock) -> Self {
         let path = kept::path(&config.storage.data);
-        let kept = kept::read(&path);
+        let kept = kept::take(&path);
         let settings = config.otlp.windows.clone();
+        let window_ms = settings.window_ms;
         let mut aggregator = Aggregator::new(settings, clock(), kept.told_until);
         for (component, version) in &kept.versions {
             aggregator.know_version(component, version);
@@ -97,6 +101,7 @@ impl Otlp {
             max_waiting: config.otlp.max_waiting_events,
             places: Arc::new(Semaphore::new(places)),
             kept: path,
+            window: SignedDuration::from_millis(i64::try_from(window_ms).unwrap_or(i64::MAX)),
             clock,
         }
     }
@@ -130,13 +135,13 @@ impl Otlp {
         loop {
             ticks.tick().await;
             let otlp = self.clone();
-            let events = tokio::task::spawn_blocking(move || {
-                let now = (otlp.clock)();
-                otlp.aggregator().advance(now)
+            // Handed over within the work: it goes on when this task is ended by a stop.
+            let work = tokio::task::spawn_blocking(move || {
+                let mut aggregator = otlp.aggregator();
+                otlp.waiting.extend(aggregator.advance((otlp.clock)()));
             });
-            match events.await {
-                Ok(events) => self.waiting.extend(events),
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            if let Err(panic) = work.await {
+                std::panic::resume_unwind(panic.into_panic());
             }
             self.waiting.append(&*log).await;
         }
@@ -155,7 +160,7 @@ impl Otlp {
                 _ => tokio::time::sleep(TICK / 4).await,
             }
         }
-        if let Err(error) = kept::write(&self.kept, &self.aggregator()) {
+        if let Err(error) = kept::write(&self.kept, &self.aggregator(), self.window_now()) {
             tracing::warn!(%error, path = ?self.kept, "which windows were told is not remembered");
         }
     }
@@ -173,6 +178,11 @@ impl Otlp {
     /// Events of closed windows that the log does not have yet.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The end of a window that is open now, or shortly after it.
+    fn window_now(&self) -> Timestamp {
+        (self.clock)().saturating_add(self.window).unwrap_or(Timestamp::MAX)
     }
 
     fn aggregator(&self) -> MutexGuard<'_, Aggregator> {

@@ -189,7 +189,7 @@ pub async fn run_on(
     let drain = Duration::from_millis(config.http.drain_timeout_ms);
     let limits = limits(&config.graphql);
     let standings = reacted.standings().clone();
-    metrics.watch_standings(&standings);
+    metrics.watch_standings(&standings, clock);
     let base = Base::new(graph.clone(), log.clone(), projected, clock, limits)
         .carrying(observed::carried)
         .standing_by(Arc::new(move |slo| standings.of(slo)));

@@ -113,6 +113,9 @@ pub(crate) async fn serve(
         connections.spawn(async move {
             let _place = place;
             let http2 = version == Version::Http2;
+            if http2 && !speaks(&stream, patience).await {
+                return;
+            }
             let Some(acceptor) = acceptor else { return line.serve(stream, http2).await };
             let accepted = tokio::select! {
                 () = line.draining.cancelled() => return,
@@ -130,6 +133,24 @@ pub(crate) async fn serve(
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Whether a connection of HTTP/2 begins in time: nothing else bounds the wait for its preface.
+async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
+    const PREFACE: usize = 24;
+    const AGAIN: Duration = Duration::from_millis(20);
+    let begun = async {
+        let mut begin = [0; PREFACE];
+        loop {
+            match stream.peek(&mut begin).await {
+                Ok(PREFACE) => return true,
+                Ok(0) | Err(_) => return false,
+                // The rest of a few bytes is told by no event.
+                Ok(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    };
+    tokio::time::timeout(patience, begun).await.unwrap_or(false)
 }
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);

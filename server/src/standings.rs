@@ -10,8 +10,10 @@ use events::catalogue::telemetry::MetricSnapshotRecorded;
 use events::{ComponentName, EventData, RecordedEvent, SloId, Timestamp};
 use jiff::SignedDuration;
 
-/// Windows without a report after which a component is not available.
+/// Windows without a report after which a component is not available, and the least time that is
+/// waited: reports take their time.
 const SILENT_WINDOWS: u64 = 3;
+const LEAST_SILENCE: SignedDuration = SignedDuration::from_secs(30);
 /// After this time without a report a component is no longer told of.
 const GONE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -23,8 +25,10 @@ pub(crate) struct Standings(Arc<Mutex<State>>);
 struct State {
     objectives: Objectives,
     components: BTreeMap<ComponentName, MetricSnapshotRecorded>,
-    latest: Option<Timestamp>,
 }
+
+/// Components that are kept at most; whoever is gone is forgotten first.
+const MOST_COMPONENTS: usize = 10_000;
 
 /// The signals of a component in its newest window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -68,15 +72,14 @@ impl Standings {
         state.objectives.defined().filter_map(of).collect()
     }
 
-    /// Every component that reported of late.
-    pub(crate) fn components(&self) -> Vec<(ComponentName, Signals)> {
+    /// Every component that reported of late, as it stands at `now`.
+    pub(crate) fn components(&self, now: Timestamp) -> Vec<(ComponentName, Signals)> {
         let state = self.state();
-        let Some(latest) = state.latest else { return Vec::new() };
         let recent = state
             .components
             .iter()
-            .filter(|(_, data)| latest.duration_since(data.window.end()) <= GONE);
-        recent.map(|(name, data)| (name.clone(), Signals::of(data, latest))).collect()
+            .filter(|(_, data)| now.duration_since(data.window.end()) <= GONE);
+        recent.map(|(name, data)| (name.clone(), Signals::of(data, now))).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -88,7 +91,9 @@ impl Standings {
 impl State {
     fn take(&mut self, data: &MetricSnapshotRecorded) {
         let end = data.window.end();
-        self.latest = self.latest.max(Some(end));
+        if self.components.len() >= MOST_COMPONENTS {
+            self.components.retain(|_, known| end.duration_since(known.window.end()) <= GONE);
+        }
         let known = self.components.get(&data.component);
         if known.is_none_or(|known| known.window.end() <= end) {
             self.components.insert(data.component.clone(), data.clone());
@@ -97,20 +102,21 @@ impl State {
 }
 
 impl Signals {
-    fn of(data: &MetricSnapshotRecorded, latest: Timestamp) -> Self {
+    fn of(data: &MetricSnapshotRecorded, now: Timestamp) -> Self {
         let requests = data.requests.map(|requests| requests as f64);
         let seconds = data.window.duration_ms as f64 / 1_000.0;
         let errors = data.errors.map(|errors| errors as f64);
         let ratio = requests.filter(|all| *all > 0.0).zip(errors).map(|(all, bad)| bad / all);
         let patience = data.window.duration_ms.saturating_mul(SILENT_WINDOWS);
         let patience = SignedDuration::from_millis(i64::try_from(patience).unwrap_or(i64::MAX));
+        let patience = patience.max(LEAST_SILENCE);
         let down = data.extras.get("up").is_some_and(|up| up.get() == 0.0);
         Self {
             requests_per_second: requests.filter(|_| seconds > 0.0).map(|all| all / seconds),
             error_ratio: ratio,
             latency_p95_seconds: data.latency.as_ref().map(|it| it.p95_ms.get() / 1_000.0),
             saturation_ratio: data.saturation.map(|share| share.get()),
-            available: !down && latest.duration_since(data.window.end()) <= patience,
+            available: !down && now.duration_since(data.window.end()) <= patience,
         }
     }
 }
@@ -139,32 +145,34 @@ mod tests {
         recorded(start_s + 10, data)
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
     fn a_component_is_what_its_newest_window_says() {
         let standings = Standings::default();
         standings.observe(&window("cart", 20, json!({ "requests": 50, "errors": 5 })));
         standings.observe(&window("cart", 10, json!({ "requests": 999, "errors": 0 })));
-        let cart = standings.components()[0].1;
+        let cart = standings.components(at(30))[0].1;
         assert_eq!((cart.requests_per_second, cart.error_ratio), (Some(5.0), Some(0.1)));
         assert_eq!((cart.available, cart.latency_p95_seconds), (true, None));
         standings.observe(&window("cart", 30, json!({ "requests": 0, "errors": 0 })));
-        assert_eq!(standings.components()[0].1.error_ratio, None, "of nothing there is no share");
+        let cart = standings.components(at(40))[0].1;
+        assert_eq!(cart.error_ratio, None, "of nothing there is no share");
     }
 
     #[test]
     fn whoever_is_silent_or_says_so_is_not_available() {
         let standings = Standings::default();
         standings.observe(&window("a", 0, json!({})));
-        standings.observe(&window("b", 60, json!({ "extras": { "up": 0.0 } })));
-        let available = || -> Vec<_> {
-            standings
-                .components()
-                .into_iter()
-                .map(|(name, it)| (name.to_string(), it.available))
-                .collect()
+        standings.observe(&window("b", 0, json!({ "extras": { "up": 0.0 } })));
+        let available = |second| -> Vec<(String, bool)> {
+            let all = standings.components(at(second));
+            all.into_iter().map(|(name, it)| (name.to_string(), it.available)).collect()
         };
-        assert_eq!(available(), [("a".to_owned(), false), ("b".to_owned(), false)]);
-        standings.observe(&window("b", 2_000, json!({})));
-        assert_eq!(available(), [("b".to_owned(), true)], "a is gone");
+        assert_eq!(available(40), [("a".to_owned(), true), ("b".to_owned(), false)]);
+        assert_eq!(available(41)[0], ("a".to_owned(), false), "when all telemetry stops");
+        assert_eq!(available(10 + 901), [], "they are gone");
     }
 }

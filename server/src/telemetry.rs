@@ -40,8 +40,10 @@ pub struct Telemetry(Option<(SdkTracerProvider, SdkLoggerProvider)>);
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let Some((traces, logs)) = self.0.take() else { return };
-        if let Err(error) = traces.shutdown().and_then(|()| logs.shutdown()) {
-            tracing::warn!(%error, "the last telemetry was not exported");
+        for ended in [traces.shutdown(), logs.shutdown()] {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "the last telemetry was not exported");
+            }
         }
     }
 }

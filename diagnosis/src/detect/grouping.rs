@@ -12,7 +12,9 @@ use events::catalogue::incident::{
     IncidentMitigated, IncidentOpened, IncidentResolved, Signal, SymptomAttached,
 };
 use events::value::{Line, Text};
-use events::{ComponentName, EventData, EventId, IncidentId, MaintenanceId, RecordedEvent};
+use events::{
+    AlertId, ComponentName, EventData, EventId, IncidentId, MaintenanceId, RecordedEvent,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Anomaly, Topology, telling};
@@ -92,7 +94,7 @@ pub enum Decision {
 struct Open {
     symptoms: BTreeMap<(ComponentName, Option<Signal>), f64>,
     /// Its alerts that fire.
-    alerts: alerts::Firing,
+    alerts: BTreeSet<AlertId>,
     last_unusual: Timestamp,
     window_ms: u64,
     ours: bool,
@@ -131,6 +133,8 @@ pub struct Grouping {
     latest_start: Option<Timestamp>,
     /// Components under maintenance, of which alerts say nothing.
     maintained: BTreeMap<MaintenanceId, BTreeSet<ComponentName>>,
+    /// Alerts on them that fire.
+    silenced: BTreeMap<AlertId, alerts::Silenced>,
 }
 
 impl Grouping {
@@ -191,10 +195,12 @@ impl Grouping {
                 }
             }
             EventData::IncidentMerged(data) => {
-                let merged = self.open.get(&data.incident).map(|open| open.symptoms.clone());
+                let merged = self.open.get(&data.incident).cloned();
                 self.close(&data.incident);
-                if let Some(into) = self.open.get_mut(&data.into) {
-                    into.symptoms.extend(merged.unwrap_or_default());
+                if let Some((into, merged)) = self.open.get_mut(&data.into).zip(merged) {
+                    into.symptoms.extend(merged.symptoms);
+                    into.alerts.extend(merged.alerts);
+                    into.last_unusual = into.last_unusual.max(merged.last_unusual);
                 }
             }
             _ => {}

@@ -55,7 +55,9 @@ impl LabelRules {
 impl LabelRule {
     fn fits(&self, labels: &BTreeMap<String, String>) -> bool {
         self.labels.iter().all(|(name, pattern)| {
-            labels.get(name).is_some_and(|value| !value.is_empty() && matches(pattern, value))
+            labels
+                .get(name)
+                .is_some_and(|value| !value.trim().is_empty() && matches(pattern, value))
         })
     }
 
@@ -64,7 +66,7 @@ impl LabelRule {
         while let Some((before, after)) = rest.split_once("${") {
             let (label, after) = after.split_once('}')?;
             name.push_str(before);
-            name.push_str(labels.get(label).filter(|value| !value.is_empty())?);
+            name.push_str(labels.get(label).filter(|value| !value.trim().is_empty())?);
             rest = after;
         }
         name.push_str(rest);
@@ -125,7 +127,9 @@ mod tests {
     fn usual_labels_name_it_without_rules() {
         let of = labels([("app", "web"), ("service", "cart"), ("severity", "page")]);
         assert_eq!(LabelRules::default().component(&of).unwrap().as_str(), "cart");
-        assert_eq!(LabelRules::default().component(&labels([("service", "")])), None);
+        for blank in ["", "  "] {
+            assert_eq!(LabelRules::default().component(&labels([("service", blank)])), None);
+        }
     }
 
     #[test]

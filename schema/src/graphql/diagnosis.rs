@@ -209,7 +209,7 @@ impl Asked<'_> {
             })?;
             match evidence.contains(event) {
                 true => Ok(event),
-                false => Err(ApiError::not_found(&field, "event of the evidence", &event)),
+                false => Err(ApiError::not_found(&field, "event of the evidence", event)),
             }
         };
         let events = ids.iter().enumerate().map(event).collect::<ApiResult<BTreeSet<_>>>()?;

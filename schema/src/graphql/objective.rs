@@ -90,8 +90,8 @@ impl From<objectives::Standing> for BudgetStanding {
             alarming: burn.alarming,
         };
         Self {
-            requests: standing.tally.total as f64,
-            bad: standing.tally.bad as f64,
+            requests: standing.tally.total,
+            bad: standing.tally.bad,
             good_ratio: standing.good,
             budget_left_ratio: standing.remaining,
             burns: standing.burns.iter().map(burn).collect(),

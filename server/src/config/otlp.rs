@@ -66,7 +66,23 @@ impl OtlpConfig {
         between("otlp.windows.window_ms", windows.window_ms, 1_000..=3_600_000)?;
         between("otlp.windows.lateness_ms", windows.lateness_ms, 0..=3_600_000)?;
         between("otlp.windows.ahead_ms", windows.ahead_ms, 0..=3_600_000)?;
-        between("otlp.windows.span_memory_ms", windows.span_memory_ms, 1_000..=3_600_000)
+        between("otlp.windows.span_memory_ms", windows.span_memory_ms, 1_000..=3_600_000)?;
+        let limits = &windows.limits;
+        for (field, value) in [
+            ("otlp.windows.limits.components", limits.components),
+            ("otlp.windows.limits.edges", limits.edges),
+            ("otlp.windows.limits.spans", limits.spans),
+            ("otlp.windows.limits.series", limits.series),
+            ("otlp.windows.limits.resources", limits.resources),
+            ("otlp.windows.limits.shapes", limits.shapes),
+            ("otlp.windows.limits.templates", limits.templates),
+            ("otlp.windows.limits.attributes", limits.attributes),
+            ("otlp.windows.limits.buckets", limits.buckets),
+            ("otlp.windows.limits.requests", limits.requests),
+        ] {
+            at_least_one(field, value as u64)?;
+        }
+        Ok(())
     }
 }
 

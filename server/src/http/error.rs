@@ -120,8 +120,11 @@ impl ApiError {
             _ => Code::Internal,
         };
         let message = format!("{}: {}", self.code, self.message);
-        let retry = self.retry_after_s.map(std::time::Duration::from_secs);
-        let details = ErrorDetails::with_retry_info(retry);
+        let Some(seconds) = self.retry_after_s else {
+            return tonic_otlp::Status::new(code, message).into_http();
+        };
+        let retry = std::time::Duration::from_secs(seconds);
+        let details = ErrorDetails::with_retry_info(Some(retry));
         tonic_otlp::Status::with_error_details(code, message, details).into_http()
     }
 

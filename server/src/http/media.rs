@@ -86,6 +86,16 @@ fn unsupported(got: &str, expected: &str) -> ApiError {
     )
 }
 
+/// Refuses a body that is none of these by its content type.
+pub(super) fn require(headers: &HeaderMap, expected: &[&str]) -> Result<(), ApiError> {
+    let got = content_type(headers);
+    let media_type = got.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match expected.contains(&media_type.as_str()) {
+        true => Ok(()),
+        false => Err(unsupported(got, &expected.join(", "))),
+    }
+}
+
 /// Refuses a body that is not JSON by its content type.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     match mode(headers) {

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use events::Event;
+use events::{Event, EventData, RecordedEvent};
 use jiff::SignedDuration;
 use receivers::document::InvalidDocument;
 use receivers::{alerts, chaos, slo};
@@ -45,14 +45,30 @@ pub(super) async fn pagerduty(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body = read(&app, &headers, body).await?;
     let told = alerts::enqueued(&body, &app.config.alerts.rules, (app.clock)()).map_err(invalid)?;
-    let events = told.event.into_iter().collect();
-    let mut answer = record(&app, not_ahead(&app, events)).await?;
+    let mut events = not_ahead(&app, told.event.into_iter().collect());
+    for event in &mut events {
+        as_news(&app, event).await?;
+    }
+    let mut answer = record(&app, events).await?;
     answer["status"] = "success".into();
     answer["message"] = "Event processed".into();
     answer["dedup_key"] = told.dedup_key.into();
     answer["alert"] = json!(told.alert);
     answer["mapped"] = told.mapped.into();
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// PagerDuty's events tell no times of their own, so that one that is sent again and one that is
+/// new may look alike. What turns an alert over is new.
+async fn as_news(app: &App, event: &mut Event) -> Result<(), ApiError> {
+    let known = app.log.find(event.id).await?;
+    if known.is_some()
+        && let Some(last) = last_in(app, event, |_| true).await?
+        && last.event.data.event_type() != event.data.event_type()
+    {
+        event.id = event.id.derived(&format!("after {}", last.position));
+    }
+    Ok(())
 }
 
 /// `POST /v1/webhooks/pagerduty/v2/change/enqueue`: its changes.
@@ -119,17 +135,56 @@ async fn experiments(app: &App, told: Vec<chaos::Told>) -> Result<Json<Value>, A
     Ok(Json(answer))
 }
 
-/// `POST /v1/slos`: a file of OpenSLO, in YAML or JSON.
+/// How a file of objectives may be called. No page of elsewhere may send these unasked.
+const FILES: [&str; 4] =
+    ["application/yaml", "application/x-yaml", "text/yaml", "application/json"];
+
+/// `POST /v1/slos`: a file of OpenSLO, in YAML or JSON. An objective is recorded when it differs
+/// from what it last was.
 pub(super) async fn objectives(
     State(app): State<App>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
+    media::require(&headers, &FILES)?;
     let body = media::body(&headers, body, app.config.ingest.max_body_bytes).await?;
     let file = String::from_utf8(body)
         .map_err(|_| ApiError::bad_request("malformed", "expected a file in UTF-8"))?;
-    let events = slo::objectives(&file, (app.clock)()).map_err(invalid)?;
-    Ok(Json(record(&app, events).await?))
+    let now = (app.clock)();
+    let read = tokio::task::spawn_blocking(move || slo::objectives(&file, now)).await;
+    let read = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let (mut changed, mut known) = (Vec::new(), 0);
+    for mut event in read.map_err(invalid)? {
+        let definition = |data: &EventData| matches!(data, EventData::SloDefined(_));
+        match last_in(&app, &event, definition).await? {
+            Some(last) if last.event.data == event.data => known += 1,
+            Some(last) => {
+                event.id = event.id.derived(&format!("after {}", last.position));
+                changed.push(event);
+            }
+            None => changed.push(event),
+        }
+    }
+    let mut answer = record(&app, changed).await?;
+    answer["known"] = (answer["known"].as_u64().unwrap_or_default() + known).into();
+    Ok(Json(answer))
+}
+
+/// The last event that is `wanted` in the stream that an event goes to.
+async fn last_in(
+    app: &App,
+    event: &Event,
+    wanted: impl Fn(&EventData) -> bool,
+) -> Result<Option<RecordedEvent>, ApiError> {
+    const PAGE: usize = 1_000;
+    let stream = event.data.stream();
+    let (mut last, mut from) = (None, 0);
+    loop {
+        let page = app.log.read_stream(stream.clone(), from, PAGE).await?;
+        let Some(end) = page.last().map(|recorded| recorded.revision) else { return Ok(last) };
+        from = end + 1;
+        last = page.into_iter().rev().find(|it| wanted(&it.event.data)).or(last);
+    }
 }
 
 async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {

@@ -5,6 +5,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 
 use super::Metrics;
+use crate::http::Clock;
 use crate::standings::{Signals, Standings};
 
 /// A signal of a component.
@@ -42,14 +43,14 @@ fn look_back(back: SignedDuration) -> String {
 
 impl Metrics {
     /// Reads how things stand at every scrape from now on.
-    pub(crate) fn watch_standings(&self, standings: &Standings) {
+    pub(crate) fn watch_standings(&self, standings: &Standings, clock: Clock) {
         let meter = self.provider.meter("faultline");
         for (name, what, of) in SIGNALS {
             let from = standings.clone();
             let gauge = meter.f64_observable_gauge(name).with_description(what);
             gauge
                 .with_callback(move |told| {
-                    for (component, signals) in from.components() {
+                    for (component, signals) in from.components(clock()) {
                         if let Some(value) = of(&signals) {
                             let component = KeyValue::new("component", component.to_string());
                             told.observe(value, &[component]);

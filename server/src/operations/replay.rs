@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Context;
 use diagnosis::evidence::Evidence;
 use diagnosis::rank::{Ranker, Ranking};
 use events::log::EventLog;
@@ -120,9 +119,15 @@ async fn ask(
     let mut asked = Vec::with_capacity(past.len());
     for past in past {
         meter.at(asked.len() as u64, total);
-        let evidence = graph.evidence(&past.incident, past.position).await?;
-        let evidence: Evidence =
-            evidence.with_context(|| format!("{} is not in the graph", past.incident))?;
+        let evidence: Option<Evidence> = graph.evidence(&past.incident, past.position).await?;
+        let Some(evidence) = evidence else {
+            tracing::warn!(
+                "{} of {} is not asked: its incident was never opened",
+                past.diagnosis,
+                past.incident
+            );
+            continue;
+        };
         let answers =
             tokio::task::spawn_blocking(move || (method.rank(&evidence), against.rank(&evidence)));
         let (before, after) = answers.await?;

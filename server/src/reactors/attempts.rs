@@ -45,6 +45,8 @@ struct Answer {
 
 struct Watched {
     opened: EventId,
+    /// What it was opened for.
+    cause: Option<EventId>,
     last: Option<Answer>,
     proposed: u32,
     same: u32,
@@ -75,7 +77,8 @@ impl Attempts {
         let event = &recorded.event;
         match &event.data {
             EventData::IncidentOpened(data) => {
-                let watched = Watched { opened: event.id, last: None, proposed: 0, same: 0 };
+                let (opened, cause) = (event.id, event.causation_id);
+                let watched = Watched { opened, cause, last: None, proposed: 0, same: 0 };
                 self.watched.entry(data.incident.clone()).or_insert(watched);
                 return vec![Attempt {
                     incident: data.incident.clone(),
@@ -90,9 +93,11 @@ impl Attempts {
                     let again = Watched { same: 0, ..watched };
                     self.watched.insert(data.incident.clone(), again);
                 }
-                // Who sends alerts alone sends no windows to wait for.
+                // Who sends alerts alone sends no windows to wait for. The alert that opened the
+                // incident was seen when it was opened.
                 if data.signal == Signal::Alert
                     && let Some(watched) = self.watched.get(&data.incident)
+                    && watched.cause != event.causation_id
                 {
                     return vec![Attempt {
                         incident: data.incident.clone(),

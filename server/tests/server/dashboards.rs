@@ -46,7 +46,7 @@ fn under<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
 async fn told() -> Server {
     let server = Server::start_with(|config| {
         config.otlp.windows.window_ms = 1_000;
-        config.otlp.windows.lateness_ms = 1_000;
+        config.otlp.windows.lateness_ms = 5_000;
     })
     .await;
     let now = Timestamp::now();

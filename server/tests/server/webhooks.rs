@@ -87,6 +87,17 @@ async fn pagerdutys_clients_are_answered_as_by_pagerduty() {
         (&answer.body["status"], &answer.body["dedup_key"]),
         (&json!("success"), &json!("cart/errors"))
     );
+    // A retry is known; after a resolve the same trigger is another firing, however soon.
+    let told = async |action: &str| {
+        let mut event = trigger.clone();
+        event["event_action"] = json!(action);
+        server.post(path, JSON, event.to_string()).await.body["recorded"].clone()
+    };
+    for (action, recorded) in
+        [("trigger", 0), ("resolve", 1), ("resolve", 0), ("trigger", 1), ("resolve", 1)]
+    {
+        assert_eq!(told(action).await, recorded, "{action}");
+    }
     let missing = json!({ "routing_key": "k", "event_action": "trigger", "payload": {} });
     let answer = server.post(path, JSON, missing.to_string()).await;
     assert_eq!((answer.code(), answer.pointer()), ((400, "invalid_field"), "/payload/summary"));
@@ -176,6 +187,19 @@ spec:
         (answer.code(), answer.pointer()),
         ((400, "invalid_field"), "/0/spec/timeWindow/0/duration")
     );
+    // Back to a former target is a change too.
+    for target in ["0.99", "0.999", "0.999"] {
+        let answer = server.post("/v1/slos", "text/yaml", file.replace("0.999", target)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let defined = server.recorded("io.faultline.slo.defined.v1").await;
+    let targets: Vec<_> =
+        defined.iter().map(|it| it["data"]["objective"].as_f64().unwrap()).collect();
+    assert_eq!(targets, [0.999, 0.99, 0.999]);
+    let answer = server.post("/v1/slos", "text/plain", file).await;
+    assert_eq!(answer.code(), (415, "unsupported_media_type"));
+    let answer = server.post("/v1/slos", "application/yaml", "[".repeat(100_000)).await;
+    assert_eq!(answer.code(), (400, "malformed"));
     let answer = server.post("/v1/slos", "application/yaml", vec![0xff, 0xfe]).await;
     assert_eq!(answer.code(), (400, "malformed"));
 }

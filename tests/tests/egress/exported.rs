@@ -29,6 +29,18 @@ struct Exported {
     records: usize,
 }
 
+impl Exported {
+    /// Whether all steps from the request to the diagnosis are in the trace, with numbers and
+    /// log records beside.
+    fn is_whole(&self) -> bool {
+        let Some(spans) = self.spans.get(TRACE) else { return false };
+        let metrics = ["faultline.events.appended", "faultline.log.head.position"];
+        ["request", "append", "project", "diagnose"].iter().all(|it| spans.contains(*it))
+            && metrics.iter().all(|it| self.metrics.contains(*it))
+            && self.records > 0
+    }
+}
+
 type Sink = Arc<Mutex<Exported>>;
 
 fn hex(bytes: &[u8]) -> String {
@@ -126,19 +138,8 @@ async fn what_the_server_does_is_told_where_it_shall_be_and_in_the_trace_of_the_
     // What is left is exported when it stops.
     server.stop();
     let began = Instant::now();
-    loop {
-        let all = exported.lock().unwrap();
-        let spans = all.spans.get(TRACE).cloned().unwrap_or_default();
-        let names = ["request", "append", "project", "diagnose"];
-        let metrics = ["faultline.events.appended", "faultline.log.head.position"];
-        if names.iter().all(|it| spans.contains(*it))
-            && metrics.iter().all(|it| all.metrics.contains(*it))
-            && all.records > 0
-        {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10), "{all:?}");
-        drop(all);
+    while !exported.lock().unwrap().is_whole() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", exported.lock().unwrap());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -4,23 +4,43 @@
 //! incident open until it resolves; one that nothing but alerts made is over with the last of
 //! them. An alert whose component is not known is nobody's, and one for the record opens nothing.
 
-use std::collections::BTreeSet;
-
 use events::catalogue::alert::AlertFired;
 use events::catalogue::incident::{
     IncidentOpened, IncidentResolved, Severity, Signal, SymptomAttached,
 };
 use events::value::{Finite, Line, Text};
-use events::{AlertId, ComponentName, Event, EventData, IncidentId, Timestamp};
+use events::{AlertId, ComponentName, Event, EventData, EventId, IncidentId, Timestamp};
 use jiff::SignedDuration;
 
 use super::{Decided, Decision, Grouping, OPENED_BY, Open, incident_id};
+
+/// Most alerts under maintenance that are remembered.
+const MOST_SILENCED: usize = 10_000;
+
+/// An alert that fires while its component is worked on.
+#[derive(Clone, Debug)]
+pub(super) struct Silenced {
+    event: EventId,
+    source: Line,
+    data: AlertFired,
+}
+
+/// Who tells of an alert, and when it counts.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    cause: EventId,
+    at: Timestamp,
+    source: &'a Line,
+}
 
 impl Grouping {
     /// Takes what an event says of an alert.
     pub(super) fn alert(&mut self, event: &Event) -> Vec<Decided> {
         match &event.data {
-            EventData::AlertFired(data) => self.fired(event, data),
+            EventData::AlertFired(data) => {
+                let told = Told { cause: event.id, at: event.time, source: &event.source };
+                self.fired(told, data)
+            }
             EventData::AlertResolved(data) => self.no_longer_fires(event, &data.alert),
             EventData::MaintenanceStarted(data) => {
                 let components = data.components.iter().cloned().collect();
@@ -29,61 +49,87 @@ impl Grouping {
             }
             EventData::MaintenanceEnded(data) => {
                 self.maintained.remove(&data.maintenance);
-                Vec::new()
+                self.unsilenced(event)
             }
             _ => Vec::new(),
         }
     }
 
-    fn fired(&mut self, event: &Event, data: &AlertFired) -> Vec<Decided> {
+    fn is_maintained(&self, component: &ComponentName) -> bool {
+        self.maintained.values().flatten().any(|maintained| maintained == component)
+    }
+
+    /// Alerts that began under maintenance and still fire when it ends are heard then: their
+    /// sender repeats them under the same id, which tells nothing new.
+    fn unsilenced(&mut self, ended: &Event) -> Vec<Decided> {
+        let silenced = std::mem::take(&mut self.silenced);
+        let mut decided = Vec::new();
+        for (alert, fired) in silenced {
+            match fired.data.component.as_ref().is_some_and(|it| self.is_maintained(it)) {
+                true => drop(self.silenced.insert(alert, fired)),
+                false => {
+                    let told = Told { cause: fired.event, at: ended.time, source: &fired.source };
+                    decided.extend(self.fired(told, &fired.data));
+                }
+            }
+        }
+        decided
+    }
+
+    fn fired(&mut self, told: Told<'_>, data: &AlertFired) -> Vec<Decided> {
         let Some(component) = &data.component else { return Vec::new() };
-        if self.maintained.values().flatten().any(|maintained| maintained == component) {
+        if self.is_maintained(component) {
+            let silenced =
+                Silenced { event: told.cause, source: told.source.clone(), data: data.clone() };
+            if self.silenced.len() < MOST_SILENCED {
+                self.silenced.insert(data.alert.clone(), silenced);
+            }
             return Vec::new();
         }
-        if let Some(open) = self.open.values_mut().find(|it| it.alerts.contains(&data.alert)) {
-            open.last_unusual = open.last_unusual.max(event.time);
-            return Vec::new();
+        let firing = self.open.iter().find(|(_, open)| open.alerts.contains(&data.alert));
+        if let Some(incident) = firing.map(|(incident, _)| incident.clone()) {
+            return self.join(&incident, told, component, data).into_iter().collect();
         }
         let span = self.settings.alert_span;
-        match self.home_of(component, event.time, 0, span) {
-            Some(incident) => self.join(&incident, event, component, data).into_iter().collect(),
+        match self.home_of(component, told.at, 0, span) {
+            Some(incident) => self.join(&incident, told, component, data).into_iter().collect(),
             None if data.severity == Severity::Info => Vec::new(),
-            None => self.open_for(event, component, data),
+            None => self.open_for(told, component, data),
         }
     }
 
     fn open_for(
         &mut self,
-        event: &Event,
+        told: Told<'_>,
         component: &ComponentName,
         data: &AlertFired,
     ) -> Vec<Decided> {
-        let id = event.id.derived("opens an incident");
+        let id = told.cause.derived("opens an incident");
         let incident = incident_id(id);
-        self.open.insert(incident.clone(), Open::ours(event.time, 0));
+        self.open.insert(incident.clone(), Open::ours(told.at, 0));
         let opened = IncidentOpened {
             incident: incident.clone(),
             title: title(component, data),
             component: component.clone(),
             severity: data.severity,
-            opened_by: event.source.clone(),
-            evidence: vec![event.id],
+            opened_by: told.source.clone(),
+            evidence: vec![told.cause],
         };
-        let decision = Decision::Open { opened, began_at: event.time };
-        let opened = Decided { id, cause: event.id, at: event.time, decision };
-        std::iter::once(opened).chain(self.join(&incident, event, component, data)).collect()
+        let decision = Decision::Open { opened, began_at: told.at };
+        let opened = Decided { id, cause: told.cause, at: told.at, decision };
+        std::iter::once(opened).chain(self.join(&incident, told, component, data)).collect()
     }
 
     fn join(
         &mut self,
         incident: &IncidentId,
-        event: &Event,
+        told: Told<'_>,
         component: &ComponentName,
         data: &AlertFired,
     ) -> Option<Decided> {
         let open = self.open.get_mut(incident)?;
         open.alerts.insert(data.alert.clone());
-        open.last_unusual = open.last_unusual.max(event.time);
+        open.last_unusual = open.last_unusual.max(told.at);
         let strength = strength(data.severity);
         let key = (component.clone(), Some(Signal::Alert));
         // A further alert on the same component tells nothing unless it is worse.
@@ -98,17 +144,18 @@ impl Grouping {
             strength: Finite::new(strength).expect("a severity is finite"),
             observed: None,
             baseline: None,
-            evidence: vec![event.id],
+            evidence: vec![told.cause],
         };
         Some(Decided {
-            id: event.id.derived(&format!("symptom of {incident}")),
-            cause: event.id,
-            at: event.time,
+            id: told.cause.derived(&format!("symptom of {incident}")),
+            cause: told.cause,
+            at: told.at,
             decision: Decision::Attach(attached),
         })
     }
 
     fn no_longer_fires(&mut self, event: &Event, alert: &AlertId) -> Vec<Decided> {
+        self.silenced.remove(alert);
         let of = self.open.iter_mut().find(|(_, open)| open.alerts.contains(alert));
         let Some((incident, open)) = of else { return Vec::new() };
         open.alerts.remove(alert);
@@ -161,6 +208,3 @@ impl Open {
         closes_by_itself || at.duration_since(self.last_unusual) < patience
     }
 }
-
-/// Alerts that fire, of one incident.
-pub(super) type Firing = BTreeSet<AlertId>;

@@ -125,6 +125,29 @@ fn maintenance_silences_alerts() {
     let started = MaintenanceStarted { maintenance: maintenance.clone(), components, reason };
     pages.at(0, started);
     assert!(pages.fires(1, "a", "cart", Severity::Critical).is_empty());
-    pages.at(2, MaintenanceEnded { maintenance });
-    assert_eq!(opened(&pages.fires(3, "b", "cart", Severity::Critical)).len(), 1);
+    assert!(pages.fires(1, "over", "cart", Severity::Critical).is_empty());
+    pages.ends(2, "over");
+    let heard = pages.at(3, MaintenanceEnded { maintenance });
+    assert_eq!(opened(&heard).len(), 1, "what still fires is heard when it ends");
+    assert_eq!(resolved(&pages.ends(4, "a")).len(), 1);
+}
+
+#[test]
+fn what_is_merged_brings_its_alerts_along() {
+    let mut pages = Pages::new();
+    let first = pages.fires(0, "a", "cart", Severity::Error);
+    let second = pages.fires(0, "b", "backup", Severity::Error);
+    let [incident, into] = [&first, &second].map(|it| opened(it)[0].incident.clone());
+    let by = Line::new("ada").unwrap();
+    pages.at(1, IncidentMerged { incident, into: into.clone(), by });
+    assert!(pages.ends(2, "b").is_empty(), "the other one's alert still fires");
+    assert_eq!(resolved(&pages.ends(3, "a")), [&into]);
+}
+
+#[test]
+fn an_alert_that_grows_worse_is_told_again() {
+    let mut pages = Pages::new();
+    pages.fires(0, "a", "cart", Severity::Warning);
+    assert_eq!(attached(&pages.fires(1, "a", "cart", Severity::Critical)), [("cart", 4.0)]);
+    assert_eq!(attached(&pages.fires(2, "a", "cart", Severity::Error)), []);
 }
