@@ -15,7 +15,7 @@ use crate::harness::{Server, eventually};
 /// The folder of an installed program.
 fn installed(what: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients").join(what);
-    if folder.exists() {
+    if folder.join("complete").exists() {
         return Some(folder);
     }
     assert!(
