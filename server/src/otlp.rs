@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When to send again what was declined.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// Attempts to append the last windows when the server stops, and the pause between.
+/// Attempts to append the last windows when the server stops.
 const LAST_TRIES: u32 = 5;
 
 /// A kind of telemetry.
