@@ -177,8 +177,21 @@ impl New {
             })
         };
         let points: Vec<Value> = (0..50).map(point).collect();
+        let histogram = |n: usize| {
+            let bound = ((self.window * 20 + self.part) * 10 + n) as f64 + 0.5;
+            json!({
+                "timeUnixNano": self.nanos(), "count": "9", "sum": 1.5,
+                "explicitBounds": [bound, bound + 0.1], "bucketCounts": ["2", "3", "4"],
+                "attributes": [{"key": "h", "value": {"stringValue": self.name("h", n)}}],
+            })
+        };
+        let histograms: Vec<Value> = (0..10).map(histogram).collect();
+        let histograms = json!({"dataPoints": histograms, "aggregationTemporality": 2});
         Self::read(json!({"resourceMetrics": [{"resource": self.resource(), "scopeMetrics": [
-            {"metrics": [{"name": "process.memory.usage", "gauge": {"dataPoints": points}}]},
+            {"metrics": [
+                {"name": "http.server.request.duration", "histogram": histograms},
+                {"name": "process.memory.usage", "gauge": {"dataPoints": points}},
+            ]},
         ]}]}))
     }
 

@@ -8,6 +8,7 @@
 
 mod histogram;
 mod meaning;
+mod packed;
 mod points;
 mod series;
 mod signals;
@@ -27,7 +28,7 @@ use crate::otlp::attributes::{self, text, whole};
 use meaning::Meaning;
 pub use meaning::Meanings;
 use points::Sent;
-pub use points::{Point, Value, count as points_of};
+pub use points::{Kept, Point, Value, count as points_of};
 pub use series::{SeriesTable, Stream};
 pub use signals::{Gathered, Signals};
 
@@ -160,7 +161,7 @@ impl Aggregator {
         self.note(number, of.place, of.component, time_ns);
         let most = self.series.most_points();
         let window = self.open.entry(number).or_default();
-        let point = Point { series, start_ns, time_ns, value };
+        let point = Point { series, start_ns, time_ns, value: self.series.pack(&value) };
         self.series.keep(number, point, of.temporality, &mut window.points, most)
     }
 }

@@ -1,26 +1,28 @@
 //! Distributions as they are sent, what they grew by, and how they become a sketch.
 
+use std::borrow::Cow;
+
 use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
 
 use crate::aggregate::latency::Sketch;
 
 /// Counts, their sum, and how they are spread.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Distribution {
+pub struct Distribution<'a> {
     pub count: u64,
     pub sum: f64,
-    pub buckets: Buckets,
+    pub buckets: Buckets<'a>,
 }
 
 /// How a distribution is spread.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Buckets {
+pub enum Buckets<'a> {
     /// Counts between given bounds.
-    Explicit { bounds: Box<[f64]>, counts: Box<[u64]> },
+    Explicit { bounds: Cow<'a, [f64]>, counts: Cow<'a, [u64]> },
     /// Counts between powers of `2^(2^-scale)`.
-    Exponential { scale: i32, offset: i32, zero: u64, counts: Box<[u64]> },
+    Exponential { scale: i32, offset: i32, zero: u64, counts: Cow<'a, [u64]> },
     /// Values at quantiles, of the recent past.
-    Summary { quantiles: Box<[(f64, f64)]> },
+    Summary { quantiles: Vec<(f64, f64)> },
 }
 
 /// More calls than this are no count of calls.
@@ -29,8 +31,8 @@ const MOST_CALLS: u64 = 1 << 53;
 /// Steps that the calls within a bucket are spread over.
 const STEPS: u64 = 8;
 
-impl Buckets {
-    pub fn explicit(bounds: &[f64], counts: &[u64]) -> Option<Self> {
+impl<'a> Buckets<'a> {
+    pub fn explicit(bounds: &'a [f64], counts: &'a [u64]) -> Option<Self> {
         // Without buckets there is still a count and a sum.
         let fits = counts.is_empty() && bounds.is_empty() || counts.len() == bounds.len() + 1;
         let rising = bounds.windows(2).all(|pair| pair[0] < pair[1]);
@@ -39,7 +41,7 @@ impl Buckets {
             .then(|| Self::Explicit { bounds: bounds.into(), counts: counts.into() })
     }
 
-    pub fn exponential(scale: i32, offset: i32, zero: u64, counts: &[u64]) -> Option<Self> {
+    pub fn exponential(scale: i32, offset: i32, zero: u64, counts: &'a [u64]) -> Option<Self> {
         let sane = (-10..=20).contains(&scale) && offset.unsigned_abs() < 1 << 30;
         sane.then(|| Self::Exponential { scale, offset, zero, counts: counts.into() })
     }
@@ -54,11 +56,11 @@ impl Buckets {
             return None;
         }
         quantiles.sort_by(|one, other| one.0.total_cmp(&other.0));
-        Some(Self::Summary { quantiles: quantiles.into() })
+        Some(Self::Summary { quantiles })
     }
 }
 
-impl Distribution {
+impl Distribution<'_> {
     /// Whether its counts are ones that anything could have had.
     pub fn is_sane(&self) -> bool {
         let buckets = match &self.buckets {
@@ -147,13 +149,13 @@ fn spread(low: f64, high: f64, count: u64, mut add: impl FnMut(f64, u64)) {
     }
 }
 
-fn less(now: &[u64], then: &[u64]) -> Option<Box<[u64]>> {
+fn less(now: &[u64], then: &[u64]) -> Option<Cow<'static, [u64]>> {
     now.iter().zip(then).map(|(now, then)| now.checked_sub(*then)).collect()
 }
 
 /// Exponential buckets are brought to the coarser of both scales, which is exact, and then
 /// subtracted where they overlap.
-fn exponential_since(now: &Buckets, then: &Buckets) -> Option<Buckets> {
+fn exponential_since(now: &Buckets<'_>, then: &Buckets<'_>) -> Option<Buckets<'static>> {
     let (
         Buckets::Exponential { scale, offset, zero, counts },
         Buckets::Exponential { scale: old, offset: since, zero: zeros, counts: before },

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::histogram::{Buckets, Distribution};
+use super::packed::Packed;
 use crate::aggregate::dropped::Reason;
 
 /// A data point as it was sent.
@@ -34,14 +35,21 @@ pub struct Point {
     /// 0 if the sender does not tell.
     pub start_ns: i64,
     pub time_ns: i64,
-    pub value: Value,
+    pub value: Kept,
 }
 
 /// A finite number, or a distribution.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum Value<'a> {
     Number(f64),
-    Distribution(Box<Distribution>),
+    Distribution(Distribution<'a>),
+}
+
+/// A value as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kept {
+    Number(f64),
+    Distribution(Packed),
 }
 
 /// How many points a metric has.
@@ -81,9 +89,9 @@ pub fn each<'a>(metric: &'a Metric, mut of: impl FnMut(Sent<'a>)) {
     }
 }
 
-impl Measured<'_> {
+impl<'a> Measured<'a> {
     /// The value, if it is one: finite, and with as many counts as there are buckets.
-    pub fn checked(&self, most_buckets: usize) -> Result<Value, Reason> {
+    pub fn checked(&self, most_buckets: usize) -> Result<Value<'a>, Reason> {
         let finite = |number: f64| number.is_finite().then_some(number);
         let distribution = match self {
             Self::Number(point) => {
@@ -144,6 +152,6 @@ impl Measured<'_> {
         if !distribution.is_sane() {
             return Err(Reason::InvalidValue);
         }
-        Ok(Value::Distribution(Box::new(distribution)))
+        Ok(Value::Distribution(distribution))
     }
 }

@@ -1,12 +1,20 @@
 //! Series: what each told last, and what it grew by since.
 
-use ahash::AHashMap;
+mod growth;
 
-use super::{Point, Temporality, Value};
+use std::num::NonZeroI64;
+
+use ahash::{AHashMap, RandomState};
+use hashbrown::HashTable;
+
+use super::packed::Packer;
+use super::{Kept, Point, Temporality, Value};
 use crate::aggregate::components::{ComponentNo, ResourceNo};
 use crate::aggregate::dropped::Reason;
 use crate::aggregate::peers::PeerNo;
 use crate::aggregate::window::{Grid, Number};
+use growth::At;
+pub use growth::Growth;
 
 /// What the series of one metric of one resource have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,34 +27,41 @@ pub struct Stream {
     pub peer: PeerNo,
 }
 
-/// What a series told last.
+/// What a series told last. No time is zero, so that having told nothing takes no room.
 #[derive(Debug)]
 struct Told {
     start_ns: i64,
-    time_ns: i64,
-    value: Value,
+    time_ns: NonZeroI64,
+    value: Kept,
 }
 
+/// There may be millions, so its size counts: a test says how large it is.
 #[derive(Debug)]
 struct Series {
-    stream: u32,
-    failed: bool,
+    key: u64,
+    of: StreamOf,
     /// The window of its newest point, and where in that window it stands.
     window: Number,
     slot: u32,
     told: Option<Told>,
 }
 
-/// What a series grew by, or stands at.
-#[derive(Debug)]
-pub struct Growth {
-    pub stream: Stream,
-    pub failed: bool,
-    pub value: Value,
-    /// How many windows it is about, the one that is closed being the last.
-    pub windows: i64,
-    /// The time it is about, in nanoseconds.
-    pub took_ns: i64,
+/// The number of a stream, twice, and one more if what the series counts are failures.
+#[derive(Clone, Copy, Debug)]
+struct StreamOf(u32);
+
+impl StreamOf {
+    fn new(number: u32, failed: bool) -> Self {
+        Self(number * 2 + u32::from(failed))
+    }
+
+    fn number(self) -> u32 {
+        self.0 / 2
+    }
+
+    fn failed(self) -> bool {
+        self.0 % 2 == 1
+    }
 }
 
 /// All series, by what identifies them.
@@ -54,8 +69,11 @@ pub struct Growth {
 pub struct SeriesTable {
     most: usize,
     listening_since_ns: i64,
-    by_key: AHashMap<u64, u32>,
+    hasher: RandomState,
+    /// Where in the list each is, by the hash of its key.
+    by_key: HashTable<u32>,
     list: Vec<Series>,
+    packer: Packer,
     free: Vec<u32>,
     swept: Number,
     streams: AHashMap<Stream, u32>,
@@ -70,8 +88,10 @@ impl SeriesTable {
         Self {
             most,
             listening_since_ns,
-            by_key: AHashMap::new(),
+            hasher: RandomState::new(),
+            by_key: HashTable::new(),
             list: Vec::new(),
+            packer: Packer::default(),
             free: Vec::new(),
             swept: Number::MIN,
             streams: AHashMap::new(),
@@ -90,7 +110,8 @@ impl SeriesTable {
     }
 
     pub fn find(&self, key: u64) -> Option<u32> {
-        self.by_key.get(&key).copied()
+        let is_it = |number: &u32| self.list[*number as usize].key == key;
+        self.by_key.find(self.hasher.hash_one(key), is_it).copied()
     }
 
     /// A series that was not known.
@@ -111,13 +132,15 @@ impl SeriesTable {
             Some(number) => *number,
             None => {
                 let number = u32::try_from(self.stream_list.len());
-                let number = number.map_err(|_| Reason::TooManySeries)?;
+                let number = number.ok().filter(|number| *number < u32::MAX / 2);
+                let number = number.ok_or(Reason::TooManySeries)?;
                 self.streams.insert(stream, number);
                 self.stream_list.push((stream, None));
                 number
             }
         };
-        let series = Series { stream, failed, window, slot: u32::MAX, told: None };
+        let of = StreamOf::new(stream, failed);
+        let series = Series { key, of, window, slot: u32::MAX, told: None };
         let number = match self.free.pop() {
             Some(number) => {
                 self.list[number as usize] = series;
@@ -128,7 +151,9 @@ impl SeriesTable {
                 u32::try_from(self.list.len() - 1).map_err(|_| Reason::TooManySeries)?
             }
         };
-        self.by_key.insert(key, number);
+        let (hasher, list) = (&self.hasher, &self.list);
+        let hash = |number: &u32| hasher.hash_one(list[*number as usize].key);
+        self.by_key.insert_unique(hash(&number), number, hash);
         Ok(number)
     }
 
@@ -139,13 +164,21 @@ impl SeriesTable {
         }
         self.swept = now;
         let (list, free) = (&self.list, &mut self.free);
-        self.by_key.retain(|_, number| {
+        self.by_key.retain(|number| {
             let stays = list[*number as usize].window + REMEMBERED >= now;
             if !stays {
                 free.push(*number);
             }
             stays
         });
+    }
+
+    /// A value as its point keeps it.
+    pub fn pack(&mut self, value: &Value<'_>) -> Kept {
+        match value {
+            Value::Number(number) => Kept::Number(*number),
+            Value::Distribution(distribution) => Kept::Distribution(self.packer.pack(distribution)),
+        }
     }
 
     /// Keeps a point until its window is closed. Of points that replace each other only the last
@@ -188,7 +221,7 @@ impl SeriesTable {
         number: Number,
         mut points: Vec<Point>,
         superseded: &mut u64,
-        mut tell: impl FnMut(Growth),
+        mut tell: impl FnMut(Growth<'_>),
     ) {
         points.sort_unstable_by(|one, other| {
             let key = |point: &Point| (point.series, point.start_ns, point.time_ns);
@@ -197,140 +230,51 @@ impl SeriesTable {
         let mut told = Vec::new();
         let mut rest = points.into_iter().peekable();
         while let Some(first) = rest.next() {
-            let series = first.series;
+            let number_of_it = first.series;
             let mut of_series = vec![first];
-            while let Some(point) = rest.next_if(|point| point.series == series) {
+            while let Some(point) = rest.next_if(|point| point.series == number_of_it) {
                 of_series.push(point);
             }
-            let stream = self.list[series as usize].stream;
-            let (what, before) = self.stream_list[stream as usize];
-            let at = At { grid, number, stream: what, before };
-            self.close_series(&at, series, of_series, superseded, &mut tell);
-            if told.last() != Some(&stream) {
-                told.push(stream);
+            let series = &mut self.list[number_of_it as usize];
+            let number_of_stream = series.of.number();
+            let (stream, before) = self.stream_list[number_of_stream as usize];
+            let since_ns = self.listening_since_ns;
+            let at = At { grid, number, stream, before, since_ns, packer: &self.packer };
+            *superseded += series.close(&at, of_series, &mut tell);
+            if told.last() != Some(&number_of_stream) {
+                told.push(number_of_stream);
             }
         }
         for stream in told {
             self.stream_list[stream as usize].1 = Some(number);
         }
     }
-
-    fn close_series(
-        &mut self,
-        at: &At<'_>,
-        number: u32,
-        mut points: Vec<Point>,
-        superseded: &mut u64,
-        tell: &mut impl FnMut(Growth),
-    ) {
-        let listening_since_ns = self.listening_since_ns;
-        let series = &mut self.list[number as usize];
-        let grown = |value, since_ns, time_ns| at.growth(series.failed, value, since_ns, time_ns);
-        match at.stream.temporality {
-            Temporality::Gauge => {
-                let last = points.into_iter().max_by_key(|point| point.time_ns);
-                if let Some(last) = last {
-                    tell(grown(last.value, last.time_ns, last.time_ns));
-                }
-            }
-            Temporality::Delta => {
-                points.dedup_by_key(|point| (point.start_ns, point.time_ns));
-                for point in points {
-                    let since = if point.start_ns > 0 { point.start_ns } else { point.time_ns };
-                    tell(grown(point.value, since, point.time_ns));
-                }
-            }
-            Temporality::Cumulative => {
-                // The last of every beginning, in the order of time.
-                points.reverse();
-                points.dedup_by_key(|point| point.start_ns);
-                points.sort_by_key(|point| point.time_ns);
-                for point in points {
-                    let Point { start_ns, time_ns, value, .. } = point;
-                    if series.told.as_ref().is_some_and(|told| time_ns <= told.time_ns) {
-                        *superseded += 1;
-                        continue;
-                    }
-                    let same = |told: &&Told| told.start_ns == start_ns;
-                    let (growth, since_ns) = match series.told.as_ref() {
-                        Some(told) if same(&told) => {
-                            // What fell began anew, and nobody said so.
-                            let growth = value.since(&told.value).unwrap_or_else(|| value.clone());
-                            (Some(growth), told.time_ns)
-                        }
-                        Some(told) => (Some(value.clone()), told.time_ns.max(start_ns)),
-                        // Another combination of attributes of a metric that was told of before:
-                        // it did not exist then.
-                        None if at.before.is_some() => (Some(value.clone()), at.before_ns()),
-                        // It began while we were listening, so nothing of it was told before.
-                        None if start_ns >= listening_since_ns => (Some(value.clone()), start_ns),
-                        // It may have grown for days. It is known from now on.
-                        None => (None, time_ns),
-                    };
-                    if let Some(growth) = growth {
-                        tell(at.growth(series.failed, growth, since_ns, time_ns));
-                    }
-                    series.told = Some(Told { start_ns, time_ns, value });
-                }
-            }
-        }
-    }
-}
-
-/// Where a series is closed.
-struct At<'a> {
-    grid: &'a Grid,
-    number: Number,
-    stream: Stream,
-    /// The last window before in which the metric was told of.
-    before: Option<Number>,
-}
-
-impl At<'_> {
-    fn before_ns(&self) -> i64 {
-        self.before.map_or(0, |before| self.grid.start_ns(before + 1) - 1)
-    }
-
-    fn growth(&self, failed: bool, value: Value, since_ns: i64, time_ns: i64) -> Growth {
-        let windows = self.number - self.grid.number(since_ns);
-        Growth {
-            stream: self.stream,
-            failed,
-            value,
-            windows: windows.clamp(1, self.grid.most_at_once()),
-            took_ns: (time_ns - since_ns).max(1),
-        }
-    }
-}
-
-impl Value {
-    /// What a cumulative value grew by; `None` if it fell.
-    fn since(&self, before: &Self) -> Option<Self> {
-        match (self, before) {
-            (Self::Number(now), Self::Number(then)) => {
-                (now >= then).then_some(Self::Number(now - then))
-            }
-            (Self::Distribution(now), Self::Distribution(then)) => {
-                Some(Self::Distribution(Box::new(now.since(then)?)))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// Any order of values that does not depend on when they came.
-fn order(one: &Value, other: &Value) -> std::cmp::Ordering {
+fn order(one: &Kept, other: &Kept) -> std::cmp::Ordering {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one.total_cmp(other),
-        (Value::Distribution(one), Value::Distribution(other)) => {
-            (one.count, one.sum.to_bits()).cmp(&(other.count, other.sum.to_bits()))
+        (Kept::Number(one), Kept::Number(other)) => one.total_cmp(other),
+        (Kept::Distribution(one), Kept::Distribution(other)) => {
+            let key = |(count, sum): (u64, f64)| (count, sum.to_bits());
+            key(one.total()).cmp(&key(other.total()))
         }
-        (Value::Number(_), Value::Distribution(_)) => std::cmp::Ordering::Less,
-        (Value::Distribution(_), Value::Number(_)) => std::cmp::Ordering::Greater,
+        (Kept::Number(_), Kept::Distribution(_)) => std::cmp::Ordering::Less,
+        (Kept::Distribution(_), Kept::Number(_)) => std::cmp::Ordering::Greater,
     }
 }
 
 fn later(point: &Point, kept: &Point) -> bool {
     let by_time = point.time_ns.cmp(&kept.time_ns);
     by_time.then_with(|| order(&point.value, &kept.value)).is_gt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_and_its_points_take_little_room() {
+        assert_eq!((size_of::<Series>(), size_of::<Point>()), (56, 40));
+    }
 }

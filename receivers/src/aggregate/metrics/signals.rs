@@ -54,7 +54,7 @@ const UNIT: f64 = 1e9;
 
 impl Signals {
     /// Adds what a series grew by, or stands at.
-    pub fn add(&mut self, meaning: &Meaning, growth: &Growth, width_ns: i64) {
+    pub fn add(&mut self, meaning: &Meaning, growth: &Growth<'_>, width_ns: i64) {
         let seconds = growth.took_ns as f64 / 1e9;
         match (meaning, &growth.value) {
             (Meaning::Requests { protocol, rank, unit_ns }, value) => {
@@ -84,7 +84,7 @@ impl Signals {
         }
     }
 
-    fn requests(&mut self, protocol: u8, rank: u8, unit_ns: f64, failed: bool, value: &Value) {
+    fn requests(&mut self, protocol: u8, rank: u8, unit_ns: f64, failed: bool, value: &Value<'_>) {
         let requests = self.requests.entry((protocol, rank)).or_default();
         let Value::Distribution(distribution) = value else { return };
         requests.count += distribution.count;
@@ -92,7 +92,7 @@ impl Signals {
         distribution.pour(unit_ns, requests.latency.get_or_insert_default());
     }
 
-    fn extra(&mut self, number: u8, aggregate: Aggregate, value: &Value, over_s: f64) {
+    fn extra(&mut self, number: u8, aggregate: Aggregate, value: &Value<'_>, over_s: f64) {
         match (aggregate, value) {
             (Aggregate::Sum | Aggregate::Count, Value::Number(value)) => self.sum(number, *value),
             (Aggregate::Rate, Value::Number(value)) => self.sum(number, value / over_s),
