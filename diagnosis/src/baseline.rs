@@ -61,15 +61,16 @@ impl Usual {
     }
 }
 
-/// The middle value, the mean of the two middle ones for an even count.
+/// The middle value, the mean of the two middle ones for an even count. The values change places.
 pub fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    if values.is_empty() {
+        return None;
     }
+    let is_odd = values.len() % 2 == 1;
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| !is_odd);
+    Some(lower.map_or(*upper, |lower| f64::midpoint(lower, *upper)))
 }
 
 /// The share of failures as far as `calls` can show it: as if a few more calls had gone as
@@ -109,6 +110,15 @@ mod tests {
         assert_eq!(calm.median, wild.median);
         assert!(wild.spread < 2.0, "{wild:?}");
         assert!(wild.deviation(40.0, wild.latency_floor_ms()) > 10.0);
+    }
+
+    #[test]
+    fn the_middle_is_that_of_sorted_values() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(&mut [2.0, 7.0, 7.0, 7.0]), Some(7.0));
+        assert_eq!(median(&mut [5.0]), Some(5.0));
+        assert_eq!(median(&mut []), None);
     }
 
     #[test]

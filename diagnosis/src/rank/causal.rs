@@ -9,6 +9,8 @@
 
 mod alias;
 mod arrival;
+mod counters;
+mod cover;
 mod invariants;
 mod link;
 pub mod model;
@@ -76,7 +78,7 @@ impl Causal {
     /// As [`Ranker::rank`], with further observations beside its own.
     pub fn rank_with(&self, evidence: &Evidence, further: &[Further]) -> Ranking {
         let scene = Scene::of(evidence);
-        if scene.after_windows == 0 {
+        if scene.cover.after_windows == 0 {
             return terms::abstained(NAME, "no telemetry from the time of the incident");
         }
         let weights = self.weights.clone().unwrap_or_default();
@@ -91,7 +93,7 @@ impl Causal {
 }
 
 fn reason(scene: &Scene<'_>) -> String {
-    if scene.before_windows == 0 {
+    if scene.cover.before_windows == 0 {
         return "no telemetry before the incident to compare with, and nothing failed outright"
             .to_owned();
     }

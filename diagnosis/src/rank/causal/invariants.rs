@@ -6,11 +6,13 @@
 //! K. Yoshihira, "Modeling and Tracking of Transaction Flow Dynamics for Fault Detection in
 //! Complex Systems", IEEE TDSC 2006). Only counts of one component are compared with each other.
 
+use std::cell::LazyCell;
+
 use events::EventId;
 use events::catalogue::telemetry::LogSeverity;
 use jiff::Timestamp;
 
-use super::signals::{Counted, Counter, Counters};
+use super::counters::{Counted, Counter, Counters, Usually, Windows};
 
 /// Fewer counts than this before tell no proportion.
 const LEAST_COUNT: f64 = 5.0;
@@ -52,42 +54,54 @@ impl Break {
 }
 
 /// The thing that is most clearly missing beside what it used to come with.
-pub fn missing(counters: &Counters<'_>) -> Break {
+pub fn missing(counters: &Counters<'_, Counter>, usually: &Usually<'_>) -> Break {
     let mut known: Vec<(&Counted<'_>, &Counter)> =
-        counters.iter().filter(|(_, counter)| counter.total_before >= LEAST_COUNT).collect();
-    known.sort_by(|a, b| b.1.total_before.total_cmp(&a.1.total_before));
+        counters.iter().filter(|(_, counter)| counter.before >= LEAST_COUNT).collect();
+    known.sort_by(|a, b| b.1.before.total_cmp(&a.1.before));
     known.truncate(MOST_COUNTED);
+    // Comparing window by window is dear, and most have nothing to tell by any partner.
+    let by_window = LazyCell::new(|| {
+        let mut windows = usually.windows();
+        let known = known.iter().map(|(counted, counter)| ByWindow {
+            counter,
+            windows: windows.remove(*counted).unwrap_or_default(),
+        });
+        known.collect::<Vec<_>>()
+    });
+    let least = (known.len() as f64).ln();
     let mut found = Break::default();
     for (index, (counted, counter)) in known.iter().enumerate() {
         if is_failure(counted) {
             continue;
         }
-        let others = known.iter().enumerate().filter(|(other, _)| *other != index);
-        let others = others.map(|(_, (_, other))| *other);
-        let least = (known.len() as f64).ln();
-        // Comparing window by window is dear, and most have nothing to tell by any partner.
-        let told = |other: &Counter| {
-            let expected = counter.total_before / other.total_before * other.total_after;
-            nats(counter, LEFT_OUT_TELLS * expected) > least
+        let told = |(other, (_, partner)): (usize, &(&Counted<'_>, &Counter))| {
+            let expected = counter.before / partner.before * partner.after;
+            other != index && nats(counter, LEFT_OUT_TELLS * expected) > least
         };
-        if !others.clone().any(told) {
+        if !known.iter().enumerate().any(told) {
             continue;
         }
-        let Some((expected, partner)) = expected(counter, others) else { continue };
+        let Some((expected, partner)) = expected(&by_window, index) else { continue };
         found.keep_stronger(nats(counter, expected) - least, counter, Some(partner));
     }
     found
 }
 
+/// A counter with what it counted in each window before.
+struct ByWindow<'c> {
+    counter: &'c Counter,
+    windows: Windows,
+}
+
 // By how much likelier so few are when there is something wrong.
 fn nats(counter: &Counter, expected: f64) -> f64 {
-    let seen = counter.total_after;
+    let seen = counter.after;
     if seen >= expected {
         return 0.0;
     }
     let logs = if seen > 0.0 { seen * (seen / expected).ln() } else { 0.0 };
     // The proportion itself is known only as well as it was seen before.
-    let known = counter.total_before / (counter.total_before + expected);
+    let known = counter.before / (counter.before + expected);
     let nats = (expected - seen + logs) * known;
     // A way that ends is left by all. One that some leave may be another mixture of requests,
     // however many they are.
@@ -108,20 +122,17 @@ fn is_failure(counted: &Counted<'_>) -> bool {
 }
 
 // By the partners that went along with it best.
-fn expected<'c>(
-    counter: &Counter,
-    others: impl Iterator<Item = &'c Counter>,
-) -> Option<(f64, &'c Counter)> {
+fn expected<'c>(known: &[ByWindow<'c>], of: usize) -> Option<(f64, &'c Counter)> {
+    let others = known.iter().enumerate().filter(|(other, _)| *other != of);
     let mut partners: Vec<(f64, f64, &Counter)> = others
-        .filter(|other| other.total_after > 0.0)
-        .filter_map(|other| {
-            let (proportion, error) = proportion(counter, other)?;
-            (error < GOES_TOGETHER).then_some((error, proportion * other.total_after, other))
+        .filter(|(_, other)| other.counter.after > 0.0)
+        .filter_map(|(_, other)| {
+            let (proportion, error) = proportion(&known[of], other)?;
+            let expected = proportion * other.counter.after;
+            (error < GOES_TOGETHER).then_some((error, expected, other.counter))
         })
         .collect();
-    partners.sort_by(|a, b| {
-        a.0.total_cmp(&b.0).then_with(|| b.2.total_before.total_cmp(&a.2.total_before))
-    });
+    partners.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.2.before.total_cmp(&a.2.before)));
     partners.truncate(PARTNERS);
     partners.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (_, expected, partner) = partners.get(partners.len() / 2)?;
@@ -130,9 +141,9 @@ fn expected<'c>(
 
 // How many there are for each of the other, and the squared error of that, a count. The windows
 // that fit worst are left out: not all that came before was calm.
-fn proportion(counter: &Counter, other: &Counter) -> Option<(f64, f64)> {
-    let mut windows = together(&counter.before, &other.before);
-    let first = counter.total_before / other.total_before;
+fn proportion(this: &ByWindow<'_>, other: &ByWindow<'_>) -> Option<(f64, f64)> {
+    let mut windows = together(&this.windows, &other.windows);
+    let first = this.counter.before / other.counter.before;
     let miss = |proportion: f64, (count, others): (f64, f64)| (count - proportion * others).powi(2);
     windows.sort_by(|a, b| miss(first, *a).total_cmp(&miss(first, *b)));
     windows.truncate(windows.len() - windows.len() / LEFT_OUT);
@@ -160,19 +171,19 @@ fn together(counts: &[(Timestamp, f64)], others: &[(Timestamp, f64)]) -> Vec<(f6
 }
 
 /// The warning or error that is most clearly new or more frequent than the traffic explains.
-pub fn complaints(counters: &Counters<'_>) -> Break {
+pub fn complaints(counters: &Counters<'_, Counter>) -> Break {
     let lines = |counted: &Counted<'_>| matches!(counted, Counted::Lines(..));
     let total = |of: fn(&Counter) -> f64| -> f64 {
         counters.iter().filter(|(counted, _)| lines(counted)).map(|(_, counter)| of(counter)).sum()
     };
-    let (before, after) = (total(|c| c.total_before), total(|c| c.total_after));
+    let (before, after) = (total(|c| c.before), total(|c| c.after));
     let mut found = Break::default();
     if before <= 0.0 {
         return found;
     }
     let asked = [Counted::Requests, Counted::Called].map(|counted| {
-        let counter = counters.get(&counted).filter(|counter| counter.total_before > 0.0);
-        counter.map_or(0.0, |counter| counter.total_after / counter.total_before)
+        let counter = counters.get(&counted).filter(|counter| counter.before > 0.0);
+        counter.map_or(0.0, |counter| counter.after / counter.before)
     });
     let growth = asked.into_iter().fold(after / before, f64::max);
     for (counted, counter) in counters.iter() {
@@ -180,8 +191,8 @@ pub fn complaints(counters: &Counters<'_>) -> Break {
         if *severity < LogSeverity::Warning {
             continue;
         }
-        let expected = (counter.total_before * growth).max(UNHEARD_OF);
-        let seen = counter.total_after;
+        let expected = (counter.before * growth).max(UNHEARD_OF);
+        let seen = counter.after;
         if seen > expected {
             let nats = seen * (seen / expected).ln() - (seen - expected);
             found.keep_stronger(nats, counter, None);

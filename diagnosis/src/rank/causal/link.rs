@@ -3,6 +3,7 @@
 use events::EventId;
 use events::catalogue::telemetry::Latency;
 
+use super::counters::Counter;
 use crate::contrast::{Flow, Side, mean_ms};
 
 /// Latency that is jitter of the machine: in milliseconds, and as a share of the usual.
@@ -37,6 +38,7 @@ pub struct Link {
     usual_ms: Option<f64>,
     slower_ms: f64,
     failing_more: f64,
+    last: Option<EventId>,
     shown: Vec<Shown>,
 }
 
@@ -73,6 +75,9 @@ impl Link {
         };
         flow.calls += calls;
         flow.errors += errors;
+        if calls > 0.0 {
+            self.last = Some(event);
+        }
         let mean = latency.map(mean_ms).filter(|_| calls > 0.0);
         if let (Some(mean), Some(latency)) = (mean, latency) {
             flow.timed += calls;
@@ -91,6 +96,11 @@ impl Link {
             let busy_ms = calls * mean.unwrap_or(0.0);
             self.shown.push(Shown { event, calls, errors, busy_ms });
         }
+    }
+
+    /// How many calls there were.
+    pub fn counter(&self) -> Counter {
+        Counter { before: self.before.calls, after: self.after.calls, last: self.last }
     }
 
     /// To be called once when all windows are added.

@@ -7,7 +7,7 @@ use events::EventId;
 use super::alias;
 use super::invariants::{self, Break};
 use super::own::Own;
-use super::scene::Scene;
+use super::scene::{Part, Scene};
 use super::state;
 use super::surge::Surges;
 use super::symptom::{self, Dimension, Symptom};
@@ -138,16 +138,15 @@ fn passing(scene: &Scene<'_>, component: usize, own: &Own) -> Option<Observation
 // Whoever calls what broke stops half-way too: that is told of it only as far as no callee
 // explains it.
 fn broken(scene: &Scene<'_>, observed: &mut [Vec<Observation>]) {
-    let of = |what: fn(&_) -> Break| -> Vec<Break> {
-        scene.parts.iter().map(|part| what(&part.signals.counters)).collect()
-    };
-    let mut missing = of(invariants::missing);
-    for (component, missing) in missing.iter_mut().enumerate() {
-        if !scene.parts[component].awaited.is_empty() || scene.awaits_inbound(component) {
-            *missing = Break::default();
+    let missing = |(component, part): (usize, &Part<'_>)| {
+        if !part.awaited.is_empty() || scene.awaits_inbound(component) {
+            return Break::default();
         }
-    }
-    let complaints = of(invariants::complaints);
+        invariants::missing(&part.signals.counters, &part.usually)
+    };
+    let missing: Vec<Break> = scene.parts.iter().enumerate().map(missing).collect();
+    let complaints = scene.parts.iter().map(|part| invariants::complaints(&part.signals.counters));
+    let complaints: Vec<Break> = complaints.collect();
     let strength = |found: &Break| saturating(found.nats, HALF_NATS);
     // Who is asked less than before may be downstream of what broke: what it is still asked for
     // is another mixture.

@@ -65,7 +65,7 @@ impl Own {
         let timed_out =
             explained(callees.slow_ms, slow_ms) * (callees.slow_ms / (callees.slow_ms + 100.0));
         let usual: f64 = inbound.iter().map(|link| link.before.calls).sum();
-        let usual = scene.rate_before(usual) * scene.after_s;
+        let usual = scene.rate_before(usual) * scene.cover.after_s;
         Self {
             slow_ms,
             failing,

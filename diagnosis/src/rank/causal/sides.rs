@@ -12,6 +12,7 @@ use events::catalogue::telemetry::Window;
 use jiff::SignedDuration;
 
 use super::arrival::{Awaited, Newest, USUAL};
+use super::cover::{Cover, Watched};
 use crate::contrast::{Side, mean_ms};
 use crate::evidence::Evidence;
 
@@ -39,6 +40,7 @@ pub struct Sides<'e> {
     noticed_at: Timestamp,
     sides: HashMap<Key, Side>,
     awaited: Awaited<'e>,
+    cover: Cover,
     // Evidence is in the order of time: the next window is mostly the same as the last.
     last: Cell<Option<(Key, Side)>>,
 }
@@ -48,6 +50,8 @@ struct Cost {
     calls: f64,
     ms: f64,
     down: bool,
+    traced: bool,
+    counted: bool,
 }
 
 impl Cost {
@@ -76,6 +80,7 @@ impl<'e> Sides<'e> {
         let mut late = Newest(newest).awaited(evidence);
         let mut awaited = Awaited::new();
         let mut sides = HashMap::new();
+        let mut watched = Vec::new();
         for (duration_ms, windows) in classes {
             let end = |start: &Timestamp| Window { start: *start, duration_ms }.end();
             let before = windows.keys().filter(|start| end(start) <= noticed_at).count();
@@ -107,13 +112,23 @@ impl<'e> Sides<'e> {
                     awaited.extend(late);
                 }
             }
+            watched.extend(windows.iter().map(|(start, cost)| {
+                let window = (*start, duration_ms);
+                let Cost { traced, counted, .. } = *cost;
+                Watched { window, side: sides[&window], traced, counted }
+            }));
         }
-        Self { noticed_at, sides, awaited, last: Cell::new(None) }
+        Self { noticed_at, sides, awaited, cover: Cover::of(watched), last: Cell::new(None) }
     }
 
     /// Reports of the only window of the symptom that are still to come.
     pub fn awaited(&self) -> &Awaited<'e> {
         &self.awaited
+    }
+
+    /// How long both sides were watched.
+    pub fn cover(&self) -> Cover {
+        self.cover
     }
 
     /// The side of a window.
@@ -154,6 +169,8 @@ impl Costs {
             sum.calls += cost.calls;
             sum.ms += cost.ms;
             sum.down |= cost.down;
+            sum.traced |= cost.traced;
+            sum.counted |= cost.counted;
         }
     }
 }
@@ -164,6 +181,7 @@ fn costs(evidence: &Evidence) -> HashMap<Key, Cost> {
         let mean = edge.stats.latency.as_ref().map_or(0.0, mean_ms);
         let cost = costs.of(&edge.window);
         cost.add(edge.stats.calls as f64, edge.stats.errors as f64, mean);
+        cost.traced = true;
     }
     for snapshot in evidence.snapshots() {
         let mean = snapshot.latency.as_ref().map_or(0.0, mean_ms);
@@ -171,6 +189,7 @@ fn costs(evidence: &Evidence) -> HashMap<Key, Cost> {
         let cost = costs.of(&snapshot.window);
         cost.add(requests, snapshot.errors.unwrap_or(0) as f64, mean);
         cost.down |= snapshot.up() == Some(false);
+        cost.counted |= snapshot.requests.is_some();
     }
     for log in evidence.logs() {
         costs.of(&log.window);

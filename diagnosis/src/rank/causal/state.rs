@@ -51,7 +51,7 @@ fn down(scene: &Scene<'_>, component: usize) -> Option<Observation> {
 fn unanswered(scene: &Scene<'_>, component: usize) -> Option<Observation> {
     let mut callers = scene.inbound(component).map(|link| link.caller);
     let (before, after) = scene.inbound_rates(component);
-    let expected = before * scene.after_s;
+    let expected = before * scene.cover.after_s;
     let too_few = expected < LEAST_EXPECTED || scene.awaits_inbound(component);
     if too_few || !callers.all(|c| c.is_none_or(|c| scene.is_client(c))) {
         return None;

@@ -97,7 +97,7 @@ impl Surge {
                 through.insert(caller, passed_on);
             }
         }
-        let chance = unexplained * scene.after_s < LEAST_CALLS || scene.before_s <= 0.0;
+        let chance = unexplained * scene.cover.after_s < LEAST_CALLS || scene.cover.before_s <= 0.0;
         let base = before.max(LEAST_RATE);
         let passed_on: f64 = through.values().sum();
         let grown = ((after / base - 1.5) / 1.5).clamp(0.0, 1.0);
