@@ -154,6 +154,16 @@ impl Codebook {
         Self { kinds, weights, background, forest }
     }
 
+    /// Its weights by name: what a sign says of any fault, and behind an arrow of one kind.
+    pub fn weights(&self) -> Vec<(String, f64)> {
+        let named = |name: &str, values: &[f64]| {
+            let of_kinds = self.kinds.iter().map(|kind| format!("{name} → {kind}"));
+            std::iter::once(name.to_owned()).chain(of_kinds).zip(values.to_vec()).collect()
+        };
+        let named = self.weights.iter().map(|(name, values)| -> Vec<_> { named(name, values) });
+        named.flatten().collect()
+    }
+
     /// The kinds of fault whatever component has it, the likeliest first; none when no kind was
     /// ever seen.
     pub fn kinds_of(&self, hypotheses: &[Hypothesis]) -> Vec<(FaultKind, f64)> {

@@ -2,12 +2,14 @@
 //!
 //! Everything is computed from the cases given and a seed: the same input gives the same bytes.
 //! A case whose truth is not known takes no part. How good detection is: [`detection`].
+//! How a base did on its own incidents: [`record`].
 
 mod bootstrap;
 mod calibration;
 mod classes;
 pub mod detection;
 mod folds;
+pub mod record;
 pub mod retrieval;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@
 //! - [`fingerprint`]: what an incident looked like, whatever component it was on.
 //! - [`similarity`]: which past incidents looked like it.
 //! - [`codebook`]: what faults look like, learned from incidents whose cause became known.
+//! - [`learning`]: who taught a model, and how well it does on what did not teach it.
 //! - [`classify`]: which kind of fault a text tells of.
 //! - [`diagnose`]: all of it at once.
 //! - [`objectives`]: how much of an error budget is left, and how fast it burns.
@@ -29,6 +30,7 @@ pub mod diagnose;
 pub mod evaluation;
 pub mod evidence;
 pub mod fingerprint;
+pub mod learning;
 pub mod objectives;
 pub mod rank;
 pub mod search;

@@ -7,6 +7,8 @@ mod path;
 mod taught;
 mod terms;
 
+use std::sync::LazyLock;
+
 use events::catalogue::diagnosis::Suspect;
 use events::value::Line;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use crate::evidence::Evidence;
 pub use causal::Causal;
 pub use max_z::MaxZ;
 pub use own_excess::OwnExcess;
-pub use taught::Taught;
+pub use taught::{Taught, Unlearned};
 pub(crate) use terms::{GRAIN, finite, grains};
 
 /// The suspects of an incident by one method.
@@ -43,11 +45,13 @@ pub trait Ranker: Send + Sync {
     fn rank(&self, evidence: &Evidence) -> Ranking;
 }
 
-/// Every method, the default first.
+/// Every method as it is before the first label, the default first.
 pub fn methods() -> &'static [&'static dyn Ranker] {
+    static TAUGHT: LazyLock<Taught> = LazyLock::new(Taught::default);
     static CAUSAL: Causal = Causal::shipped();
-    static METHODS: [&dyn Ranker; 3] = [&CAUSAL, &OwnExcess, &MaxZ];
-    &METHODS
+    static METHODS: LazyLock<[&'static dyn Ranker; 4]> =
+        LazyLock::new(|| [&*TAUGHT, &CAUSAL, &OwnExcess, &MaxZ]);
+    &*METHODS
 }
 
 /// The method of that name.
@@ -65,6 +69,6 @@ mod tests {
             assert_eq!(method(ranker.name()).unwrap().name(), ranker.name());
         }
         assert!(method("own-excess").is_none(), "a name without a version is no method");
-        assert_eq!(methods()[0].name(), "causal@1");
+        assert_eq!(methods()[0].name(), "taught@1");
     }
 }

@@ -35,7 +35,7 @@ use incident::{
 };
 use knowledge::RunbookPublished;
 use label::{FeedbackGiven, LabelAssigned, LabelRetracted};
-use model::{ErrorBudgetBurned, ModelTrained, SloDefined};
+use model::{ErrorBudgetBurned, ModelSelected, ModelTrained, SloDefined};
 use retention::RetentionApplied;
 use telemetry::{LogPatternsRecorded, MetricSnapshotRecorded, TraceEdgesRecorded};
 use topology::{ComponentDescribed, ComponentDiscovered, DependencyObserved};
@@ -190,6 +190,7 @@ catalogue! {
     LabelRetracted = "io.faultline.label.retracted.v1",
     FeedbackGiven = "io.faultline.feedback.given.v1",
     ModelTrained = "io.faultline.model.trained.v1",
+    ModelSelected = "io.faultline.model.selected.v1",
     SloDefined = "io.faultline.slo.defined.v1",
     ErrorBudgetBurned = "io.faultline.slo.errorbudgetburned.v1",
     RunbookPublished = "io.faultline.runbook.published.v1",

@@ -35,6 +35,7 @@ mod knowledge;
 mod label;
 mod list;
 mod load;
+mod model;
 mod mutation;
 mod node;
 mod objective;
@@ -44,6 +45,7 @@ mod page;
 mod provenance;
 mod query;
 mod read;
+mod record;
 mod recovery;
 mod retention;
 mod scalar;
@@ -65,7 +67,7 @@ use events::log::EventLog;
 use events::{SloId, Timestamp};
 
 use crate::commands::{Carried, Commands};
-use crate::{Graph, LiveGraph, Projected};
+use crate::{Graph, LiveGraph, Models, Projected};
 use audit::AuditEvent;
 pub use audit::WithoutAudit;
 use component::{Call, Component};
@@ -79,6 +81,7 @@ use guard::{Guarding, MAX_DIRECTIVES};
 use incident::Incident;
 use knowledge::{Change, Mitigation, Runbook};
 use label::Label;
+use model::{Model, ModelSelection};
 use mutation::Mutation;
 use objective::Objective;
 pub use objective::Standings;
@@ -104,6 +107,7 @@ pub struct Base {
     statements: Arc<AtomicU64>,
     commands: Commands,
     standings: Standings,
+    models: Models,
 }
 
 impl Base {
@@ -121,12 +125,18 @@ impl Base {
         let commands =
             Commands::new(graph.clone(), log.clone(), projected.clone(), now.clone(), limits.wait);
         let standings: Standings = Arc::new(|_| None);
-        Self { graph, log, projected, now, limits, statements, commands, standings }
+        let models = Models::default();
+        Self { graph, log, projected, now, limits, statements, commands, standings, models }
     }
 
     /// With somebody who keeps count of objectives.
     pub fn standing_by(self, standings: Standings) -> Self {
         Self { standings, ..self }
+    }
+
+    /// With models that others use too.
+    pub fn with_models(self, models: Models) -> Self {
+        Self { models, ..self }
     }
 
     /// With `carried` about the work of each command, see [`Commands::carrying`].
@@ -209,6 +219,8 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Nodes<Label>>("A page of labels.")
         .override_output_type_description::<Nodes<Mitigation>>("A page of mitigations.")
         .override_output_type_description::<Nodes<Objective>>("A page of objectives.")
+        .override_output_type_description::<Nodes<Model>>("A page of models.")
+        .override_output_type_description::<Nodes<ModelSelection>>("A page of decisions.")
         .override_output_type_description::<Nodes<Retention>>("A page of what was pruned.")
         .override_output_type_description::<Nodes<Runbook>>("A page of runbooks.")
         .override_output_type_description::<Nodes<SetAsideEvent>>("A page of set-aside events.")

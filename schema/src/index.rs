@@ -117,11 +117,13 @@ impl Index {
         self.ask(move |state| state.search(&query, &kinds, at, first)).await
     }
 
-    /// The past incidents most like the one in question; see [`FingerprintIndex::nearest`].
+    /// The past incidents most like the one in question; see [`FingerprintIndex::nearest_told`],
+    /// and where nothing is told [`FingerprintIndex::nearest`].
     ///
+    /// [`FingerprintIndex::nearest_told`]: diagnosis::similarity::index::FingerprintIndex::nearest_told
     /// [`FingerprintIndex::nearest`]: diagnosis::similarity::index::FingerprintIndex::nearest
     pub async fn nearest(&self, asked: NearestTo) -> Vec<SimilarIncident> {
-        self.ask(move |state| state.nearest(&asked.borrowed())).await
+        self.ask(move |state| state.nearest(&asked.borrowed(), asked.told.as_ref())).await
     }
 
     /// Asks on a thread of its own: an answer takes milliseconds of nothing but computing.
@@ -215,6 +217,8 @@ impl Index {
 pub struct NearestTo {
     /// What it looks like.
     pub fingerprint: diagnosis::fingerprint::Fingerprint,
+    /// What was said of it; absent where only what was measured counts.
+    pub told: Option<diagnosis::similarity::Told>,
     /// As known at this position.
     pub at: u64,
     /// At most so many.

@@ -37,6 +37,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "alerts",
         statements: include_str!("../migrations/0004_alerts.surql"),
     },
+    Migration {
+        number: 5,
+        name: "models",
+        statements: include_str!("../migrations/0005_models.surql"),
+    },
 ];
 
 const MIGRATION_TABLE: &str = "

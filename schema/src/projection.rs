@@ -130,6 +130,7 @@ pub fn project(recorded: &RecordedEvent) -> Result<Vec<Change>, ProjectError> {
         LabelRetracted(data) => Ok(label::retracted(recorded, data)),
         FeedbackGiven(data) => label::feedback_given(recorded, data),
         ModelTrained(data) => model::trained(recorded, data),
+        ModelSelected(data) => model::selected(recorded, data),
         SloDefined(data) => model::slo_defined(recorded, data),
         ErrorBudgetBurned(data) => Ok(model::error_budget_burned(recorded, data)),
         RunbookPublished(data) => Ok(knowledge::runbook_published(recorded, data)),

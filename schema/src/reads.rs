@@ -3,8 +3,11 @@
 
 mod evidence;
 mod past;
+mod studied;
 
 pub use evidence::Span;
+pub use past::Past;
+pub(crate) use studied::Known;
 
 use serde::de::DeserializeOwned;
 use surrealdb::IndexedResults;

@@ -74,6 +74,7 @@ tables! {
     Maintenance = "maintenance" node versions,
     Mitigation = "mitigation" node once,
     Model = "model" node versions,
+    ModelSelection = "model_selection" node once,
     Prediction = "prediction" node once,
     Retention = "retention" node once,
     Runbook = "runbook" node versions,

@@ -226,6 +226,9 @@ fn answered_for(data: &EventData) -> Option<(&'static str, &str)> {
         EventData::IncidentReopened(data) => ("incident.reopen", data.incident.as_str()),
         EventData::IncidentMerged(data) => ("incident.merge", data.incident.as_str()),
         EventData::PostmortemPublished(data) => ("postmortem.publish", data.incident.as_str()),
+        EventData::ModelSelected(data) => {
+            ("model.select", data.model.as_ref().map_or("none", |model| model.as_str()))
+        }
         _ => return None,
     })
 }

@@ -7,12 +7,14 @@
 //! - measurements → error budgets that burn ([`diagnosis::objectives`]);
 //! - telemetry → anomalies → incidents, their symptoms and their end ([`diagnosis::detect`]);
 //! - an open incident → diagnoses, from what the graph holds up to a position (`attempts`);
+//! - labels → models (`learning`);
 //! - a diagnosis → remedies that helped before (`remedies`);
 //! - an injected fault → labels and the mitigation of its incident (`truth`).
 
 mod attempts;
 mod checkpoint;
 mod diagnose;
+mod learning;
 mod reaction;
 mod remedies;
 mod rounds;
@@ -41,7 +43,9 @@ use crate::trace_context;
 use attempts::Attempts;
 use checkpoint::Checkpoint;
 pub(crate) use checkpoint::Checkpoint as ReactorCheckpoint;
-pub(crate) use diagnose::Diagnostician;
+use diagnose::Diagnostician;
+pub(crate) use learning::School;
+use learning::{Due, Learner};
 use reaction::{of_incident, source};
 use remedies::Remedies;
 pub(crate) use shared::{SharedReactors, leave};
@@ -105,40 +109,35 @@ pub(crate) struct Reactors {
     attempts: Attempts,
     remedies: Remedies,
     diagnostician: Diagnostician,
+    due: Due,
+    /// `None` where nothing is to be learned.
+    learner: Option<Learner>,
     open: BTreeSet<IncidentId>,
     reacted: Reacted,
 }
 
 impl Reactors {
     /// The reactors of the only server.
-    pub(crate) fn new(
-        config: &Config,
-        log: Arc<dyn EventLog>,
-        metrics: Arc<Metrics>,
-        diagnostician: Diagnostician,
-        reacted: Reacted,
-    ) -> Self {
-        let checkpoint = Checkpoint::read(&config.storage.data, log.head());
-        Self { reacted, ..Self::behind(checkpoint, config, log, metrics, diagnostician) }
+    pub(crate) fn new(config: &Config, school: School, reacted: Reacted) -> Self {
+        let checkpoint = Checkpoint::read(&config.storage.data, school.log.head());
+        Self { reacted, ..Self::behind(checkpoint, config, school) }
     }
 
-    fn behind(
-        checkpoint: Checkpoint,
-        config: &Config,
-        log: Arc<dyn EventLog>,
-        metrics: Arc<Metrics>,
-        diagnostician: Diagnostician,
-    ) -> Self {
+    fn behind(checkpoint: Checkpoint, config: &Config, school: School) -> Self {
+        let School { log, graph, progress, models, metrics } = school.clone();
+        let max_similar = config.reactors.max_similar;
         Self {
             checkpoint,
             log,
             metrics,
+            diagnostician: Diagnostician::new(graph, progress, models, max_similar),
+            learner: config.reactors.learn.then(|| Learner::start(school)),
             detector: Detector::new(Settings::default()),
             grouping: Grouping::new(GroupingSettings::default()),
             truth: Truth::default(),
             attempts: Attempts::new(config.reactors.max_diagnoses),
             remedies: Remedies::default(),
-            diagnostician,
+            due: Due::default(),
             open: BTreeSet::new(),
             reacted: Reacted::default(),
         }
@@ -173,6 +172,7 @@ impl Reactors {
         let decides = self.checkpoint.decides(recorded.position);
         self.count(recorded);
         self.remedies.observe(recorded);
+        self.due.observe(recorded);
         let anomalies = self.detector.observe(recorded);
         let decided = self.grouping.observe(recorded, &anomalies);
         let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
@@ -198,6 +198,12 @@ impl Reactors {
             self.checkpoint.advance(recorded.position);
         }
         self.reacted.0.position.store(recorded.position, Ordering::Relaxed);
+        // What was due before the end of the log may have been learned further on.
+        if let Some(learner) =
+            self.learner.as_ref().filter(|_| recorded.position >= self.log.head())
+        {
+            learner.learn(&self.due);
+        }
         Ok(())
     }
 

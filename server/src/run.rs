@@ -178,7 +178,7 @@ pub async fn run_on(
     let mut tasks = Tasks::new();
     let sharing = Sharing::of(&config, address, &mut tasks).await?;
     let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
-    let Behind { graph, projected, progress, rebuilds, reacted } =
+    let Behind { graph, projected, progress, rebuilds, reacted, models } =
         Behind::start(&config, &log, &metrics, sharing.as_ref(), clock, &mut tasks).await?;
     let (retention, retaining) =
         Retention::new(&config, log.clone(), rebuilds.clone(), metrics.clone(), clock);
@@ -192,6 +192,7 @@ pub async fn run_on(
     metrics.watch_standings(&standings, clock);
     let base = Base::new(graph.clone(), log.clone(), projected, clock, limits)
         .carrying(observed::carried)
+        .with_models(models)
         .standing_by(Arc::new(move |slo| standings.of(slo)));
     let tokens = Tokens::new(config.auth.tokens.clone(), TokenFile::of(&config.storage.data));
     let app = Arc::new(Shared {

@@ -75,6 +75,40 @@ impl Causal {
         Self { weights: Some(weights) }
     }
 
+    /// How much speaks for each component; `None` without telemetry from the time of the incident.
+    pub(super) fn utilities(&self, evidence: &Evidence) -> Option<BTreeMap<ComponentName, f64>> {
+        let scene = Scene::of(evidence);
+        if scene.after_windows == 0 {
+            return None;
+        }
+        let weights = self.weights.clone().unwrap_or_default();
+        let Weighed(terms) = Weighed::of(&scene, evidence.noticed(), &weights);
+        let utilities = terms.iter().map(Vec::as_slice).map(utility);
+        Some(scene.names.iter().map(|name| (*name).clone()).zip(utilities).collect())
+    }
+
+    /// The components of [`Self::utilities`] and further observations, the most suspected first;
+    /// none when too little speaks for any.
+    pub(super) fn order(
+        &self,
+        mut utilities: BTreeMap<ComponentName, f64>,
+        further: &[Further],
+    ) -> Vec<ComponentName> {
+        let weights = self.weights.clone().unwrap_or_default();
+        for it in further {
+            if let Some(utility) = utilities.get_mut(&it.component) {
+                *utility += it.strength.clamp(0.0, 1.0) * weights.of(&it.name).max(0.0);
+            }
+        }
+        if utilities.values().copied().fold(0.0, f64::max) < LEAST_UTILITY {
+            return Vec::new();
+        }
+        let mut order: Vec<_> =
+            utilities.into_iter().filter(|(_, utility)| *utility > 0.0).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        order.into_iter().map(|(name, _)| name).take(MOST_SUSPECTS).collect()
+    }
+
     /// As [`Ranker::rank`], with further observations beside its own.
     pub fn rank_with(&self, evidence: &Evidence, further: &[Further]) -> Ranking {
         let scene = Scene::of(evidence);

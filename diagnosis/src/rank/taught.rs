@@ -17,7 +17,8 @@ use super::{Ranker, Ranking};
 use crate::codebook::{Codebook, Hypothesis, Lesson, Scene};
 use crate::evidence::Evidence;
 
-const NAME: &str = "taught@1";
+/// Its name and version.
+pub(crate) const NAME: &str = "taught@1";
 /// What is looked like is told of as this.
 const FAMILIAR: &str = "looks like past faults";
 /// Less likely hypotheses are not worth a word.
@@ -33,7 +34,74 @@ pub struct Taught {
     lessons: usize,
 }
 
+/// What is answered of an incident without labels: so much of it that what labels add can be
+/// weighed without its evidence, which is a thousand times larger.
+#[derive(Clone, Debug, Default)]
+pub struct Unlearned {
+    /// Whether there is telemetry.
+    measured: bool,
+    /// How much speaks for each component, where there is telemetry from the time of the incident.
+    utilities: Option<BTreeMap<ComponentName, f64>>,
+    kinds: BTreeMap<ComponentName, FaultKind>,
+}
+
+impl Unlearned {
+    /// Of this evidence.
+    pub fn of(evidence: &Evidence) -> Self {
+        let causal = Causal::shipped();
+        let suspects = causal.rank(evidence).suspects;
+        Self {
+            measured: is_measured(evidence),
+            utilities: causal.utilities(evidence),
+            kinds: suspects
+                .into_iter()
+                .filter_map(|it| Some((it.component, it.fault_kind?)))
+                .collect(),
+        }
+    }
+}
+
+fn is_measured(evidence: &Evidence) -> bool {
+    !evidence.snapshots().is_empty() || !evidence.edges().is_empty()
+}
+
 impl Taught {
+    /// Who would be suspected by [`Ranker::rank`], the most suspected first, and of what kind of
+    /// fault, from what the incident looked like and what is answered without labels.
+    pub fn suspected(
+        &self,
+        scene: &Scene,
+        unlearned: &Unlearned,
+    ) -> Vec<(ComponentName, Option<FaultKind>)> {
+        let silent = scene.parts.iter().all(|part| part.signs.is_empty());
+        if silent && !unlearned.measured {
+            return Vec::new();
+        }
+        let hypotheses = match unlearned.measured && self.lessons == 0 {
+            true => Vec::new(),
+            false => self.codebook.hypotheses(scene),
+        };
+        let likely = |it: &Hypothesis| {
+            let least = if unlearned.measured { LEAST_LIKELY_KIND } else { 0.0 };
+            let (kind, _) = it.kinds.first().filter(|(_, probability)| *probability >= least)?;
+            Some((it.component.clone(), kind.clone()))
+        };
+        let kinds: BTreeMap<ComponentName, FaultKind> =
+            hypotheses.iter().filter_map(likely).collect();
+        let order = match &unlearned.utilities {
+            _ if !unlearned.measured => {
+                hypotheses.into_iter().map(|it| it.component).take(MOST_SUSPECTS).collect()
+            }
+            Some(utilities) => {
+                let further: Vec<Further> = hypotheses.iter().filter_map(familiar).collect();
+                self.causal.order(utilities.clone(), &further)
+            }
+            None => Vec::new(),
+        };
+        let kind = |name: &ComponentName| kinds.get(name).or(unlearned.kinds.get(name)).cloned();
+        order.into_iter().map(|name| (name.clone(), kind(&name))).collect()
+    }
+
     /// Taught by these incidents.
     pub fn by(lessons: &[Lesson]) -> Self {
         Self {
@@ -41,6 +109,11 @@ impl Taught {
             codebook: Codebook::learned(lessons),
             lessons: lessons.len(),
         }
+    }
+
+    /// What the lessons came to.
+    pub fn codebook(&self) -> &Codebook {
+        &self.codebook
     }
 
     /// The kinds of fault that the incident may be of, whatever component has it, the likeliest
@@ -81,7 +154,7 @@ impl Ranker for Taught {
     }
 
     fn rank(&self, evidence: &Evidence) -> Ranking {
-        let measured = !evidence.snapshots().is_empty() || !evidence.edges().is_empty();
+        let measured = is_measured(evidence);
         if measured && self.lessons == 0 {
             return Ranking { method: Line::clipped(NAME), ..self.causal.rank(evidence) };
         }
@@ -215,6 +288,10 @@ mod tests {
         assert_eq!(first.path, [name("front"), name("mail")]);
         assert_eq!(taught.kinds(&asked)[0].0.as_str(), "memory_leak");
         assert_eq!(Taught::by(&lessons()).rank(&asked), ranking, "byte for byte");
+        let told: Vec<_> =
+            ranking.suspects.into_iter().map(|it| (it.component, it.fault_kind)).collect();
+        let unlearned = Unlearned::of(&asked);
+        assert_eq!(taught.suspected(&Scene::of(&asked), &unlearned)[..told.len()], told);
     }
 
     #[test]

@@ -231,7 +231,7 @@ fn di_4_too_little_evidence_is_said() {
     let mut after = whole.clone();
     after.snapshots.retain(|s| s.window.start >= whole.noticed_at);
     after.edges.retain(|e| e.window.start >= whole.noticed_at);
-    for (gathered, says) in [(nothing, "no telemetry"), (before, "no telemetry"), (after, "")] {
+    for (gathered, says) in [(nothing, "telemetry"), (before, "telemetry"), (after, "")] {
         for ranker in methods() {
             let ranking = ranker.rank(&Evidence::new(gathered.clone()));
             let reason = ranking.abstained.expect("there is nothing to compare");

@@ -116,6 +116,10 @@ pub struct DiagnosisProposed {
     /// are compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<serde_json::Map<String, serde_json::Value>>,
+    /// What alerts, logs and people said of the incident, in the form of the method's marks: later
+    /// incidents are compared with them too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Something that may help was found.

@@ -9,7 +9,8 @@ use super::{Fact, InvalidFact, stream};
 use crate::id::{ComponentName, ModelId, SloId, StreamId};
 use crate::value::{Finite, Line, NonNegative, Ratio};
 
-/// A model was trained.
+/// A model was trained. It is what its method learns from the log up to `data_to_position`: who
+/// learns again from there gets the same model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelTrained {
@@ -17,7 +18,7 @@ pub struct ModelTrained {
     pub model: ModelId,
     /// The method that uses it.
     pub method: Line,
-    /// Its weights by name.
+    /// Its weights by name, the heaviest when there are many.
     pub weights: BTreeMap<String, Finite>,
     /// First log position of the training data.
     pub data_from_position: u64,
@@ -29,6 +30,39 @@ pub struct ModelTrained {
     /// How the model before it does on the same data.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics_before: BTreeMap<String, Finite>,
+    /// Why it is not used unless somebody selects it; absent when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Line>,
+}
+
+/// Which model answers.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelChoice {
+    /// The latest that was trained and not rejected.
+    Latest,
+    /// None: what was known before the first label.
+    Shipped,
+    /// The one that is named, whatever is trained later.
+    Pinned,
+}
+
+/// Somebody decided which model answers from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSelected {
+    /// Which.
+    pub choice: ModelChoice,
+    /// The model that is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelId>,
+    /// Who decided.
+    pub by: Line,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Line>,
 }
 
 /// What an objective counts.
@@ -86,6 +120,22 @@ impl Fact for ModelTrained {
             return Err(InvalidFact::new(
                 "/data_from_position",
                 "expected at most data_to_position",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Fact for ModelSelected {
+    fn stream(&self) -> StreamId {
+        stream("model_selection", "current")
+    }
+
+    fn check(&self) -> Result<(), InvalidFact> {
+        if (self.choice == ModelChoice::Pinned) != self.model.is_some() {
+            return Err(InvalidFact::new(
+                "/model",
+                "expected with a pinned choice, and only there",
             ));
         }
         Ok(())

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use events::catalogue::label::Claim;
-use events::{ComponentName, DiagnosisId, EventData, FaultId, IncidentId, LabelId, RunbookId};
+use events::{
+    ComponentName, DiagnosisId, EventData, FaultId, IncidentId, LabelId, ModelId, RunbookId,
+};
 use serde::Deserialize;
 use surrealdb::types::{Object, RecordId, Value};
 
@@ -21,6 +23,7 @@ const KNOWN: &str = "
     SELECT id, incident, at FROM $diagnoses;
     array::flatten((SELECT VALUE ->(SELECT in, rank FROM suspects WHERE until = NONE)
         FROM $diagnoses));
+    SELECT id FROM $models WHERE trained_at != NONE;
 ";
 
 #[derive(Deserialize)]
@@ -91,6 +94,7 @@ pub struct Known {
     incidents: HashMap<IncidentId, KnownIncident>,
     labels: HashMap<LabelId, KnownLabel>,
     diagnoses: HashMap<DiagnosisId, KnownDiagnosis>,
+    models: HashSet<ModelId>,
 }
 
 /// The keys of what commands speak of.
@@ -102,6 +106,7 @@ struct Named<'c> {
     incidents: BTreeSet<&'c str>,
     labels: BTreeSet<&'c str>,
     diagnoses: BTreeSet<&'c str>,
+    models: BTreeSet<&'c str>,
 }
 
 impl<'c> Named<'c> {
@@ -145,6 +150,9 @@ impl<'c> Named<'c> {
             EventData::FeedbackGiven(data) => {
                 self.diagnoses.insert(data.diagnosis.as_str());
             }
+            EventData::ModelSelected(data) => {
+                self.models.extend(data.model.as_ref().map(ModelId::as_str));
+            }
             _ => {}
         }
     }
@@ -161,6 +169,7 @@ impl<'c> Named<'c> {
         binds.insert("incidents", ids("incident", &self.incidents));
         binds.insert("labels", ids("label", &self.labels));
         binds.insert("diagnoses", ids("diagnosis", &self.diagnoses));
+        binds.insert("models", ids("model", &self.models));
         binds
     }
 }
@@ -176,6 +185,7 @@ impl Known {
         let labels: Vec<KnownLabel> = answers.rows(4)?;
         let diagnoses: Vec<KnownDiagnosis> = answers.rows(5)?;
         let suspects: Vec<SuspectRow> = answers.rows(6)?;
+        let models: Vec<Id<ModelId>> = answers.rows(7)?;
         let mut known = Self {
             components: components.into_iter().map(|row| row.id).collect(),
             faults: faults.into_iter().map(|row| row.id).collect(),
@@ -183,6 +193,7 @@ impl Known {
             incidents: incidents.into_iter().map(|row| (row.id.clone(), row)).collect(),
             labels: labels.into_iter().map(|row| (row.id.clone(), row)).collect(),
             diagnoses: diagnoses.into_iter().map(|row| (row.id.clone(), row)).collect(),
+            models: models.into_iter().map(|row| row.id).collect(),
         };
         for suspect in suspects {
             if let Some(diagnosis) = known.diagnoses.get_mut(&suspect.diagnosis) {
@@ -205,6 +216,11 @@ impl Known {
     /// Whether there is such a runbook.
     pub fn runbook(&self, id: &RunbookId) -> bool {
         self.runbooks.contains(id)
+    }
+
+    /// Whether such a model was trained.
+    pub fn model(&self, id: &ModelId) -> bool {
+        self.models.contains(id)
     }
 
     /// The incident.

@@ -36,6 +36,7 @@ pub fn takes_turns(data: &EventData) -> bool {
             | EventData::FeedbackGiven(_)
             | EventData::PostmortemPublished(_)
             | EventData::MitigationApplied(_)
+            | EventData::ModelSelected(_)
     )
 }
 
@@ -65,6 +66,10 @@ pub fn check(data: &EventData, known: &Known) -> Result<(), Refusal> {
         EventData::LabelAssigned(data) => label(known, data),
         EventData::LabelRetracted(data) => retraction(known, data),
         EventData::FeedbackGiven(data) => feedback(known, data),
+        EventData::ModelSelected(data) => match data.model.as_ref() {
+            Some(model) if !known.model(model) => Err(Refusal::unknown("/model", "model", model)),
+            _ => Ok(()),
+        },
         other => {
             let message = format!("{} is no command", other.event_type());
             Err(Refusal::new("invalid_input", "", message))

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use diagnosis::evidence::Evidence;
-use diagnosis::rank::{self, Ranker};
+use diagnosis::rank;
 use events::catalogue::diagnosis as catalogue;
-use events::{ComponentName, EventId, FaultKind};
+use events::{ComponentName, EventId, FaultKind, IncidentId};
 
 use super::component::Component;
 use super::error::{ApiError, ApiResult};
@@ -19,6 +19,8 @@ use super::provenance::{Provenance, ScoreTerm, event_ids};
 use super::scalar::{DateTime, Position};
 use super::similar::SimilarIncident;
 use super::verdict::Feedback;
+use super::view::View;
+use crate::models::{Answering, Method, RankError};
 use crate::rows;
 
 #[derive(Clone)]
@@ -164,6 +166,8 @@ impl Suspect {
 pub struct RootCauses {
     /// The method and its version, such as `own-excess@1`; null while nothing is recorded.
     pub method: Option<String>,
+    /// The trained model that ranked; null when none did.
+    pub model: Option<String>,
     /// The recorded diagnosis that this is; null when it was computed for this request.
     pub diagnosis: Option<Diagnosis>,
     /// The evidence was everything up to this position of the log.
@@ -188,10 +192,10 @@ const MAX_WITHOUT: usize = 1_000;
 
 impl Asked<'_> {
     /// The method to rank by now; `None` for what was recorded.
-    fn ranker(&self) -> ApiResult<Option<&'static dyn Ranker>> {
+    fn method(&self) -> ApiResult<Option<Method>> {
         match (self.method, self.without) {
-            (Some(name), _) => ranker("method", name).map(Some),
-            (None, Some(_)) => Ok(Some(rank::methods()[0])),
+            (Some(name), _) => method("method", name).map(Some),
+            (None, Some(_)) => Ok(Some(Method::Learning)),
             (None, None) => Ok(None),
         }
     }
@@ -217,6 +221,24 @@ impl Asked<'_> {
     }
 }
 
+/// The method of this name.
+fn method(field: &str, name: &str) -> ApiResult<Method> {
+    Method::named(name).ok_or_else(|| {
+        let known: Vec<_> = rank::methods().iter().map(|method| method.name()).collect();
+        let known = known.join(", ");
+        let message = format!("expected one of {known}, or the version of a model, got {name:?}");
+        ApiError::invalid(field, message)
+    })
+}
+
+/// Who ranks `incident` as of the view.
+pub async fn answering(view: &View, incident: &IncidentId) -> ApiResult<Answering> {
+    view.count_statement();
+    let models = &view.base().models;
+    let found = models.answering(view.graph(), incident, view.reaches()).await;
+    found.map_err(ApiError::internal)
+}
+
 /// The latest recorded diagnosis of `incident`, or with a method, or without some events, a
 /// ranking computed now from the evidence in the graph, which has no place for labels and faults
 /// (DI-3).
@@ -225,7 +247,7 @@ pub async fn root_causes(
     incident: &rows::Incident,
     asked: Asked<'_>,
 ) -> ApiResult<RootCauses> {
-    let Some(ranker) = asked.ranker()? else { return latest(ctx, incident).await };
+    let Some(method) = asked.method()? else { return latest(ctx, incident).await };
     let loaders = Loaders::of(ctx);
     let view = loaders.view();
     let position = view.reaches();
@@ -234,14 +256,24 @@ pub async fn root_causes(
     let evidence = evidence.map_err(ApiError::internal)?;
     let Some(evidence) = evidence else {
         return Ok(RootCauses {
-            method: Some(ranker.name().to_owned()),
+            method: Some(method.to_string()),
+            model: None,
             diagnosis: None,
             evidence_position: Some(Position(position)),
             abstained: Some("the opening of the incident is not known".to_owned()),
             suspects: Vec::new(),
         });
     };
-    let ranking = ranker.rank(&asked.left(evidence)?);
+    let evidence = asked.left(evidence)?;
+    view.count_statement();
+    let asked_of = (&incident.id, position);
+    let (model, ranking) = method
+        .rank(&view.base().models, view.graph(), asked_of, &evidence)
+        .await
+        .map_err(|error| match error {
+            RankError::UnknownModel(model) => ApiError::not_found("method", "model", model),
+            RankError::Graph(error) => ApiError::internal(error),
+        })?;
     let suspects = (1..).zip(ranking.suspects).map(|(rank, suspect)| Suspect {
         rank,
         component: suspect.component,
@@ -253,6 +285,7 @@ pub async fn root_causes(
     });
     Ok(RootCauses {
         method: Some(ranking.method.as_str().to_owned()),
+        model: model.map(|model| model.to_string()),
         diagnosis: None,
         evidence_position: Some(Position(position)),
         abstained: ranking.abstained.map(String::from),
@@ -266,6 +299,7 @@ async fn latest(ctx: &Context<'_>, incident: &rows::Incident) -> ApiResult<RootC
     let Some(latest) = latest else {
         return Ok(RootCauses {
             method: None,
+            model: None,
             diagnosis: None,
             evidence_position: None,
             abstained: Some("no diagnosis is recorded yet; ask with a method for one".to_owned()),
@@ -274,6 +308,7 @@ async fn latest(ctx: &Context<'_>, incident: &rows::Incident) -> ApiResult<RootC
     };
     Ok(RootCauses {
         method: latest.method.clone(),
+        model: latest.model.as_ref().map(ToString::to_string),
         diagnosis: Some(Diagnosis(latest.clone())),
         evidence_position: latest.evidence_position.map(Position),
         abstained: latest.abstained.clone(),
@@ -300,12 +335,4 @@ async fn recorded_suspects(
         .collect();
     suspects.sort_by_key(|suspect| suspect.rank);
     Ok(suspects)
-}
-
-/// The ranking method of this name.
-pub fn ranker(field: &str, name: &str) -> ApiResult<&'static dyn Ranker> {
-    rank::method(name).ok_or_else(|| {
-        let known: Vec<_> = rank::methods().iter().map(|method| method.name()).collect();
-        ApiError::invalid(field, format!("expected one of {}, got {name:?}", known.join(", ")))
-    })
 }

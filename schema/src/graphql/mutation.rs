@@ -3,6 +3,7 @@
 mod incidents;
 mod input;
 mod labels;
+mod models;
 mod submit;
 
 use async_graphql::MergedObject;
@@ -12,4 +13,4 @@ use async_graphql::MergedObject;
 /// recorded just before: a change waits until the graph contains what the log had when it came,
 /// and when that takes too long the error's code is `not_projected_yet`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(labels::Labels, incidents::Incidents);
+pub struct Mutation(labels::Labels, incidents::Incidents, models::Models);

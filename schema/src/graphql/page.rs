@@ -105,6 +105,8 @@ listed! {
     Maintenance, true, |row| Cursor::at(row.started_at, &row.id);
     Feedback, true, |row| Cursor::at(row.at, row.id);
     Retention, true, |row| Cursor::at(row.at, row.id);
+    Model, true, |row| Cursor::at(row.trained_at, &row.id);
+    ModelSelection, true, |row| Cursor::at(row.at, row.id);
 }
 
 /// A page that was asked for.

@@ -10,7 +10,9 @@ mod order;
 use async_graphql::MergedObject;
 
 use super::audit::Audit;
+use super::model::ModelQueries;
 use super::objective::Objectives;
+use super::record::TrackRecords;
 use super::retention::Retentions;
 use super::search::Searches;
 
@@ -25,7 +27,9 @@ pub struct Query(
     lookups::Lookups,
     operations::Operations,
     Audit,
+    ModelQueries,
     Objectives,
     Retentions,
     Searches,
+    TrackRecords,
 );

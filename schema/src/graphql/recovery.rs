@@ -30,7 +30,7 @@ pub struct Durations {
 
 impl Durations {
     /// By nearest rank: each answer is one that was measured.
-    fn of(mut ms: Vec<i64>) -> Self {
+    pub fn of(mut ms: Vec<i64>) -> Self {
         ms.sort_unstable();
         let rank = |share: f64| {
             let at = (share * ms.len() as f64).ceil() as usize;
@@ -163,7 +163,7 @@ impl Times {
 }
 
 /// How long it took; nothing when the clocks say that the end was first.
-fn between(from: Timestamp, to: Timestamp) -> Option<i64> {
+pub fn between(from: Timestamp, to: Timestamp) -> Option<i64> {
     Some(to.as_millisecond() - from.as_millisecond()).filter(|ms| *ms >= 0)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 use diagnosis::fingerprint::{self, Fingerprint};
-use diagnosis::rank;
+use diagnosis::similarity::Told;
 use diagnosis::verdict::{Verdict, verdict};
 use events::IncidentId;
 use events::catalogue::diagnosis as catalogue;
@@ -12,6 +12,7 @@ use events::value::Ratio;
 
 use super::component::Component;
 use super::described::{self, SymptomInput};
+use super::diagnosis::answering;
 use super::error::{ApiError, ApiResult};
 use super::incident::Incident;
 use super::knowledge::{Mitigation, MitigationKind};
@@ -103,7 +104,7 @@ impl SimilarIncident {
     }
 }
 
-/// The past incidents that look like `incident`, by its latest recorded fingerprint, or else by
+/// The past incidents that look like `incident`, by its latest recorded diagnosis, or else by
 /// one computed now.
 pub async fn to_incident(
     ctx: &Context<'_>,
@@ -112,8 +113,8 @@ pub async fn to_incident(
     min_score: f64,
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
-    let Some(fingerprint) = fingerprint_of(ctx, incident).await? else { return Ok(Vec::new()) };
-    wanted.nearest(ctx, fingerprint, Some(&incident.id)).await
+    let Some(looks) = looks_of(ctx, incident).await? else { return Ok(Vec::new()) };
+    wanted.nearest(ctx, looks, Some(&incident.id)).await
 }
 
 /// The past incidents that look like what `symptoms` describe.
@@ -125,7 +126,7 @@ pub async fn to_symptoms(
 ) -> ApiResult<Vec<SimilarIncident>> {
     let wanted = Wanted::read(first, min_score)?;
     let described = described::fingerprint(ctx, symptoms).await?;
-    wanted.nearest(ctx, described, None).await
+    wanted.nearest(ctx, (described, None), None).await
 }
 
 struct Wanted {
@@ -147,13 +148,14 @@ impl Wanted {
     async fn nearest(
         &self,
         ctx: &Context<'_>,
-        to: Fingerprint,
+        (fingerprint, told): Looks,
         excluding: Option<&IncidentId>,
     ) -> ApiResult<Vec<SimilarIncident>> {
         let loaders = Loaders::of(ctx);
         let view = loaders.view();
         let asked = NearestTo {
-            fingerprint: to,
+            fingerprint,
+            told,
             at: view.reaches(),
             first: self.first,
             min_score: self.min_score.get(),
@@ -167,10 +169,10 @@ impl Wanted {
     }
 }
 
-async fn fingerprint_of(
-    ctx: &Context<'_>,
-    incident: &rows::Incident,
-) -> ApiResult<Option<Fingerprint>> {
+/// What was measured of an incident, and what was said of it.
+type Looks = (Fingerprint, Option<Told>);
+
+async fn looks_of(ctx: &Context<'_>, incident: &rows::Incident) -> ApiResult<Option<Looks>> {
     let recorded = Loaders::of(ctx).diagnoses_for(&incident.id).await?;
     let latest = recorded
         .iter()
@@ -179,13 +181,18 @@ async fn fingerprint_of(
     let recorded = latest.and_then(|row| row.fingerprint.clone());
     // A fingerprint of a form that is no longer understood is computed anew.
     if let Some(Ok(fingerprint)) = recorded.map(serde_json::from_value) {
-        return Ok(Some(fingerprint));
+        let told = latest.and_then(|row| row.told.clone());
+        let told = told.and_then(|told| serde_json::from_value(told).ok());
+        return Ok(Some((fingerprint, told)));
     }
     let loaders = Loaders::of(ctx);
     let view = loaders.view();
     view.count_statement();
     let evidence = view.graph().evidence(&incident.id, view.reaches()).await;
     let Some(evidence) = evidence.map_err(ApiError::internal)? else { return Ok(None) };
-    let ranker = rank::methods().first().expect("there is at least one method");
-    Ok(Some(fingerprint::of(&evidence, &ranker.rank(&evidence))))
+    let ranking = answering(view, &incident.id).await?.rank(&evidence);
+    view.count_statement();
+    let title = view.graph().title_given(&incident.id, view.reaches()).await;
+    let told = Told::of(title.map_err(ApiError::internal)?.as_deref(), &evidence);
+    Ok(Some((fingerprint::of(&evidence, &ranking), Some(told))))
 }

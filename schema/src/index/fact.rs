@@ -2,6 +2,7 @@
 
 use diagnosis::fingerprint::Fingerprint;
 use diagnosis::search::{DocumentId, DocumentKind, TextIndex};
+use diagnosis::similarity::Told;
 use diagnosis::similarity::index::{FingerprintIndex, Labelled};
 use diagnosis::verdict::Opinion;
 use events::{ComponentName, FaultId, FaultKind, IncidentId, LabelId, Timestamp};
@@ -27,8 +28,8 @@ pub struct FactKey {
 pub enum Fact {
     /// A document reads like this. Without fields it is none.
     Reads(DocumentId, Vec<(&'static str, String)>),
-    /// An incident looks like this.
-    Looks(IncidentId, Fingerprint),
+    /// An incident looks like this, and is told so.
+    Looks(IncidentId, Fingerprint, Told),
     /// A label was given.
     Labelled(Labelled),
     /// A label was taken back.
@@ -43,8 +44,8 @@ impl Fact {
                 let fields: Vec<_> = fields.iter().map(|(name, it)| (*name, it.as_str())).collect();
                 text.put(position, &document, &fields);
             }
-            Self::Looks(incident, fingerprint) => {
-                fingerprints.put(position, &incident, &fingerprint)
+            Self::Looks(incident, fingerprint, told) => {
+                fingerprints.put_told(position, &incident, &fingerprint, &told);
             }
             Self::Labelled(labelled) => fingerprints.label(position, labelled),
             Self::Unlabelled(label) => fingerprints.unlabel(position, &label),
@@ -67,7 +68,7 @@ pub const COLUMNS: &[(Table, &str)] = &[
     (Table::Incident, "title, resolution, postmortem"),
     (Table::Runbook, "title, text"),
     (Table::LogPattern, "component, patterns"),
-    (Table::Diagnosis, "incident, fingerprint"),
+    (Table::Diagnosis, "incident, fingerprint, told"),
     (Table::Label, "incident, claim, component, fault_kind, fault, confidence, at"),
 ];
 
@@ -162,8 +163,12 @@ fn patterns(position: u64, fields: &Object) -> Vec<(FactKey, Fact)> {
 fn looks(diagnosis: &str, fields: &Object) -> Option<Fact> {
     let incident = IncidentId::new(fields.get("incident").and_then(string)?).ok()?;
     let stored = fields.get("fingerprint").filter(|it| !matches!(it, Value::None))?;
+    let told = fields.get("told").filter(|it| !matches!(it, Value::None));
+    let told = told.map_or_else(Told::default, |told| {
+        serde_json::from_value(to_json(told.clone())).unwrap_or_default()
+    });
     match serde_json::from_value(to_json(stored.clone())) {
-        Ok(fingerprint) => Some(Fact::Looks(incident, fingerprint)),
+        Ok(fingerprint) => Some(Fact::Looks(incident, fingerprint, told)),
         Err(error) => {
             tracing::debug!(
                 incident.id = %incident,

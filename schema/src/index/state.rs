@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use diagnosis::search::{DocumentId, DocumentKind, Hit, Query, TextIndex};
+use diagnosis::similarity::Told;
 use diagnosis::similarity::index::{FingerprintIndex, Nearest};
 use events::ComponentName;
 use events::catalogue::diagnosis::SimilarIncident;
@@ -221,9 +222,13 @@ impl State {
         self.text.search(query, kinds, at, first)
     }
 
-    /// See [`FingerprintIndex::nearest`].
-    pub fn nearest(&self, asked: &Nearest<'_>) -> Vec<SimilarIncident> {
-        self.fingerprints.nearest(asked)
+    /// See [`FingerprintIndex::nearest_told`], and where nothing is told
+    /// [`FingerprintIndex::nearest`].
+    pub fn nearest(&self, asked: &Nearest<'_>, told: Option<&Told>) -> Vec<SimilarIncident> {
+        match told {
+            Some(told) => self.fingerprints.nearest_told(asked, told),
+            None => self.fingerprints.nearest(asked),
+        }
     }
 
     /// Puts a fact; false when it is a log template too many.

@@ -101,6 +101,7 @@ async fn answers(graph: &Graph, last: u64) -> Vec<(u64, String)> {
             let fingerprint: Fingerprint = serde_json::from_value(looks("payments", 0.6)).unwrap();
             let asked = NearestTo {
                 fingerprint,
+                told: None,
                 at,
                 first: 10,
                 min_score: 0.0,

@@ -34,6 +34,7 @@ pub(super) fn proposed(
     let at = recorded.event.time;
     let diagnosis = RowId::node(Table::Diagnosis, &data.diagnosis);
     let fingerprint = data.fingerprint.as_ref().map(|it| json("fingerprint", it)).transpose()?;
+    let told = data.told.as_ref().map(|it| json("told", it)).transpose()?;
     let row = Upsert::node(Table::Diagnosis, &data.diagnosis)
         .set("incident", text(data.incident.as_str()))
         .set("method", text(data.method.as_str()))
@@ -41,6 +42,7 @@ pub(super) fn proposed(
         .set("evidence_position", int("evidence_position", data.evidence_position)?)
         .set("abstained", optional(data.abstained.as_ref(), |it| text(it.as_str())))
         .set("fingerprint", fingerprint.unwrap_or(Value::None))
+        .set("told", told.unwrap_or(Value::None))
         .set("at", time(at));
     let summary = match data.suspects.first() {
         Some(first) => format!("suspected: {} (score {:.2})", first.component, first.score.get()),

@@ -1,7 +1,7 @@
 //! Trained models and service level objectives.
 
 use events::RecordedEvent;
-use events::catalogue::model::{ErrorBudgetBurned, ModelTrained, SloDefined};
+use events::catalogue::model::{ErrorBudgetBurned, ModelSelected, ModelTrained, SloDefined};
 
 use super::{ProjectError, word};
 use crate::change::{Change, Upsert, component_seen};
@@ -20,8 +20,25 @@ pub(super) fn trained(
         .newest(at, "data_to_position", int("data_to_position", data.data_to_position)?)
         .newest(at, "metrics", json("metrics", &data.metrics)?)
         .newest(at, "metrics_before", json("metrics_before", &data.metrics_before)?)
+        .newest(at, "rejected", optional(data.rejected.as_ref(), |it| text(it.as_str())))
         .newest(at, "trained_at", time(at));
     Ok(vec![row.into()])
+}
+
+pub(super) fn selected(
+    recorded: &RecordedEvent,
+    data: &ModelSelected,
+) -> Result<Vec<Change>, ProjectError> {
+    let row = Upsert::node(Table::ModelSelection, recorded.event.id)
+        .fresh()
+        .set("choice", text(word("choice", &data.choice)?))
+        .set("model", optional(data.model.as_ref(), |it| text(it.as_str())))
+        .set("by", text(data.by.as_str()))
+        .set("reason", optional(data.reason.as_ref(), |it| text(it.as_str())))
+        .set("at", time(recorded.event.time));
+    let mut changes: Vec<Change> = vec![row.into()];
+    changes.extend(data.model.iter().map(|model| Upsert::node(Table::Model, model).into()));
+    Ok(changes)
 }
 
 pub(super) fn slo_defined(

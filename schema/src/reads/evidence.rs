@@ -7,6 +7,7 @@ mod row;
 
 use std::collections::BTreeSet;
 
+use diagnosis::detect::OPENED_BY;
 use diagnosis::evidence::{Evidence, Gathered};
 use events::{ComponentName, EventId, IncidentId, Timestamp};
 use serde::Deserialize;
@@ -65,9 +66,14 @@ const AROUND: &str = "
             AND superseded > $position;
 ";
 
+const TITLE: &str = "
+    SELECT VALUE title FROM $incident
+        WHERE since <= $position AND title != NONE AND opened_by != $detector;
+";
+
 const OPENED: &str = "io.faultline.incident.opened.v1";
-const RESOLVED: &str = "io.faultline.incident.resolved.v1";
-const REOPENED: &str = "io.faultline.incident.reopened.v1";
+pub(super) const RESOLVED: &str = "io.faultline.incident.resolved.v1";
+pub(super) const REOPENED: &str = "io.faultline.incident.reopened.v1";
 
 #[derive(Deserialize)]
 struct IncidentRow {
@@ -129,6 +135,20 @@ impl Graph {
             span,
         };
         self.evidence_around(around, position).await.map(Some)
+    }
+
+    /// The title that somebody gave `incident`. A detector's own says what was measured, which
+    /// is compared otherwise.
+    pub async fn title_given(
+        &self,
+        incident: &IncidentId,
+        position: u64,
+    ) -> Result<Option<String>, ReadGraphError> {
+        let mut binds = Object::new();
+        binds.insert("incident", RecordId::new("incident", incident.as_str()));
+        binds.insert("position", at_position(position));
+        binds.insert("detector", OPENED_BY);
+        Ok(self.ask(TITLE, binds).await?.rows(0)?.into_iter().next())
     }
 
     /// What is known around `at`, where `noticed` became unusual: for symptoms without an

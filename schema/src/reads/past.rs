@@ -9,6 +9,7 @@ use diagnosis::diagnose::Lookup;
 use diagnosis::fingerprint::Fingerprint;
 use diagnosis::similarity::PastIncident;
 use diagnosis::verdict::{Opinion, verdict};
+use events::catalogue::diagnosis::SimilarIncident;
 use events::{ComponentName, FaultId, FaultKind, IncidentId, LabelId, Timestamp};
 use serde::Deserialize;
 use surrealdb::types::Object;
@@ -67,22 +68,32 @@ struct MitigationRow {
     at: Timestamp,
 }
 
+/// What the lookups of a diagnosis found.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The incidents by lookup, the nearest first.
+    pub near: Vec<Vec<SimilarIncident>>,
+    /// What is known of them, by id.
+    pub known: Vec<PastIncident>,
+}
+
 impl Graph {
-    /// The past incidents that the lookups of a diagnosis ask for, and only those; see
-    /// [`Self::past_incidents`], of whose answer this is a part. The index finds them, so that a
+    /// The past incidents that the lookups of a diagnosis ask for, and what is known of those; see
+    /// [`Self::past_incidents`], of whose answer that is a part. The index finds them, so that a
     /// question costs what is near and not what there is.
     pub async fn past_for(
         &self,
         lookups: Vec<Lookup>,
         position: u64,
         excluding: &IncidentId,
-    ) -> Result<Vec<PastIncident>, ReadGraphError> {
+    ) -> Result<Past, ReadGraphError> {
         let withheld = self.withheld(excluding, position).await?;
         let acting = Arc::new(withheld.acting.clone());
-        let mut near = BTreeSet::new();
+        let mut near = Vec::with_capacity(lookups.len());
         for lookup in lookups {
             let asked = NearestTo {
                 fingerprint: lookup.fingerprint,
+                told: lookup.told,
                 at: position,
                 first: lookup.first,
                 min_score: lookup.min_score,
@@ -90,13 +101,15 @@ impl Graph {
                 withheld: acting.clone(),
                 of_known_kind: lookup.of_known_kind,
             };
-            let found = self.index.nearest(asked).await;
-            near.extend(found.into_iter().map(|similar| similar.incident));
+            near.push(self.index.nearest(asked).await);
         }
-        if near.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.past_of(Some(&near), position, Some(excluding), &withheld).await
+        let found: BTreeSet<IncidentId> =
+            near.iter().flatten().map(|similar| similar.incident.clone()).collect();
+        let known = match found.is_empty() {
+            true => Vec::new(),
+            false => self.past_of(Some(&found), position, Some(excluding), &withheld).await?,
+        };
+        Ok(Past { near, known })
     }
 
     /// Every diagnosed incident that was known when the log reached to `position`, by id: its

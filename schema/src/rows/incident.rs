@@ -129,6 +129,9 @@ pub struct Diagnosis {
     /// What the incident looks like, for similarity.
     #[serde(default)]
     pub fingerprint: Option<serde_json::Value>,
+    /// What was said of the incident, for similarity.
+    #[serde(default)]
+    pub told: Option<serde_json::Value>,
     /// Where the row comes from.
     #[serde(flatten)]
     pub provenance: Provenance,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use events::catalogue::experiment::{ClearedBy, ExperimentOutcome, ProbeResult, SteadyStatePhase};
 use events::catalogue::incident::Severity;
-use events::catalogue::model::Indicator;
+use events::catalogue::model::{Indicator, ModelChoice};
 use events::catalogue::topology::Criticality;
 use events::{
     AlertId, ComponentName, EventId, ExperimentId, FaultId, FaultKind, MaintenanceId, ModelId,
@@ -314,9 +314,34 @@ pub struct Model {
     /// How the model before it does on them.
     #[serde(default)]
     pub metrics_before: BTreeMap<String, f64>,
+    /// Why it is not used unless somebody selects it.
+    #[serde(default)]
+    pub rejected: Option<String>,
     /// When it was trained.
     #[serde(default)]
     pub trained_at: Option<Timestamp>,
+    /// Where the row comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+}
+
+/// `model_selection`: which model answers from then on.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ModelSelection {
+    /// The event that recorded it, the key.
+    pub id: EventId,
+    /// Which.
+    pub choice: ModelChoice,
+    /// The model that is pinned.
+    #[serde(default)]
+    pub model: Option<ModelId>,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
     /// Where the row comes from.
     #[serde(flatten)]
     pub provenance: Provenance,

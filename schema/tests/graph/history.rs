@@ -241,7 +241,12 @@ pub fn everything() -> History {
         15,
         "model.trained",
         json!({"model": "m1", "method": "learned", "weights": {"a": 1.0},
-        "data_from_position": 1, "data_to_position": 20}),
+        "data_from_position": 1, "data_to_position": 20, "rejected": "no better"}),
+    );
+    h.push(
+        15,
+        "model.selected",
+        json!({"choice": "pinned", "model": "m1", "by": "ada", "reason": "it was right"}),
     );
     h.push(
         15,

@@ -23,7 +23,7 @@ async fn every_row_reads_as_its_type() -> Result<(), ReadGraphError> {
         Diagnosis as Diagnosis, EdgeWindow as EdgeWindow, Effect as Effect, Evidence as EvidenceNode,
         Experiment as Experiment, Fault as Fault, FaultKind as FaultKindNode,
         Feedback as Feedback, Incident as Incident, Label as Label, LogPattern as LogPatterns,
-        Maintenance as Maintenance, Mitigation as Mitigation, Model as Model,
+        Maintenance as Maintenance, Mitigation as Mitigation, Model as Model, ModelSelection as ModelSelection,
         Prediction as Prediction, Retention as Retention, Runbook as Runbook, Slo as Slo, Snapshot as Snapshot,
         TimelineEntry as TimelineEntry, Affects as Affects, Calls as Calls, Cites as Cites,
         FixedBy as FixedBy, InjectedInto as InjectedInto, Labelled as Labelled, PartOf as PartOf,

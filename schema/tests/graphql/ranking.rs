@@ -106,9 +106,9 @@ async fn what_is_left_out_is_as_if_it_had_not_been_recorded() {
     let (method, suspect) = first(format!("{own}, {without}")).await;
     assert_eq!((method, suspect), (json!("own-excess@1"), json!("gateway")));
     let (method, _) = first(without).await;
-    assert_eq!(method, "causal@1", "the default method where none is named");
+    assert_eq!(method, "taught@1", "the default method where none is named");
     let none = first("without: []".to_owned()).await;
-    assert_eq!(none, (json!("causal@1"), json!("payments")));
+    assert_eq!(none, (json!("taught@1"), json!("payments")));
 
     for (wrong, code) in [("x".to_owned(), "invalid_input"), (id(900).to_string(), "not_found")] {
         let query =

@@ -81,6 +81,15 @@ const QUESTIONS: &[&str] = &[
     "objectives@(first: 3) { nodes { name component { name } indicator thresholdMs objective windowMs
         definedAt standing { requests } lastBurn { at rate windowMs budgetLeftRatio }
         provenance { ...provenance } } }",
+    "models@(first: 2) { nodes { key method trainedAt dataFromPosition dataToPosition rejected
+        metrics { name value before } weights { name weight } provenance { ...provenance } } }",
+    "trackRecord@(from: \"2026-01-01T00:00:00Z\") { all { key incidents falsePositives
+        timeToDetect { count p50Ms } timeToResolve { count p50Ms } first { hits of ratio low high }
+        firstThree { hits of } faultKind { hits of } similar { hits of } } byMonth { key incidents }
+        byModel { key incidents } faults unnoticedFaults }",
+    "modelInUse@()",
+    "modelSelections@(first: 2) { nodes { choice model by reason at
+        provenance { ...provenance } } }",
     "coverage@(first: 60) { nodes { component { name } faultKind state lastVerdict lastRun { key }
         lastExercisedAt runs realIncidents lastRealIncidentAt } }",
     "blastRadius@(component: \"cart\") { affected { nodes { component { name kind } distance path

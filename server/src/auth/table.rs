@@ -82,6 +82,7 @@ pub(crate) const MUTATIONS: &[(&str, Scope)] = &[
     ("reopenIncident", Scope::Label),
     ("resolveIncident", Scope::Label),
     ("retractLabel", Scope::Label),
+    ("selectModel", Scope::Admin),
 ];
 
 /// The questions that need more than `read`.
@@ -144,6 +145,7 @@ pub(crate) fn scope_of_event(data: &EventData) -> Scope {
         | ResponseActionTaken(_)
         | FailurePredicted(_)
         | ModelTrained(_)
+        | ModelSelected(_)
         | AuditRecorded(_)
         | RetentionApplied(_) => Scope::Admin,
     }

@@ -127,6 +127,8 @@ impl ProjectionConfig {
 pub struct ReactorConfig {
     /// Whether the server detects, diagnoses and labels at all. Default `true`.
     pub enabled: bool,
+    /// Whether labels of past incidents change how later ones are ranked. Default `true`.
+    pub learn: bool,
     /// Most diagnoses of one incident. Default 8.
     pub max_diagnoses: u32,
     /// Most similar past incidents in a diagnosis. Default 5.
@@ -135,7 +137,7 @@ pub struct ReactorConfig {
 
 impl Default for ReactorConfig {
     fn default() -> Self {
-        Self { enabled: true, max_diagnoses: 8, max_similar: 5 }
+        Self { enabled: true, learn: true, max_diagnoses: 8, max_similar: 5 }
     }
 }
 

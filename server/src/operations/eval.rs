@@ -214,7 +214,7 @@ fn lines(lines: Vec<Value>) -> anyhow::Result<()> {
 }
 
 /// The method of this name, or which there are.
-pub(super) fn method(name: &str) -> anyhow::Result<&'static dyn Ranker> {
+fn method(name: &str) -> anyhow::Result<&'static dyn Ranker> {
     let known = rank::methods();
     rank::method(name).with_context(|| {
         let names: Vec<_> = known.iter().map(|ranker| ranker.name()).collect();

@@ -1,17 +1,19 @@
 //! `faultline replay`: past diagnoses asked again under another method, each as of its own moment.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use diagnosis::evidence::Evidence;
-use diagnosis::rank::{Ranker, Ranking};
+use anyhow::Context;
+use diagnosis::evaluation::place;
+use diagnosis::rank::{Ranking, methods};
 use events::log::EventLog;
 use events::{ComponentName, DiagnosisId, EventData, IncidentId};
-use schema::{Graph, Projector};
+use schema::{Graph, Method, Models, Projector};
 use serde_json::{Value, json};
 
 use super::meter::Meter;
-use super::{BaseArgs, eval, open_log, tell};
+use super::{BaseArgs, open_log, tell};
 use crate::evaluation::report::plain;
 
 /// What to ask again.
@@ -19,10 +21,10 @@ use crate::evaluation::report::plain;
 pub struct ReplayArgs {
     #[command(flatten)]
     base: BaseArgs,
-    /// The method to compare with
+    /// The method to compare with, or the version of a model
     #[arg(long, value_name = "NAME@VERSION")]
     method: String,
-    /// The method that is tried
+    /// What is tried
     #[arg(long, value_name = "NAME@VERSION")]
     against: String,
     /// Print a JSON line a changed answer and one for all
@@ -53,7 +55,7 @@ struct Asked {
 enum Change {
     Improvement,
     Regression,
-    /// Both are wrong, or nobody knows.
+    /// The cause stands where it stood, or nobody knows it.
     Other,
 }
 
@@ -69,7 +71,7 @@ impl Change {
 
 /// Prints the answers that changed, and how often each method is right where labels tell.
 pub async fn run(args: &ReplayArgs) -> anyhow::Result<()> {
-    let (method, against) = (eval::method(&args.method)?, eval::method(&args.against)?);
+    let (method, against) = (method(&args.method)?, method(&args.against)?);
     let config = args.base.config()?;
     let log = Arc::new(open_log(&config, true).await?);
     let past = diagnoses(&*log).await?;
@@ -84,6 +86,14 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<()> {
         return changed.chain([all]).try_for_each(|line| tell(&line.to_string()));
     }
     tell(&table(&asked, &args.method, &args.against))
+}
+
+fn method(name: &str) -> anyhow::Result<Method> {
+    Method::named(name).with_context(|| {
+        let names: Vec<_> = methods().iter().map(|ranker| ranker.name()).collect();
+        let names = names.join(", ");
+        format!("there is no method {name:?}: expected one of {names}, or the version of a model")
+    })
 }
 
 async fn diagnoses(log: &dyn EventLog) -> anyhow::Result<Vec<Past>> {
@@ -108,19 +118,20 @@ async fn ask(
     graph: &Graph,
     head: u64,
     past: Vec<Past>,
-    method: &'static dyn Ranker,
-    against: &'static dyn Ranker,
+    method: Method,
+    against: Method,
 ) -> anyhow::Result<Vec<Asked>> {
     let known = graph.past_incidents(head, None).await?;
     let truths: BTreeMap<IncidentId, ComponentName> =
         known.into_iter().filter_map(|it| Some((it.incident, it.root_cause?))).collect();
+    let models = Models::default();
     let mut meter = Meter::new("asking again");
     let total = past.len() as u64;
     let mut asked = Vec::with_capacity(past.len());
     for past in past {
         meter.at(asked.len() as u64, total);
-        let evidence: Option<Evidence> = graph.evidence(&past.incident, past.position).await?;
-        let Some(evidence) = evidence else {
+        let of = (&past.incident, past.position);
+        let Some(evidence) = graph.evidence(of.0, of.1).await? else {
             tracing::warn!(
                 "{} of {} is not asked: its incident was never opened",
                 past.diagnosis,
@@ -128,9 +139,8 @@ async fn ask(
             );
             continue;
         };
-        let answers =
-            tokio::task::spawn_blocking(move || (method.rank(&evidence), against.rank(&evidence)));
-        let (before, after) = answers.await?;
+        let (_, before) = method.rank(&models, graph, of, &evidence).await?;
+        let (_, after) = against.rank(&models, graph, of, &evidence).await?;
         let truth = truths.get(&past.incident).cloned();
         asked.push(Asked { past, before, after, truth });
     }
@@ -138,8 +148,11 @@ async fn ask(
     Ok(asked)
 }
 
-fn first(ranking: &Ranking) -> Option<&ComponentName> {
-    ranking.suspects.first().map(|suspect| &suspect.component)
+/// Suspects that are looked at.
+const FIRST: usize = 3;
+
+fn first(ranking: &Ranking) -> Vec<&ComponentName> {
+    ranking.suspects.iter().take(FIRST).map(|suspect| &suspect.component).collect()
 }
 
 impl Asked {
@@ -148,14 +161,20 @@ impl Asked {
     }
 
     fn is_right(&self, ranking: &Ranking) -> bool {
-        self.truth.is_some() && first(ranking) == self.truth.as_ref()
+        self.place(ranking) == 0
+    }
+
+    /// Where the cause stands, from 0; last when it is not named, or nobody knows it.
+    fn place(&self, ranking: &Ranking) -> usize {
+        let truth = self.truth.as_slice();
+        place(truth, first(ranking)).unwrap_or(FIRST)
     }
 
     fn change(&self) -> Change {
-        match (self.is_right(&self.before), self.is_right(&self.after)) {
-            (false, true) => Change::Improvement,
-            (true, false) => Change::Regression,
-            _ => Change::Other,
+        match self.place(&self.after).cmp(&self.place(&self.before)) {
+            Ordering::Less => Change::Improvement,
+            Ordering::Greater => Change::Regression,
+            Ordering::Equal => Change::Other,
         }
     }
 
@@ -191,15 +210,17 @@ fn summary(asked: &[Asked], method: &str, against: &str) -> Value {
 
 fn table(asked: &[Asked], method: &str, against: &str) -> String {
     let mut table = plain(["INCIDENT", "AT", method, against, "LABELLED", "CHANGE"]);
-    let name =
-        |component: Option<&ComponentName>| component.map_or("-".to_owned(), ToString::to_string);
+    let names = |components: Vec<&ComponentName>| match components.is_empty() {
+        true => "-".to_owned(),
+        false => components.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
     for it in asked.iter().filter(|it| it.is_changed()) {
         table.add_row([
             it.past.incident.to_string(),
             it.past.position.to_string(),
-            name(first(&it.before)),
-            name(first(&it.after)),
-            name(it.truth.as_ref()),
+            names(first(&it.before)),
+            names(first(&it.after)),
+            names(it.truth.iter().collect()),
             it.change().as_str().to_owned(),
         ]);
     }

@@ -234,6 +234,7 @@ mod tests {
             }],
             similar: vec![],
             fingerprint: None,
+            told: None,
         }
     }
 

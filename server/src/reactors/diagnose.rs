@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use diagnosis::diagnose::Ranked;
-use diagnosis::rank;
 use diagnosis::similarity::PastIncident;
 use events::DiagnosisId;
 use events::catalogue::diagnosis::DiagnosisProposed;
-use schema::LiveGraph;
 use schema::reads::ReadGraphError;
+use schema::{LiveGraph, Models};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::attempts::Attempt;
 use crate::http::error::chain;
@@ -22,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Diagnostician {
     graph: LiveGraph,
     progress: Progress,
+    models: Models,
     max_similar: usize,
 }
 
@@ -38,8 +41,13 @@ enum DiagnoseError {
 pub(super) struct Undiagnosed;
 
 impl Diagnostician {
-    pub(crate) fn new(graph: LiveGraph, progress: Progress, max_similar: usize) -> Self {
-        Self { graph, progress, max_similar }
+    pub(crate) fn new(
+        graph: LiveGraph,
+        progress: Progress,
+        models: Models,
+        max_similar: usize,
+    ) -> Self {
+        Self { graph, progress, models, max_similar }
     }
 
     /// What is proposed, and the part of the past that it resembles; `None` when the graph does not know
@@ -98,28 +106,37 @@ impl Diagnostician {
         let Some(evidence) = graph.evidence(incident, *position).await? else {
             return Ok(None);
         };
-        let ranker = rank::methods()[0];
-        let ranked = tokio::task::spawn_blocking(move || Ranked::by(ranker, &evidence))
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let answering = self.models.answering_now(&graph, incident, *position).await?;
+        let model = answering.model.clone();
+        let title = graph.title_given(incident, *position).await?;
+        let ranked = tokio::task::spawn_blocking(move || {
+            Ranked::by(answering.ranker(), &evidence, title.as_deref())
+        });
+        let ranked =
+            ranked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         let past = graph.past_for(ranked.lookups(), *position, incident).await?;
-        let found = ranked.against(&past);
-        let fingerprint = match serde_json::to_value(&found.fingerprint) {
-            Ok(serde_json::Value::Object(fingerprint)) => Some(fingerprint),
-            _ => None,
-        };
+        let found = ranked.against(past.near, &past.known);
         let id = attempt.event_id();
         let proposal = DiagnosisProposed {
             incident: incident.clone(),
             diagnosis: DiagnosisId::new(id.to_string()).expect("a UUID's text is 36 characters"),
             method: found.ranking.method,
-            model: None,
+            model,
             evidence_position: *position,
             abstained: found.ranking.abstained,
             suspects: found.ranking.suspects,
             similar: found.similar.into_iter().take(self.max_similar).collect(),
-            fingerprint,
+            fingerprint: object(&found.fingerprint),
+            told: object(&found.told).filter(|marks| !marks.is_empty()),
         };
-        Ok(Some((proposal, past)))
+        Ok(Some((proposal, past.known)))
+    }
+}
+
+/// A structure as the JSON object that it is.
+fn object(of: &impl Serialize) -> Option<Map<String, Value>> {
+    match serde_json::to_value(of) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
     }
 }

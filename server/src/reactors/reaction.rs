@@ -12,6 +12,8 @@ pub(super) mod source {
     pub(in crate::reactors) const DIAGNOSIS: &str = "/faultline/diagnosis";
     /// Labels and mitigations that experiments tell.
     pub(in crate::reactors) const LABELS: &str = "/faultline/labels";
+    /// Models.
+    pub(in crate::reactors) const LEARNER: &str = "/faultline/learner";
     /// Error budgets that burn.
     pub(in crate::reactors) const OBJECTIVES: &str = "/faultline/objectives";
 }

@@ -9,14 +9,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use events::log::{EventLog, ReadError};
-use schema::{Decided, Lease, LeaseError, LiveGraph, Tenure};
+use schema::{Decided, Lease, LeaseError, Tenure};
 use tokio::sync::watch;
 
-use super::{Checkpoint, Diagnostician, Reacted, ReactorError, Reactors};
+use super::{Checkpoint, Reacted, ReactorError, Reactors, School};
 use crate::config::Config;
 use crate::http::error::chain;
-use crate::metrics::Metrics;
-use crate::projection::Progress;
 
 /// How often it is written, and read by those who follow.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,10 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// See the [module](self).
 pub(crate) struct SharedReactors {
     pub(crate) config: Config,
-    pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) graph: LiveGraph,
-    pub(crate) progress: Progress,
+    pub(crate) school: School,
     pub(crate) lease: Arc<Lease>,
     pub(crate) reacted: Reacted,
     /// What the reactors of this server have decided last.
@@ -75,24 +70,20 @@ impl SharedReactors {
             }
         };
         let left = match left {
-            Some(left) if is_of(&*self.log, &left).await? => Some(left),
+            Some(left) if is_of(&*self.school.log, &left).await? => Some(left),
             Some(_) => {
                 tracing::warn!("the reactors' checkpoint is of another log; they decide anew");
                 None
             }
             None => None,
         };
-        let (data, head) = (&self.config.storage.data, self.log.head());
+        let (data, head) = (&self.config.storage.data, self.school.log.head());
         let checkpoint = Checkpoint::taken_over(left, data, self.decided.clone(), head);
-        let max_similar = self.config.reactors.max_similar;
-        let diagnostician =
-            Diagnostician::new(self.graph.clone(), self.progress.clone(), max_similar);
-        let (log, metrics) = (self.log.clone(), self.metrics.clone());
         let reactors = Reactors {
             reacted: self.reacted.clone(),
-            ..Reactors::behind(checkpoint, &self.config, log, metrics, diagnostician)
+            ..Reactors::behind(checkpoint, &self.config, self.school.clone())
         };
-        let saving = saving(&self.lease, tenure, &self.log, self.decided.subscribe());
+        let saving = saving(&self.lease, tenure, &self.school.log, self.decided.subscribe());
         tokio::select! {
             ended = reactors.run() => ended,
             never = saving => match never {},

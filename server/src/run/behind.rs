@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use events::log::EventLog;
 use schema::recovery::RecoverError;
-use schema::{LiveGraph, Projected, Projector};
+use schema::{LiveGraph, Models, Projected, Projector};
 
 use super::sharing::Sharing;
 use super::tasks::Tasks;
@@ -13,7 +13,7 @@ use crate::http::Clock;
 use crate::http::error::chain;
 use crate::metrics::Metrics;
 use crate::projection::Progress;
-use crate::reactors::{Diagnostician, Reacted, Reactors, SharedReactors};
+use crate::reactors::{Reacted, Reactors, School, SharedReactors};
 use crate::rebuilding::Rebuilds;
 
 /// Where these parts can be asked how far they are. They run as tasks of the server.
@@ -23,6 +23,7 @@ pub(super) struct Behind {
     pub(super) progress: Progress,
     pub(super) rebuilds: Rebuilds,
     pub(super) reacted: Reacted,
+    pub(super) models: Models,
 }
 
 impl Behind {
@@ -53,7 +54,8 @@ impl Behind {
         }
         let (rebuilds, rebuilding) = Rebuilds::new(url, log.clone(), successor, role, clock);
         tasks.spawn("the rebuilds", rebuilding);
-        let behind = Self { graph, projected, progress, rebuilds, reacted: Reacted::default() };
+        let (reacted, models) = (Reacted::default(), Models::default());
+        let behind = Self { graph, projected, progress, rebuilds, reacted, models };
         if config.reactors.enabled {
             behind.react(config, log.clone(), metrics.clone(), sharing, tasks);
         }
@@ -69,15 +71,14 @@ impl Behind {
         tasks: &mut Tasks,
     ) {
         let (graph, progress) = (self.graph.clone(), self.progress.clone());
+        let school = School { log, graph, progress, models: self.models.clone(), metrics };
         let reacted = self.reacted.clone();
         let Some(Sharing { lease, decided }) = sharing else {
-            let diagnostician = Diagnostician::new(graph, progress, config.reactors.max_similar);
-            let reactors = Reactors::new(config, log, metrics, diagnostician, reacted);
+            let reactors = Reactors::new(config, school, reacted);
             return tasks.spawn("the reactors", async move { ended(reactors.run().await) });
         };
         let (lease, decided, config) = (lease.clone(), decided.clone(), config.clone());
-        let reactors =
-            SharedReactors { config, log, metrics, graph, progress, lease, reacted, decided };
+        let reactors = SharedReactors { config, school, lease, reacted, decided };
         tasks.spawn("the reactors", async move { ended(reactors.run().await) });
     }
 }

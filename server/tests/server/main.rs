@@ -5,6 +5,7 @@ mod clients;
 mod dashboards;
 mod harness;
 mod labels;
+mod learning;
 mod limits;
 mod objectives;
 mod otlp;

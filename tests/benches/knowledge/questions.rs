@@ -174,6 +174,7 @@ impl Grown {
                 _ => None,
             });
             let nearest = NearestTo {
+                told: None,
                 fingerprint: serde_json::from_value(Value::Object(looks.unwrap())).unwrap(),
                 at: u64::MAX,
                 first: 5,

@@ -60,11 +60,11 @@ impl FaultRow {
 /// What an incident must not learn from others: one fault may open several incidents, and what is
 /// known of the fault from one of them is the truth of all.
 #[derive(Default)]
-pub(super) struct Withheld {
+pub(crate) struct Withheld {
     /// Start of the incident's first unusual window.
     began: Option<Timestamp>,
     /// The faults that acted at any time since.
-    pub(super) acting: BTreeSet<FaultId>,
+    pub(crate) acting: BTreeSet<FaultId>,
 }
 
 impl Withheld {
@@ -90,7 +90,7 @@ impl Withheld {
 }
 
 impl Graph {
-    pub(super) async fn withheld(
+    pub(crate) async fn withheld(
         &self,
         incident: &IncidentId,
         position: u64,

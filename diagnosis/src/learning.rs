@@ -1,0 +1,241 @@
+//! Learning from labelled incidents: what a model was taught by, what it must not be asked, and
+//! how well it does on incidents that did not teach it.
+//!
+//! A model is a pure function of the incidents that are studied (DI-1). Whether it is any good is
+//! found out by leaving incidents out: those that one fault opened are left out together, since
+//! each tells what the other is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::value::Line;
+use events::{ComponentName, FaultId, FaultKind, IncidentId};
+
+use crate::codebook::Lesson;
+use crate::evaluation::{self, Outcome, folds, weighted_f1};
+use crate::rank::{Taught, Unlearned};
+
+/// Into how many parts incidents are dealt; each is asked of what the others teach.
+const PARTS: usize = 5;
+/// Weights that are told of a model, the heaviest first.
+const MOST_WEIGHTS: usize = 200;
+
+/// A past incident that teaches.
+#[derive(Clone, Debug)]
+pub struct Studied {
+    /// Which.
+    pub incident: IncidentId,
+    /// The faults that its labels are known from.
+    pub faults: BTreeSet<FaultId>,
+    /// What it teaches.
+    pub lesson: Lesson,
+    /// What is answered of it without labels.
+    pub unlearned: Unlearned,
+}
+
+impl Studied {
+    /// What is left out together with it.
+    fn origin(&self) -> &str {
+        self.faults.first().map_or(self.incident.as_str(), FaultId::as_str)
+    }
+}
+
+/// What was learned, and from which incidents.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    ranker: Taught,
+    incidents: BTreeSet<IncidentId>,
+    faults: BTreeSet<FaultId>,
+}
+
+impl Model {
+    /// Learns. The order of the incidents does not matter beyond the last bits of the weights.
+    pub fn learned(studied: &[Studied]) -> Self {
+        Self {
+            ranker: taught(studied.iter()),
+            incidents: studied.iter().map(|it| it.incident.clone()).collect(),
+            faults: studied.iter().flat_map(|it| it.faults.iter().cloned()).collect(),
+        }
+    }
+
+    /// Whether it knows nothing of how `incident` ended: neither did that teach it, nor another
+    /// that one of the faults opened which were `acting` meanwhile (DI-3).
+    pub fn may_answer(&self, incident: &IncidentId, acting: &BTreeSet<FaultId>) -> bool {
+        !self.incidents.contains(incident) && self.faults.is_disjoint(acting)
+    }
+
+    /// How it ranks.
+    pub fn ranker(&self) -> &Taught {
+        &self.ranker
+    }
+
+    /// The heaviest weights by name: of what a sign says of any fault, and behind an arrow of one
+    /// kind of fault.
+    pub fn weights(&self) -> BTreeMap<String, f64> {
+        let mut weights = self.ranker.codebook().weights();
+        weights.retain(|(_, weight)| *weight != 0.0);
+        weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then_with(|| a.0.cmp(&b.0)));
+        weights.truncate(MOST_WEIGHTS);
+        weights.into_iter().collect()
+    }
+}
+
+fn taught<'s>(studied: impl Iterator<Item = &'s Studied>) -> Taught {
+    Taught::by(&studied.map(|it| it.lesson.clone()).collect::<Vec<_>>())
+}
+
+/// Models that were each learned without some of the incidents, to ask them about those.
+#[derive(Debug)]
+struct LeftOut {
+    /// The part of each incident.
+    parts: Vec<usize>,
+    /// By the part that each did not learn from.
+    after: Vec<Taught>,
+    before: Vec<Taught>,
+    shipped: Taught,
+}
+
+/// The suspects, the most suspected first, with their kinds of fault.
+type Suspected = Vec<(ComponentName, Option<FaultKind>)>;
+
+/// What an incident is answered by models that did not learn from it.
+#[derive(Clone, Debug)]
+struct Answers {
+    after: Suspected,
+    before: Suspected,
+    /// By what is known without labels.
+    shipped: Suspected,
+}
+
+impl LeftOut {
+    /// Learns from all `studied` but a part of them, for each part; and as before, when only those
+    /// incidents taught that `before` names.
+    fn of(studied: &[Studied], before: &BTreeSet<IncidentId>) -> Self {
+        let origins: BTreeMap<&str, &str> =
+            studied.iter().map(|it| (it.origin(), kind_of(it))).collect();
+        let dealt: Vec<(&str, &str)> =
+            origins.into_iter().map(|(origin, kind)| (kind, origin)).collect();
+        let parts: BTreeMap<&str, usize> =
+            dealt.iter().map(|(_, origin)| *origin).zip(folds(&dealt, PARTS)).collect();
+        let parts: Vec<usize> = studied.iter().map(|it| parts[it.origin()]).collect();
+        let without = |part: usize| {
+            studied.iter().zip(&parts).filter(move |(_, of)| **of != part).map(|(it, _)| it)
+        };
+        let after = (0..PARTS).map(|part| taught(without(part))).collect();
+        let known = |part| without(part).filter(|it| before.contains(&it.incident));
+        let before = (0..PARTS).map(|part| taught(known(part))).collect();
+        Self { after, before, parts, shipped: Taught::default() }
+    }
+
+    fn ask(&self, part: usize, studied: &Studied) -> Answers {
+        let Studied { lesson, unlearned, .. } = studied;
+        let suspected = |taught: &Taught| taught.suspected(&lesson.scene, unlearned);
+        Answers {
+            after: suspected(&self.after[part]),
+            before: suspected(&self.before[part]),
+            shipped: suspected(&self.shipped),
+        }
+    }
+}
+
+fn kind_of(studied: &Studied) -> &str {
+    studied.lesson.kind.as_ref().map_or("", FaultKind::as_str)
+}
+
+/// How good a model is on incidents that it did not learn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// How it does, by the name of the measure.
+    pub after: BTreeMap<String, f64>,
+    /// How the model before it does on the same incidents.
+    pub before: BTreeMap<String, f64>,
+    /// Why it should not be used; `None` when it may.
+    pub rejected: Option<Line>,
+}
+
+impl Report {
+    /// Of what is learned from `studied`, beside what those of them taught that `before` names.
+    ///
+    /// A model that names the cause first less often than what is known without labels is
+    /// rejected: labels that contradict each other teach nothing.
+    pub fn of(studied: &[Studied], before: &BTreeSet<IncidentId>) -> Self {
+        let left_out = LeftOut::of(studied, before);
+        let parts = left_out.parts.iter().zip(studied);
+        let answers: Vec<Answers> = parts.map(|(part, it)| left_out.ask(*part, it)).collect();
+        Self::by(studied, &answers)
+    }
+
+    fn by(studied: &[Studied], answers: &[Answers]) -> Self {
+        let of = |pick: fn(&Answers) -> &Suspected| Measured::of(studied, answers.iter().map(pick));
+        let (after, before) = (of(|it| &it.after), of(|it| &it.before));
+        let shipped = of(|it| &it.shipped);
+        let rejected = (after.first < shipped.first).then(|| {
+            Line::clipped(&format!(
+                "names the cause of {} of {} incidents first, without labels it is {}",
+                after.first, after.caused, shipped.first
+            ))
+        });
+        Self { after: after.by_name(), before: before.by_name(), rejected }
+    }
+}
+
+struct Measured {
+    /// Incidents whose cause is known, and of how many it was named first.
+    caused: usize,
+    first: usize,
+    hit_at_3: f64,
+    reciprocal: f64,
+    /// Incidents whose kind of fault is known.
+    kinds: usize,
+    kind_f1: f64,
+}
+
+impl Measured {
+    fn of<'r>(studied: &[Studied], answers: impl Iterator<Item = &'r Suspected> + Clone) -> Self {
+        let asked = || studied.iter().zip(answers.clone());
+        let outcomes: Vec<Outcome> = asked()
+            .filter_map(|(it, answer)| outcome(it, it.lesson.cause.as_ref()?, answer))
+            .collect();
+        let kinds: Vec<(&FaultKind, Option<&FaultKind>)> = asked()
+            .filter_map(|(it, answer)| {
+                let told = answer.first().and_then(|(_, kind)| kind.as_ref());
+                Some((it.lesson.kind.as_ref()?, told))
+            })
+            .collect();
+        Self {
+            caused: outcomes.len(),
+            first: outcomes.iter().filter(|it| it.within(1)).count(),
+            hit_at_3: evaluation::hit_rate(&outcomes, 3),
+            reciprocal: evaluation::mean_reciprocal_rank(&outcomes),
+            kinds: kinds.len(),
+            kind_f1: weighted_f1(&kinds),
+        }
+    }
+
+    fn by_name(&self) -> BTreeMap<String, f64> {
+        let mut measures = vec![("incidents_of_known_cause", self.caused as f64)];
+        if self.caused > 0 {
+            measures.extend([
+                ("hit_at_1", self.first as f64 / self.caused as f64),
+                ("hit_at_3", self.hit_at_3),
+                ("mean_reciprocal_rank", self.reciprocal),
+            ]);
+        }
+        measures.push(("incidents_of_known_kind", self.kinds as f64));
+        if self.kinds > 0 {
+            measures.push(("kind_weighted_f1", self.kind_f1));
+        }
+        measures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn outcome(studied: &Studied, cause: &ComponentName, answer: &Suspected) -> Option<Outcome> {
+    let ranked = answer.iter().map(|(component, _)| component);
+    Some(Outcome {
+        case: studied.incident.to_string(),
+        group: String::new(),
+        place: evaluation::place(std::slice::from_ref(cause), ranked),
+    })
+}
+
+#[cfg(test)]
+mod tests;

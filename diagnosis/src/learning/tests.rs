@@ -1,0 +1,132 @@
+use events::EventId;
+use jiff::Timestamp;
+
+use super::*;
+use crate::codebook::Scene;
+use crate::evidence::{AlertEvidence, Call, Evidence, Gathered, Signal};
+
+const COMPONENTS: [&str; 4] = ["cart", "stock", "mail", "users"];
+const KINDS: [(&str, &str); 2] = [("cpu_hog", "cpu"), ("memory_leak", "memory")];
+
+fn name(name: &str) -> ComponentName {
+    ComponentName::new(name).unwrap()
+}
+
+/// The `front` calls everybody. What is at fault shows one thing of its own, and two of the others
+/// make more noise.
+fn evidence(number: usize) -> Evidence {
+    let (cause, (_, metric)) = truth(number);
+    let others: Vec<&str> = COMPONENTS.into_iter().filter(|it| *it != cause).collect();
+    let noisy = [others[number % 3], others[(number / 3) % 3]];
+    let noise = noisy.into_iter().flat_map(|of| [(of, "network", 0), (of, "threads", 1)]);
+    let alert = |(index, (of, what, second)): (usize, (&str, &str, i64))| AlertEvidence {
+        event: EventId(uuid::Uuid::from_u128(index as u128 + 1)),
+        component: name(of),
+        caller: None,
+        at: Timestamp::from_second(second).unwrap(),
+        signal: Signal::Metric,
+        name: Line::clipped(what),
+        direction: Some(Line::clipped("up")),
+    };
+    let call = |callee: &&str| Call { caller: name("front"), callee: name(callee) };
+    Evidence::new(Gathered {
+        noticed: name("front"),
+        noticed_at: Timestamp::UNIX_EPOCH,
+        calls: COMPONENTS.iter().map(call).collect(),
+        snapshots: Vec::new(),
+        edges: Vec::new(),
+        logs: Vec::new(),
+        changes: Vec::new(),
+        alerts: std::iter::once((cause, metric, 2)).chain(noise).enumerate().map(alert).collect(),
+    })
+}
+
+fn truth(number: usize) -> (&'static str, (&'static str, &'static str)) {
+    (COMPONENTS[number % COMPONENTS.len()], KINDS[(number / COMPONENTS.len()) % KINDS.len()])
+}
+
+fn studied(number: usize) -> Studied {
+    let (cause, (kind, _)) = truth(number);
+    Studied {
+        incident: IncidentId::new(format!("inc-{number:03}")).unwrap(),
+        faults: BTreeSet::new(),
+        unlearned: Unlearned::of(&evidence(number)),
+        lesson: Lesson {
+            scene: Scene::of(&evidence(number)),
+            cause: Some(name(cause)),
+            kind: Some(FaultKind::new(kind).unwrap()),
+            confidence: 1.0,
+            by: None,
+        },
+    }
+}
+
+fn reported(studied: &[Studied], before: &[Studied]) -> Report {
+    Report::of(studied, &before.iter().map(|it| it.incident.clone()).collect())
+}
+
+#[test]
+fn labels_help_on_incidents_that_did_not_teach() {
+    let all: Vec<Studied> = (0..40).map(studied).collect();
+    let report = reported(&all, &all[..4]);
+    assert_eq!(report.rejected, None);
+    assert_eq!(report.after["incidents_of_known_cause"], 40.0);
+    assert!(report.after["hit_at_1"] > 0.9, "{report:?}");
+    assert!(report.after["kind_weighted_f1"] > 0.9, "{report:?}");
+    assert!(report.before["kind_weighted_f1"] < report.after["kind_weighted_f1"], "{report:?}");
+    assert_eq!(reported(&all, &all[..4]), report);
+}
+
+#[test]
+fn labels_that_mean_nothing_are_not_put_to_use() {
+    let mut all: Vec<Studied> = (0..40).map(studied).collect();
+    let causes: Vec<_> = all.iter().map(|it| it.lesson.cause.clone()).collect();
+    for (place, it) in all.iter_mut().enumerate() {
+        it.lesson.cause.clone_from(&causes[(place * 7 + 3 + place / 4) % 40]);
+    }
+    let report = reported(&all, &[]);
+    assert!(report.after["hit_at_1"] < 0.5, "{report:?}");
+    for it in &mut all {
+        it.lesson.cause = Some(name("front"));
+    }
+    let suspect = |of: &str| vec![(name(of), None)];
+    let worse = Answers { after: suspect("cart"), before: Vec::new(), shipped: suspect("front") };
+    let report = Report::by(&all, &vec![worse; all.len()]);
+    let told = report.rejected.unwrap();
+    assert!(told.as_str().contains("0 of 40 incidents first, without labels it is 40"), "{told}");
+}
+
+#[test]
+fn a_model_does_not_answer_what_it_was_told() {
+    let fault = |name: &str| FaultId::new(name).unwrap();
+    let mut taught = studied(1);
+    taught.faults.insert(fault("slow-cart"));
+    let model = Model::learned(&[taught.clone(), studied(2)]);
+    let none = BTreeSet::new();
+    assert!(!model.may_answer(&taught.incident, &none), "it taught it");
+    let other = IncidentId::new("other").unwrap();
+    assert!(model.may_answer(&other, &none));
+    assert!(!model.may_answer(&other, &BTreeSet::from([fault("slow-cart")])), "the same fault");
+    assert!(model.may_answer(&other, &BTreeSet::from([fault("slow-stock")])));
+}
+
+#[test]
+fn incidents_of_one_fault_are_left_out_together() {
+    let mut all: Vec<Studied> = (0..30).map(studied).collect();
+    for (place, it) in all.iter_mut().enumerate() {
+        it.faults.insert(FaultId::new(format!("fault-{}", place / 3)).unwrap());
+    }
+    let parts = LeftOut::of(&all, &BTreeSet::new()).parts;
+    for siblings in parts.chunks(3) {
+        assert!(siblings.iter().all(|part| *part == siblings[0]), "{parts:?}");
+    }
+    assert_eq!(parts.iter().collect::<BTreeSet<_>>().len(), PARTS);
+}
+
+#[test]
+fn the_heaviest_weights_are_told() {
+    let all: Vec<Studied> = (0..40).map(studied).collect();
+    let weights = Model::learned(&all).weights();
+    assert!((1..=MOST_WEIGHTS).contains(&weights.len()));
+    assert!(weights.keys().any(|name| name.ends_with("→ cpu_hog")), "{weights:?}");
+}
