@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 use crate::demo;
-use crate::operations::{backup, eval, export, import, rebuild, replay, retain, seed, verify};
+use crate::operations::{
+    backup, eval, export, import, rebuild, replay, report, retain, seed, verify,
+};
 
 /// Faultline: an event-sourced incident knowledge base
 #[derive(Debug, Parser)]
@@ -44,6 +46,8 @@ pub enum Command {
     Seed(seed::SeedArgs),
     /// Ask past diagnoses again under another method, each as of its own moment
     Replay(replay::ReplayArgs),
+    /// Tell how soon incidents were noticed, and how often their diagnoses were right
+    Report(report::ReportArgs),
     /// Ask the incidents of a public data set as if they were live
     Eval(eval::EvalArgs),
     /// Print the JSON Schema of every event type

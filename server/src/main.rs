@@ -9,7 +9,9 @@ use clap::Parser;
 use events::Timestamp;
 use nix::sys::stat::{Mode, umask};
 use server::cli::{Cli, Command, ServeArgs, token};
-use server::operations::{backup, eval, export, import, rebuild, replay, retain, seed, verify};
+use server::operations::{
+    backup, eval, export, import, rebuild, replay, report, retain, seed, verify,
+};
 use server::{config, demo, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Backup(args) => run(backup::back_up(args))?,
         Command::Restore(args) => run(backup::restore(args))?,
         Command::Seed(args) => run(seed::run(&args))?,
+        Command::Report(args) => run(report::run(&args))?,
         Command::Replay(args) => run(replay::run(&args))?,
         Command::Eval(args) => run(eval::run(&args))?,
         Command::Schemas => print(&server::schemas()?)?,

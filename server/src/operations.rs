@@ -1,8 +1,8 @@
 //! What an operator does with a base as a whole: rebuild its graph, verify it, take it out and
 //! put it in, back it up and restore it.
 //!
-//! The commands work on a data folder that no server holds; `export`, `rebuild` and `retain` also
-//! ask a running server. Each exits with 0 when all is well, 1 when the base is not as it should
+//! The commands work on a data folder that no server holds; `export`, `rebuild`, `report` and `retain`
+//! also ask a running server. Each exits with 0 when all is well, 1 when the base is not as it should
 //! be or the work was refused, 2 when the command line was wrong.
 
 pub mod backup;
@@ -14,6 +14,7 @@ mod lines;
 mod meter;
 pub mod rebuild;
 pub mod replay;
+pub mod report;
 pub mod retain;
 pub mod seed;
 pub mod verify;
