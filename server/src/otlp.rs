@@ -20,7 +20,7 @@ use receivers::wire::collector::logs::v1::ExportLogsServiceRequest;
 use receivers::wire::collector::metrics::v1::ExportMetricsServiceRequest;
 use receivers::wire::collector::trace::v1::ExportTraceServiceRequest;
 use receivers::{Absorbed, Aggregator, BodyLimits, Content, Refusal};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
@@ -35,6 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Attempts to append the last windows when the server stops.
 const LAST_TRIES: u32 = 5;
+
+/// Bytes as permits of a semaphore.
+fn kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
+}
 
 /// A kind of telemetry.
 pub(crate) trait Signal: Request + Send + 'static {
@@ -77,6 +82,8 @@ pub(crate) struct Otlp {
     max_waiting: usize,
     /// Requests that are decoded at once: each may take the memory that one is given.
     places: Arc<Semaphore>,
+    /// Memory for the bodies of requests, in KiB.
+    room: Arc<Semaphore>,
     kept: PathBuf,
     window: SignedDuration,
     clock: Clock,
@@ -100,9 +107,25 @@ impl Otlp {
             limits: config.otlp.limits(),
             max_waiting: config.otlp.max_waiting_events,
             places: Arc::new(Semaphore::new(places)),
+            room: Arc::new(Semaphore::new(kib(config.otlp.max_pending_bytes) as usize)),
             kept: path,
             window: SignedDuration::from_millis(i64::try_from(window_ms).unwrap_or(i64::MAX)),
             clock,
+        }
+    }
+
+    /// Waits until there is room for a body, which is to be kept until it is dropped. One whose
+    /// length is not `announced` counts as the largest.
+    pub(crate) async fn room(
+        &self,
+        announced: Option<u64>,
+    ) -> Result<OwnedSemaphorePermit, Declined> {
+        let most = self.limits.max_bytes as u64;
+        let needed = kib(announced.unwrap_or(most).min(most));
+        let room = self.room.clone().acquire_many_owned(needed);
+        match tokio::time::timeout(PATIENCE, room).await {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(Declined::Busy("too many requests are being sent")),
         }
     }
 

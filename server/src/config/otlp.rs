@@ -22,6 +22,10 @@ pub struct OtlpConfig {
     pub max_body_bytes: u64,
     /// Most memory that one decoded request may take. Default 134,217,728 bytes.
     pub max_decoded_bytes: u64,
+    /// Most memory that the bodies of all requests may take that are being read. A body of unknown
+    /// or compressed length counts as the largest; further requests wait, and are then answered
+    /// 503 with `Retry-After`. Default 268,435,456 bytes.
+    pub max_pending_bytes: u64,
     /// Events of closed windows that may wait for the log; past it telemetry is answered 503 with
     /// `Retry-After`. Default 100,000.
     pub max_waiting_events: usize,
@@ -38,6 +42,7 @@ impl Default for OtlpConfig {
             grpc_listen: loopback(4317),
             max_body_bytes: limits.max_bytes as u64,
             max_decoded_bytes: limits.max_decoded_bytes as u64,
+            max_pending_bytes: 256 << 20,
             max_waiting_events: 100_000,
             windows: Settings::default(),
         }
@@ -61,6 +66,7 @@ impl OtlpConfig {
         };
         between("otlp.max_body_bytes", self.max_body_bytes, 1_024..=256 << 20)?;
         between("otlp.max_decoded_bytes", self.max_decoded_bytes, 1 << 20..=4 << 30)?;
+        between("otlp.max_pending_bytes", self.max_pending_bytes, self.max_body_bytes..=64 << 30)?;
         at_least_one("otlp.max_waiting_events", self.max_waiting_events as u64)?;
         let windows = &self.windows;
         between("otlp.windows.window_ms", windows.window_ms, 1_000..=3_600_000)?;

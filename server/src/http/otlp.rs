@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use receivers::body::Media;
+use receivers::body::{Encoding, Media};
 use receivers::otlp::{answer, status};
 use receivers::{Content, Refusal};
 
@@ -26,6 +26,14 @@ pub(super) async fn export<S: Signal>(
     let content = match Content::read(said(header::CONTENT_TYPE), said(header::CONTENT_ENCODING)) {
         Ok(content) => content,
         Err(refusal) => return Ok(refused(Media::Json, &refusal)),
+    };
+    let announced = said(header::CONTENT_LENGTH)
+        .filter(|_| content.encoding == Encoding::Identity)
+        .and_then(|length| length.parse().ok());
+    let _room = match app.otlp.room(announced).await {
+        Ok(room) => room,
+        Err(Declined::Busy(why)) => return Err(busy(why)),
+        Err(Declined::Refused(refusal)) => return Ok(refused(content.media, &refusal)),
     };
     let body = media::body(&headers, body, app.config.otlp.max_body_bytes).await?;
     match app.otlp.take::<S>(content, body.into()).await {

@@ -17,6 +17,8 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as _};
 use receivers::wire::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Value, json};
 use server::config::Config;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::{Answer, JSON, Server, eventually};
 use crate::security::create;
@@ -250,6 +252,37 @@ async fn the_sdk_exports_over_grpc_with_a_token_only() {
             Some(event) if event["data"]["component"] == "frontend" => Ok(()),
             other => Err(format!("{other:?}")),
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bodies_that_take_too_much_memory_together_wait_their_turn() {
+    let server = Server::start_with(|config| {
+        quick(config);
+        config.otlp.max_body_bytes = 1 << 20;
+        config.otlp.max_pending_bytes = 1 << 20;
+    })
+    .await;
+    let mut slow = TcpStream::connect(server.running.address()).await.unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/x-protobuf\r\ncontent-length: 1048576\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let ask = async || {
+        let body = protobuf(&a_call());
+        send(&server, "/v1/traces", PROTOBUF, false, body).await
+    };
+    let full = eventually("a server without room", async || match ask().await {
+        full if full.status == 503 => Ok(full),
+        other => Err(other.text),
+    })
+    .await;
+    assert_eq!(full.code().1, "overloaded");
+    assert!(full.headers.contains_key("retry-after"), "{:?}", full.headers);
+    drop(slow);
+    eventually("room", async || match ask().await.status.as_u16() {
+        200 => Ok(()),
+        other => Err(other.to_string()),
     })
     .await;
 }

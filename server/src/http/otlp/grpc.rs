@@ -23,6 +23,10 @@ pub(in crate::http) async fn export<S: Signal>(
     State(app): State<App>,
     request: Request,
 ) -> Response {
+    let _room = match app.otlp.room(None).await {
+        Ok(room) => room,
+        Err(declined) => return status(declined).into_http(),
+    };
     let limit = usize::try_from(app.config.otlp.max_body_bytes).unwrap_or(usize::MAX);
     let mut grpc = Grpc::new(Raw)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -44,14 +48,20 @@ async fn taken<S: Signal>(
             let body = answer::<S>(Media::Protobuf, absorbed.rejected());
             Ok(tonic_otlp::Response::new(body.into()))
         }
-        Err(Declined::Refused(refusal)) => {
+        Err(declined) => Err(status(declined)),
+    }
+}
+
+fn status(declined: Declined) -> Status {
+    match declined {
+        Declined::Refused(refusal) => {
             let message = format!("{}: {refusal}", refusal.code());
-            Err(Status::new(Code::from_i32(refusal.grpc_code()), message))
+            Status::new(Code::from_i32(refusal.grpc_code()), message)
         }
-        Err(Declined::Busy(why)) => {
+        Declined::Busy(why) => {
             let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
             let message = format!("overloaded: {why}; send the same request again");
-            Err(Status::with_error_details(Code::Unavailable, message, details))
+            Status::with_error_details(Code::Unavailable, message, details)
         }
     }
 }
