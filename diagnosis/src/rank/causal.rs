@@ -78,7 +78,7 @@ impl Causal {
     /// How much speaks for each component; `None` without telemetry from the time of the incident.
     pub(super) fn utilities(&self, evidence: &Evidence) -> Option<BTreeMap<ComponentName, f64>> {
         let scene = Scene::of(evidence);
-        if scene.after_windows == 0 {
+        if scene.cover.after_windows == 0 {
             return None;
         }
         let weights = self.weights.clone().unwrap_or_default();
