@@ -16,7 +16,7 @@ use crate::fingerprint::Fingerprint;
 use crate::rank::{finite, grains};
 
 /// Less similar incidents are not near: where the nearest scored less, 15 in 100 were of the same
-/// kind (185 questions of TVDiag), which is what chance comes to.
+/// kind (181 questions of TVDiag), which is what chance comes to.
 pub const LEAST_NEAR: f64 = 0.2;
 
 /// What a mark can weigh at most is some ten; so many marks of one make a text half trusted.
@@ -25,6 +25,17 @@ const HALF_HEARD: f64 = 20.0;
 const STEPS: f64 = 4_096.0;
 /// Marks that are named among the reasons; the others are one reason.
 const NAMED: usize = 5;
+
+/// Of the incidents that are known, rarity is counted over the first ones, as many as these leading
+/// binary digits of their number say. So it stands still while an eighth comes to what is known,
+/// and what an incident's own marks weigh can be kept.
+const COUNTED_DIGITS: u32 = 4;
+
+/// Over how many of `known` incidents rarity is counted.
+pub(super) fn counted(known: usize) -> usize {
+    let rest = (usize::BITS - known.leading_zeros()).saturating_sub(COUNTED_DIGITS);
+    known >> rest << rest
+}
 
 /// How rare a mark is that `with` of `all` incidents have, in steps.
 pub(super) fn rarity(with: usize, all: usize) -> u64 {
@@ -67,18 +78,18 @@ impl Voices {
     }
 }
 
-/// How rare each mark is among the incidents that are known.
-#[derive(Clone, Debug, Default)]
+/// How rare each mark is among the incidents that are [`counted`].
+#[derive(Clone, Debug)]
 pub(super) struct Rarities<'m> {
     with: BTreeMap<&'m str, usize>,
     all: usize,
 }
 
 impl<'m> Rarities<'m> {
-    pub fn of(marks: impl Iterator<Item = &'m BTreeSet<String>>) -> Self {
-        let mut rarities = Self::default();
-        for marks in marks {
-            rarities.all += 1;
+    pub fn of(marks: impl ExactSizeIterator<Item = &'m BTreeSet<String>>) -> Self {
+        let all = counted(marks.len());
+        let mut rarities = Self { with: BTreeMap::new(), all };
+        for marks in marks.take(all) {
             marks.iter().for_each(|mark| *rarities.with.entry(mark).or_default() += 1);
         }
         rarities
@@ -205,4 +216,19 @@ fn named(what: &str, voice: f64, shared: Shared) -> Vec<ScoreTerm> {
         terms.push(term(name, others.iter().map(|(_, weight)| weight).sum()));
     }
     terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rarity_is_counted_over_nearly_all_and_stands_still_meanwhile() {
+        let counts: Vec<usize> = (0..=100_000).map(counted).collect();
+        assert!(counts.iter().enumerate().all(|(known, it)| *it <= known && known - it <= it / 8));
+        assert!(counts.is_sorted());
+        let steps: BTreeSet<usize> = counts.into_iter().collect();
+        assert!(steps.len() < 130, "{}", steps.len());
+        assert!(steps.iter().all(|step| counted(*step) == *step));
+    }
 }

@@ -6,19 +6,20 @@
 //! together; then they are scored, the most promising first, until what is left cannot be among
 //! the nearest (the threshold algorithm: R. Fagin, A. Lotem, M. Naor, 2003).
 
+mod best;
 mod marks;
 mod row;
 #[cfg(test)]
 mod tests;
 mod told;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use events::catalogue::diagnosis::SimilarIncident;
 use events::catalogue::label::Claim;
 use events::{FaultId, IncidentId, LabelId};
 
+use self::best::{Best, Candidate, Promising};
 use self::marks::Marks;
 use self::row::Rows;
 use super::{Similarity, Told, compare};
@@ -159,69 +160,66 @@ impl FingerprintIndex {
         // Beyond every position there is no other answer than behind the last one.
         let asked = &Nearest { at: asked.at.min(OPEN - 1), ..*asked };
         let prepared = self.rows.ask(asked.fingerprint);
-        let promising = self.promising(asked, |entry| self.rows.most(&prepared, entry));
+        let most = |entry| self.rows.most(&prepared, entry);
+        let promising = self.promising(asked, asked.min_score, most);
         let mut last: Option<(usize, f64)> = None;
-        let found = self.best(asked, promising, |entry| {
+        let mut best = Best::of(asked);
+        self.search(asked, &mut best, promising, |entry| {
             // The same experiment leaves the same fingerprint again and again.
             let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
             let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
             last = Some((entry, score));
             score
         });
-        found.into_iter().map(|found| self.answer(asked, &found)).collect()
+        best.sorted().into_iter().map(|found| self.answer(asked, &found)).collect()
     }
 
-    /// The best of what is promising, by its score, the best first.
-    fn best(
-        &self,
+    /// Scores what is promising, the most promising first, until nothing left can be among the
+    /// best.
+    fn search<'i>(
+        &'i self,
         asked: &Nearest<'_>,
+        best: &mut Best<'i>,
         promising: Vec<Promising>,
         mut score: impl FnMut(usize) -> f64,
-    ) -> Vec<Candidate<'_>> {
+    ) {
         let mut promising = BinaryHeap::from(promising);
-        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(asked.first + 1);
         while let Some(Promising { most, entry }) = promising.pop() {
-            let is_full = top.len() == asked.first;
-            if is_full && top.peek().is_none_or(|worst| most < worst.score) {
+            if most < best.least() {
                 break;
             }
             let entry = entry as usize;
             let incident = &self.incidents[self.of[entry] as usize];
-            if !incident.counts(asked) {
-                continue;
-            }
-            let score = score(entry);
-            if score <= 0.0 || score < asked.min_score {
-                continue;
-            }
-            let candidate = Candidate { score, incident: &incident.id, entry };
-            if !is_full {
-                top.push(candidate);
-            } else if let Some(mut worst) = top.peek_mut()
-                && candidate < *worst
-            {
-                *worst = candidate;
+            if incident.counts(asked) {
+                best.offer(Candidate { score: score(entry), incident: &incident.id, entry });
             }
         }
-        top.into_sorted_vec()
     }
 
-    /// The entries that were known and may score enough, each with the most that it can score.
-    fn promising(&self, asked: &Nearest<'_>, most: impl Fn(usize) -> f64) -> Vec<Promising> {
-        let known = self.known(asked.at);
-        let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
+    /// The entries that may be an answer and can score at least so much, each with the most that
+    /// it can score. Labels are not looked at yet.
+    fn promising(
+        &self,
+        asked: &Nearest<'_>,
+        least: f64,
+        most: impl Fn(usize) -> f64,
+    ) -> Vec<Promising> {
+        let may_answer = self.may_answer(asked);
         let mut promising = Vec::new();
-        for entry in 0..known {
-            if self.until[entry] <= asked.at || Some(self.of[entry]) == excluded {
-                continue;
-            }
+        for entry in (0..self.known(asked.at)).filter(|entry| may_answer(*entry)) {
             let most = most(entry);
-            if most > 0.0 && most >= asked.min_score {
+            if most > 0.0 && most >= least {
                 let entry = u32::try_from(entry).expect("entries are numbered so");
                 promising.push(Promising { most, entry });
             }
         }
         promising
+    }
+
+    /// Whether an entry was the latest of an incident that is not excluded.
+    fn may_answer<'s>(&'s self, asked: &'s Nearest<'_>) -> impl Fn(usize) -> bool + 's {
+        let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
+        move |entry| self.until[entry] > asked.at && Some(self.of[entry]) != excluded
     }
 
     /// How many entries were put up to a position.
@@ -268,58 +266,3 @@ impl Incident {
         !asked.of_known_kind || says(|claim| matches!(claim, Claim::FaultKind { .. }))
     }
 }
-
-/// An entry that may be among the nearest; the greater the better.
-struct Promising {
-    most: f64,
-    entry: u32,
-}
-
-impl Ord for Promising {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Entries of the same experiment, which score alike, stand together.
-        self.most.total_cmp(&other.most).then_with(|| other.entry.cmp(&self.entry))
-    }
-}
-
-impl PartialOrd for Promising {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Promising {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Promising {}
-
-/// The smaller the better.
-struct Candidate<'i> {
-    score: f64,
-    incident: &'i IncidentId,
-    entry: usize,
-}
-
-impl Ord for Candidate<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let scores = other.score.total_cmp(&self.score);
-        scores.then_with(|| self.incident.cmp(other.incident))
-    }
-}
-
-impl PartialOrd for Candidate<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate<'_> {}

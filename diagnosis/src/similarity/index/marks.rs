@@ -1,12 +1,13 @@
 //! Which entries have which marks, and how much of a question's marks each can have.
 //!
 //! Marks that few entries have are lists of entries, those that many have are rows of bits, which
-//! are added up eight entries at a time.
+//! are added up eight entries at a time. What all marks of an entry weigh is kept for each number
+//! of entries that rarity is ever counted over.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::super::blend::{Shared, alike, rarity};
+use super::super::blend::{Shared, alike, counted, rarity};
 
 /// A mark that more than one in so many entries have is a row of bits.
 const SPARSE: usize = 16;
@@ -56,6 +57,14 @@ impl Having {
     }
 }
 
+/// What marks weigh while rarity is counted over the same entries.
+#[derive(Debug)]
+struct Step {
+    counted: usize,
+    /// By entry, up to the last before the next step, what all its marks weigh.
+    own: Vec<u64>,
+}
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub struct Marks {
@@ -65,11 +74,16 @@ pub struct Marks {
     /// The marks of each entry, in the order of their numbers, one entry behind the other.
     of: Vec<u32>,
     ends: Vec<usize>,
+    steps: Vec<Step>,
+    /// What each mark weighs at the last step, for those that were there.
+    weights: Vec<u64>,
 }
 
 /// The marks of a question.
 pub struct AskedMarks {
     known: usize,
+    /// The place of the step it is asked at; none without an entry.
+    step: Option<usize>,
     /// Those that any entry has, by number, each with its weight.
     marks: Vec<(u32, u64)>,
     /// What all of them weigh, those that nobody has included.
@@ -88,6 +102,23 @@ impl Marks {
         }
         self.of[from..].sort_unstable();
         self.ends.push(self.of.len());
+        let known = self.ends.len();
+        if counted(known) == known {
+            let weights = self.having.iter().map(|having| rarity(having.count(known), known));
+            self.weights = weights.collect();
+            let own = (0..known).map(|entry| self.own(entry, known)).collect();
+            self.steps.push(Step { counted: known, own });
+        } else {
+            let own = self.own(known - 1, counted(known));
+            self.steps.last_mut().expect("the first entry began a step").own.push(own);
+        }
+    }
+
+    /// What all marks of an entry weigh at the last step, which is counted over so many.
+    fn own(&self, entry: usize, counted: usize) -> u64 {
+        let new = rarity(0, counted);
+        let weight = |mark: &u32| self.weights.get(*mark as usize).copied().unwrap_or(new);
+        self.marks_of(entry).iter().map(weight).sum()
     }
 
     fn number(&mut self, mark: &str) -> u32 {
@@ -102,12 +133,14 @@ impl Marks {
         number
     }
 
-    /// Makes a question of marks, by the first `known` entries.
+    /// Makes a question of marks, as of the first `known` entries.
     pub fn ask(&self, marks: &BTreeSet<String>, known: usize) -> AskedMarks {
-        let mut asked = AskedMarks { known, marks: Vec::new(), sum: 0 };
+        let step = self.steps.partition_point(|step| step.counted <= known).checked_sub(1);
+        let counted = counted(known);
+        let mut asked = AskedMarks { known, step, marks: Vec::new(), sum: 0 };
         for mark in marks {
             let number = self.numbers.get(mark.as_str()).copied();
-            let weight = number.map_or_else(|| rarity(0, known), |it| self.weight(it, known));
+            let weight = number.map_or_else(|| rarity(0, counted), |it| self.weight(it, counted));
             asked.marks.extend(number.map(|number| (number, weight)));
             asked.sum += weight;
         }
@@ -115,8 +148,12 @@ impl Marks {
         asked
     }
 
-    fn weight(&self, mark: u32, known: usize) -> u64 {
-        rarity(self.having[mark as usize].count(known), known)
+    fn weight(&self, mark: u32, counted: usize) -> u64 {
+        let is_last = self.steps.last().is_some_and(|last| last.counted == counted);
+        match self.weights.get(mark as usize).filter(|_| is_last) {
+            Some(weight) => *weight,
+            None => rarity(self.having[mark as usize].count(counted), counted),
+        }
     }
 
     fn marks_of(&self, entry: usize) -> &[u32] {
@@ -124,9 +161,10 @@ impl Marks {
         &self.of[from..self.ends[entry]]
     }
 
-    /// The most that each of the known entries can be alike: as if it had no mark beside those
-    /// that are asked for.
-    pub fn most(&self, asked: &AskedMarks) -> Vec<f64> {
+    /// Adds the most that each of the known entries can be alike, times `voice`: what both have is
+    /// rounded up.
+    pub fn add_most(&self, asked: &AskedMarks, voice: f64, to: &mut [f64]) {
+        let Some(at) = asked.step else { return };
         let mut sums = vec![0u16; asked.known.next_multiple_of(8)];
         // Weights are rounded up, so that a sum is never too small.
         let step = asked.sum.div_ceil(MOST_STEPS).max(1);
@@ -140,26 +178,24 @@ impl Marks {
                 Having::Many { bits, .. } => add(&mut sums, bits, steps),
             }
         }
-        let most = |steps: &u16| {
-            let both = (u64::from(*steps) * step).min(asked.sum);
-            alike(asked.sum, both, both)
-        };
-        sums.iter().take(asked.known).map(most).collect()
+        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own).zip(sums) {
+            let both = (u64::from(sum) * step).min(asked.sum).min(*own);
+            *to += voice * alike(asked.sum, *own, both);
+        }
     }
 
     /// How alike an entry is.
-    pub fn alike(&self, asked: &AskedMarks, entry: usize, weights: &mut Weights) -> f64 {
-        let marks = self.marks_of(entry);
-        let own: u64 = marks.iter().map(|mark| weights.of(self, *mark, asked.known)).sum();
-        let both: u64 = in_both(asked, marks).map(|(_, weight)| weight).sum();
+    pub fn alike(&self, asked: &AskedMarks, entry: usize) -> f64 {
+        let both: u64 = in_both(asked, self.marks_of(entry)).map(|(_, weight)| weight).sum();
+        let own = asked.step.map_or(0, |step| self.steps[step].own[entry]);
         alike(asked.sum, own, both)
     }
 
     /// How alike an entry is, and what both have.
-    pub fn shared(&self, asked: &AskedMarks, entry: usize, weights: &mut Weights) -> Shared {
+    pub fn shared(&self, asked: &AskedMarks, entry: usize) -> Shared {
         let both = in_both(asked, self.marks_of(entry));
         let both = both.map(|(mark, weight)| (self.names[mark as usize].to_string(), weight));
-        Shared { alike: self.alike(asked, entry, weights), marks: both.collect() }
+        Shared { alike: self.alike(asked, entry), marks: both.collect() }
     }
 }
 
@@ -197,15 +233,4 @@ const fn lanes() -> [[u16; 8]; 256] {
         byte += 1;
     }
     lanes
-}
-
-/// The weights of marks that were asked for, each counted once a question.
-#[derive(Debug, Default)]
-pub struct Weights(Vec<Option<u64>>);
-
-impl Weights {
-    fn of(&mut self, marks: &Marks, mark: u32, known: usize) -> u64 {
-        self.0.resize(marks.names.len(), None);
-        *self.0[mark as usize].get_or_insert_with(|| marks.weight(mark, known))
-    }
 }
