@@ -24,19 +24,13 @@ const MOST_WEIGHTS: usize = 200;
 pub struct Studied {
     /// Which.
     pub incident: IncidentId,
-    /// The faults that its labels are known from.
+    /// The faults that acted meanwhile, and those that any of its labels is known from, whether
+    /// it counts or not.
     pub faults: BTreeSet<FaultId>,
     /// What it teaches.
     pub lesson: Lesson,
     /// What is answered of it without labels.
     pub unlearned: Unlearned,
-}
-
-impl Studied {
-    /// What is left out together with it.
-    fn origin(&self) -> &str {
-        self.faults.first().map_or(self.incident.as_str(), FaultId::as_str)
-    }
 }
 
 /// What was learned, and from which incidents.
@@ -107,23 +101,18 @@ struct Answers {
 }
 
 impl LeftOut {
-    /// Learns from all `studied` but a part of them, for each part; and as before, when only those
-    /// incidents taught that `before` names.
-    fn of(studied: &[Studied], before: &BTreeSet<IncidentId>) -> Self {
-        let origins: BTreeMap<&str, &str> =
-            studied.iter().map(|it| (it.origin(), kind_of(it))).collect();
-        let dealt: Vec<(&str, &str)> =
-            origins.into_iter().map(|(origin, kind)| (kind, origin)).collect();
-        let parts: BTreeMap<&str, usize> =
-            dealt.iter().map(|(_, origin)| *origin).zip(folds(&dealt, PARTS)).collect();
-        let parts: Vec<usize> = studied.iter().map(|it| parts[it.origin()]).collect();
-        let without = |part: usize| {
-            studied.iter().zip(&parts).filter(move |(_, of)| **of != part).map(|(it, _)| it)
+    /// Learns from all `studied` but a part of them, for each part; and as `before`, without the
+    /// same part.
+    fn of(studied: &[Studied], before: &[Studied]) -> Self {
+        let all: Vec<&Studied> = studied.iter().chain(before).collect();
+        let parts = parts(&all);
+        let without = |part: usize, of: std::ops::Range<usize>| {
+            taught(of.filter(|place| parts[*place] != part).map(|place| all[place]))
         };
-        let after = (0..PARTS).map(|part| taught(without(part))).collect();
-        let known = |part| without(part).filter(|it| before.contains(&it.incident));
-        let before = (0..PARTS).map(|part| taught(known(part))).collect();
-        Self { after, before, parts, shipped: Taught::default() }
+        let (now, then) = (0..studied.len(), studied.len()..all.len());
+        let after = (0..PARTS).map(|part| without(part, now.clone())).collect();
+        let before = (0..PARTS).map(|part| without(part, then.clone())).collect();
+        Self { after, before, parts: parts[now].to_vec(), shipped: Taught::default() }
     }
 
     fn ask(&self, part: usize, studied: &Studied) -> Answers {
@@ -137,8 +126,30 @@ impl LeftOut {
     }
 }
 
-fn kind_of(studied: &Studied) -> &str {
-    studied.lesson.kind.as_ref().map_or("", FaultKind::as_str)
+/// The part of each incident. The same incident, and those of one fault, are in one part.
+fn parts(studied: &[&Studied]) -> Vec<usize> {
+    let mut origins: Vec<usize> = (0..studied.len()).collect();
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, it) in studied.iter().enumerate() {
+        let names = it.faults.iter().map(FaultId::as_str).chain([it.incident.as_str()]);
+        for name in names {
+            let (one, other) = (origins[place], origins[*first.entry(name).or_insert(place)]);
+            let joined = one.min(other);
+            for origin in origins.iter_mut().filter(|it| **it == one || **it == other) {
+                *origin = joined;
+            }
+        }
+    }
+    let dealt: Vec<(&str, &str)> = (0..studied.len())
+        .filter(|place| origins[*place] == *place)
+        .map(|place| {
+            let Studied { incident, lesson, .. } = studied[place];
+            (lesson.kind.as_ref().map_or("", FaultKind::as_str), incident.as_str())
+        })
+        .collect();
+    let part: BTreeMap<&str, usize> =
+        dealt.iter().map(|(_, incident)| *incident).zip(folds(&dealt, PARTS)).collect();
+    origins.into_iter().map(|origin| part[studied[origin].incident.as_str()]).collect()
 }
 
 /// How good a model is on incidents that it did not learn from.
@@ -153,11 +164,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of what is learned from `studied`, beside what those of them taught that `before` names.
+    /// Of what is learned from `studied`, beside what was learned from `before`, on the incidents
+    /// and by the labels of `studied`.
     ///
     /// A model that names the cause first less often than what is known without labels is
     /// rejected: labels that contradict each other teach nothing.
-    pub fn of(studied: &[Studied], before: &BTreeSet<IncidentId>) -> Self {
+    pub fn of(studied: &[Studied], before: &[Studied]) -> Self {
         let left_out = LeftOut::of(studied, before);
         let parts = left_out.parts.iter().zip(studied);
         let answers: Vec<Answers> = parts.map(|(part, it)| left_out.ask(*part, it)).collect();

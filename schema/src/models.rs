@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use diagnosis::codebook::Scene;
 use diagnosis::evidence::Evidence;
-use diagnosis::learning::{Model, Studied};
+use diagnosis::learning::{Model, Report, Studied};
 use diagnosis::rank::{self, Ranker, Ranking, Taught, Unlearned};
 use events::catalogue::model::ModelChoice;
 use events::{FaultId, IncidentId, ModelId};
@@ -17,23 +17,32 @@ use serde::Deserialize;
 use surrealdb::types::{Object, RecordId};
 
 use crate::graph::Graph;
-use crate::reads::{Known, ReadGraphError, at_position};
+use crate::reads::{Known, ReadGraphError, Seen, at_position};
 
 /// Models that are kept at once: the one in use, the one before, and some that are asked about.
-const MOST_MODELS: usize = 4;
+const MOST_MODELS: usize = 8;
 /// Incidents that are kept at once: those that two models learn from.
 const MOST_SEEN: usize = 1_000;
 
 const SELECTED: &str = "
     SELECT choice, model, since FROM model_selection WHERE since <= $position
         ORDER BY since DESC LIMIT 1;
-    SELECT id, data_to_position, since FROM model
-        WHERE changed <= $position AND data_to_position != NONE AND rejected = NONE
+    SELECT id, data_to_position FROM model
+        WHERE changed <= $position AND method = $method AND data_to_position < since
+            AND rejected = NONE
         ORDER BY data_to_position DESC LIMIT 1;
 ";
 
+// What was learned up to a position that is behind its own event is of another log.
 const TRAINED: &str = "
-    SELECT id, data_to_position FROM $model WHERE changed <= $position AND data_to_position != NONE;
+    SELECT id, data_to_position FROM $model
+        WHERE changed <= $position AND method = $method AND data_to_position < since;
+";
+
+const NEWEST: &str = "
+    SELECT id, data_to_position FROM model
+        WHERE changed <= $position AND method = $method AND data_to_position < since
+        ORDER BY data_to_position DESC LIMIT 1;
 ";
 
 /// The models of a base. Clones share them.
@@ -43,8 +52,8 @@ pub struct Models(Arc<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     /// What incidents looked like as of a position.
-    seen: Mutex<BTreeMap<(IncidentId, u64), (Scene, Unlearned)>>,
-    /// By the position up to which they learned, the newest last.
+    seen: Mutex<BTreeMap<(IncidentId, u64), Seen>>,
+    /// By the position up to which they learned, the last asked last.
     models: Mutex<VecDeque<(u64, Arc<Model>)>>,
     /// Held while one is learned, so that nobody learns the same beside.
     learning: tokio::sync::Mutex<()>,
@@ -89,6 +98,8 @@ pub enum Method {
     Learning,
     /// By this model, in use or not.
     Model(ModelId),
+    /// By this one, also of what was before it.
+    Trained(InUse),
     /// One that does not learn.
     Fixed(&'static dyn Ranker),
 }
@@ -116,12 +127,20 @@ impl Method {
         }
     }
 
+    /// The same, with a model as it is known at `position` whenever it is asked.
+    pub async fn known_at(self, graph: &Graph, position: u64) -> Result<Self, RankError> {
+        match self {
+            Self::Model(model) => graph.known_model(&model, position).await.map(Self::Trained),
+            other => Ok(other),
+        }
+    }
+
     /// Its answer about an incident as of a position, and the model that gave it. A model that
     /// knows how the incident ended does not answer; what is known without labels does.
     pub async fn rank(
         &self,
         models: &Models,
-        graph: &Graph,
+        graph: &Arc<Graph>,
         (incident, position): (&IncidentId, u64),
         evidence: &Evidence,
     ) -> Result<(Option<ModelId>, Ranking), RankError> {
@@ -129,9 +148,11 @@ impl Method {
             Self::Fixed(ranker) => return Ok((None, ranker.rank(evidence))),
             Self::Learning => models.answering(graph, incident, position).await?,
             Self::Model(model) => {
-                let trained = graph.trained(model, position).await?;
-                let used = trained.ok_or_else(|| RankError::UnknownModel(model.clone()))?;
+                let used = graph.known_model(model, position).await?;
                 models.unless_told(graph, incident, position, used).await?
+            }
+            Self::Trained(used) => {
+                models.unless_told(graph, incident, position, used.clone()).await?
             }
         };
         let ranking = answering.rank(evidence);
@@ -143,7 +164,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Learning => f.write_str(rank::methods()[0].name()),
-            Self::Model(model) => model.fmt(f),
+            Self::Model(model) | Self::Trained(InUse { model, .. }) => model.fmt(f),
             Self::Fixed(ranker) => f.write_str(ranker.name()),
         }
     }
@@ -164,7 +185,8 @@ impl Models {
             }
             Some(used) => {
                 let (models, graph) = (self.clone(), graph.clone());
-                tokio::spawn(async move { models.learned(&graph, used.learned_to).await });
+                // What it fails by is told to who waits for it.
+                drop(tokio::spawn(async move { models.learned(&graph, used.learned_to).await }));
                 Ok(Answering::default())
             }
             None => Ok(Answering::default()),
@@ -175,7 +197,7 @@ impl Models {
     /// incident, or another of the same fault, ended (DI-3).
     pub async fn answering(
         &self,
-        graph: &Graph,
+        graph: &Arc<Graph>,
         incident: &IncidentId,
         position: u64,
     ) -> Result<Answering, ReadGraphError> {
@@ -187,7 +209,7 @@ impl Models {
 
     async fn unless_told(
         &self,
-        graph: &Graph,
+        graph: &Arc<Graph>,
         incident: &IncidentId,
         position: u64,
         InUse { model, learned_to }: InUse,
@@ -203,19 +225,29 @@ impl Models {
     /// What is learned from the log up to `position`.
     pub async fn learned(
         &self,
-        graph: &Graph,
+        graph: &Arc<Graph>,
         position: u64,
     ) -> Result<Arc<Model>, ReadGraphError> {
         if let Some(model) = self.kept(position) {
             return Ok(model);
         }
-        let _turn = self.0.learning.lock().await;
-        if let Some(model) = self.kept(position) {
-            return Ok(model);
-        }
-        let studied = self.studied(graph, position).await?;
-        let model = on_a_thread(move || Model::learned(&studied)).await;
-        Ok(self.keep(position, model))
+        // In a task of its own: who asked may not wait so long, and asks again.
+        let (models, graph) = (self.clone(), graph.clone());
+        let learning = tokio::spawn(async move {
+            let _turn = models.0.learning.lock().await;
+            if let Some(model) = models.kept(position) {
+                return Ok(model);
+            }
+            let studied = models.studied(&graph, position).await?;
+            let model = on_a_thread(move || Model::learned(&studied)).await;
+            Ok(models.keep(position, model))
+        });
+        learning.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// Learns from `studied`, and how good that is beside what was learned from `before`.
+    pub async fn tried(&self, studied: Vec<Studied>, before: Vec<Studied>) -> (Report, Model) {
+        on_a_thread(move || (Report::of(&studied, &before), Model::learned(&studied))).await
     }
 
     /// The incidents that a model learns from up to `position`, by id.
@@ -235,11 +267,7 @@ impl Models {
         Ok(studied)
     }
 
-    async fn seen(
-        &self,
-        graph: &Graph,
-        known: &Known,
-    ) -> Result<Option<(Scene, Unlearned)>, ReadGraphError> {
+    async fn seen(&self, graph: &Graph, known: &Known) -> Result<Option<Seen>, ReadGraphError> {
         let key = (known.incident.clone(), known.seen_at);
         if let Some(seen) = lock(&self.0.seen).get(&key) {
             return Ok(Some(seen.clone()));
@@ -247,7 +275,13 @@ impl Models {
         let Some(evidence) = graph.evidence(&known.incident, known.seen_at).await? else {
             return Ok(None);
         };
-        let seen = on_a_thread(move || (Scene::of(&evidence), Unlearned::of(&evidence))).await;
+        let acting = graph.acting(&known.incident, known.seen_at).await?;
+        let seen = on_a_thread(move || Seen {
+            scene: Scene::of(&evidence),
+            unlearned: Unlearned::of(&evidence),
+            acting,
+        })
+        .await;
         lock(&self.0.seen).insert(key, seen.clone());
         Ok(Some(seen))
     }
@@ -261,8 +295,12 @@ impl Models {
     }
 
     fn kept(&self, position: u64) -> Option<Arc<Model>> {
-        let models = lock(&self.0.models);
-        models.iter().find(|(of, _)| *of == position).map(|(_, model)| model.clone())
+        let mut models = lock(&self.0.models);
+        let found = models.iter().position(|(of, _)| *of == position)?;
+        let kept = models.remove(found)?;
+        let model = kept.1.clone();
+        models.push_back(kept);
+        Some(model)
     }
 
     /// Keeps a model that was learned elsewhere from the log up to `position`.
@@ -288,9 +326,7 @@ impl Graph {
             #[serde(default)]
             model: Option<ModelId>,
         }
-        let mut binds = Object::new();
-        binds.insert("position", at_position(position));
-        let mut answers = self.ask(SELECTED, binds).await?;
+        let mut answers = self.ask(SELECTED, of_models(position)).await?;
         let selected: Option<Selection> = answers.rows(0)?.into_iter().next();
         match selected {
             Some(Selection { choice: ModelChoice::Shipped, .. }) => Ok(None),
@@ -299,16 +335,25 @@ impl Graph {
         }
     }
 
+    /// The model that was trained last as of `position`, rejected or not.
+    pub async fn newest_model(&self, position: u64) -> Result<Option<InUse>, ReadGraphError> {
+        Ok(self.ask(NEWEST, of_models(position)).await?.rows(0)?.into_iter().next())
+    }
+
     /// The model of this version, as of `position`.
     async fn trained(
         &self,
         model: &ModelId,
         position: u64,
     ) -> Result<Option<InUse>, ReadGraphError> {
-        let mut binds = Object::new();
+        let mut binds = of_models(position);
         binds.insert("model", RecordId::new("model", model.as_str()));
-        binds.insert("position", at_position(position));
         Ok(self.ask(TRAINED, binds).await?.rows(0)?.into_iter().next())
+    }
+
+    async fn known_model(&self, model: &ModelId, position: u64) -> Result<InUse, RankError> {
+        let trained = self.trained(model, position).await?;
+        trained.ok_or_else(|| RankError::UnknownModel(model.clone()))
     }
 
     /// The faults that acted at any time since an incident began, as of `position`.
@@ -319,6 +364,13 @@ impl Graph {
     ) -> Result<BTreeSet<FaultId>, ReadGraphError> {
         Ok(self.withheld(incident, position).await?.acting)
     }
+}
+
+fn of_models(position: u64) -> Object {
+    let mut binds = Object::new();
+    binds.insert("position", at_position(position));
+    binds.insert("method", rank::methods()[0].name());
+    binds
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -7,7 +7,7 @@ mod studied;
 
 pub use evidence::Span;
 pub use past::Past;
-pub(crate) use studied::Known;
+pub(crate) use studied::{Known, Seen};
 
 use serde::de::DeserializeOwned;
 use surrealdb::IndexedResults;

@@ -110,6 +110,8 @@ pub(crate) struct Reactors {
     remedies: Remedies,
     diagnostician: Diagnostician,
     due: Due,
+    /// The end of the log when it began to be followed.
+    began_at: u64,
     /// `None` where nothing is to be learned.
     learner: Option<Learner>,
     open: BTreeSet<IncidentId>,
@@ -124,7 +126,7 @@ impl Reactors {
     }
 
     fn behind(checkpoint: Checkpoint, config: &Config, school: School) -> Self {
-        let School { log, graph, progress, models, metrics } = school.clone();
+        let School { log, graph, progress, models, metrics, .. } = school.clone();
         let max_similar = config.reactors.max_similar;
         Self {
             checkpoint,
@@ -138,6 +140,7 @@ impl Reactors {
             attempts: Attempts::new(config.reactors.max_diagnoses),
             remedies: Remedies::default(),
             due: Due::default(),
+            began_at: 0,
             open: BTreeSet::new(),
             reacted: Reacted::default(),
         }
@@ -160,6 +163,7 @@ impl Reactors {
 
     async fn follow(mut self) -> Result<(), ReactorError> {
         self.reacted.standings().forget();
+        self.began_at = self.log.head();
         let mut events = self.log.subscribe(0);
         while let Some(recorded) = events.next().await {
             self.handle(&recorded?).await?;
@@ -198,9 +202,8 @@ impl Reactors {
             self.checkpoint.advance(recorded.position);
         }
         self.reacted.0.position.store(recorded.position, Ordering::Relaxed);
-        // What was due before the end of the log may have been learned further on.
-        if let Some(learner) =
-            self.learner.as_ref().filter(|_| recorded.position >= self.log.head())
+        // What was due before may have been learned further on.
+        if let Some(learner) = self.learner.as_ref().filter(|_| recorded.position >= self.began_at)
         {
             learner.learn(&self.due);
         }

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use diagnosis::evidence::Evidence;
 use diagnosis::rank;
 use events::catalogue::diagnosis as catalogue;
-use events::{ComponentName, EventId, FaultKind, IncidentId};
+use events::{ComponentName, EventId, FaultKind};
 
 use super::component::Component;
 use super::error::{ApiError, ApiResult};
@@ -19,8 +19,7 @@ use super::provenance::{Provenance, ScoreTerm, event_ids};
 use super::scalar::{DateTime, Position};
 use super::similar::SimilarIncident;
 use super::verdict::Feedback;
-use super::view::View;
-use crate::models::{Answering, Method, RankError};
+use crate::models::{Method, RankError};
 use crate::rows;
 
 #[derive(Clone)]
@@ -229,14 +228,6 @@ fn method(field: &str, name: &str) -> ApiResult<Method> {
         let message = format!("expected one of {known}, or the version of a model, got {name:?}");
         ApiError::invalid(field, message)
     })
-}
-
-/// Who ranks `incident` as of the view.
-pub async fn answering(view: &View, incident: &IncidentId) -> ApiResult<Answering> {
-    view.count_statement();
-    let models = &view.base().models;
-    let found = models.answering(view.graph(), incident, view.reaches()).await;
-    found.map_err(ApiError::internal)
 }
 
 /// The latest recorded diagnosis of `incident`, or with a method, or without some events, a

@@ -1,12 +1,11 @@
 //! How the base did on its own incidents.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::diagnosis::evaluation::record::{self, Answer, Past, Place, Record, Share};
 use ::diagnosis::verdict::{Verdict, verdict};
 use async_graphql::{Context, Object, SimpleObject};
-use events::{ComponentName, FaultId, FaultKind, IncidentId, Timestamp};
+use events::{ComponentName, FaultKind, IncidentId, Timestamp};
 use futures::future::try_join_all;
 
 use super::critical::count;
@@ -145,15 +144,15 @@ impl TrackRecords {
         let told = try_join_all(incidents.iter().map(|it| Told::of(&loaders, &it.id))).await?;
         let pairs = incidents.iter().zip(&told);
         let past: Vec<Past> = pairs.filter_map(|(incident, told)| told.past(incident)).collect();
-        let noticed: BTreeSet<&FaultId> =
-            told.iter().flat_map(|it| it.faults.iter().map(|(id, _)| id)).collect();
+        let noticed = faults.iter().map(|fault| loaders.incidents_triggered_by(&fault.id));
+        let noticed = try_join_all(noticed).await?;
         let parts = |records: Vec<(String, Record)>| records.into_iter().map(RecordPart::of);
         Ok(TrackRecord {
             all: RecordPart::of(("all".to_owned(), Record::of(past.iter()))),
             by_month: parts(record::by(&past, record::month)).collect(),
             by_model: parts(record::by(&past, record::answerer)).collect(),
             faults: count(faults.len()),
-            unnoticed_faults: count(faults.iter().filter(|it| !noticed.contains(&it.id)).count()),
+            unnoticed_faults: count(noticed.iter().filter(|it| it.is_empty()).count()),
         })
     }
 }
@@ -161,7 +160,7 @@ impl TrackRecords {
 /// What became known of an incident, and its last diagnosis.
 struct Told {
     verdict: Verdict,
-    faults: Vec<(FaultId, Option<Timestamp>)>,
+    injected_at: Option<Timestamp>,
     /// The model, or else the method, and who was suspected.
     diagnosis: Option<(String, Vec<Arc<rows::Suspects>>)>,
     /// The kind of fault of the most similar past incident.
@@ -196,7 +195,7 @@ impl Told {
         };
         Ok(Self {
             verdict: judged(&labels),
-            faults: faults.iter().map(|fault| (fault.id.clone(), fault.injected_at)).collect(),
+            injected_at: faults.iter().filter_map(|fault| fault.injected_at).min(),
             diagnosis,
             nearest_kind,
         })
@@ -204,11 +203,10 @@ impl Told {
 
     fn past(&self, incident: &rows::Incident) -> Option<Past> {
         let opened_at = incident.opened_at?;
-        let injected = self.faults.iter().filter_map(|(_, at)| *at).min();
         let since = |from: Timestamp, to: Timestamp| between(from, to).map(|ms| ms as f64);
         Some(Past {
             opened_at,
-            detected_after_ms: injected.and_then(|at| since(at, opened_at)),
+            detected_after_ms: self.injected_at.and_then(|at| since(at, opened_at)),
             resolved_after_ms: incident.resolved_at.and_then(|at| since(opened_at, at)),
             false_positive: self.verdict.is_false_positive(),
             answer: self.answer(),

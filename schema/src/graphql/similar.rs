@@ -12,13 +12,13 @@ use events::value::Ratio;
 
 use super::component::Component;
 use super::described::{self, SymptomInput};
-use super::diagnosis::answering;
 use super::error::{ApiError, ApiResult};
 use super::incident::Incident;
 use super::knowledge::{Mitigation, MitigationKind};
 use super::load::Loaders;
 use super::page::{Cursor, MAX_FIRST};
 use super::provenance::{Provenance, ScoreTerm};
+use crate::Answering;
 use crate::index::NearestTo;
 use crate::rows;
 
@@ -190,7 +190,7 @@ async fn looks_of(ctx: &Context<'_>, incident: &rows::Incident) -> ApiResult<Opt
     view.count_statement();
     let evidence = view.graph().evidence(&incident.id, view.reaches()).await;
     let Some(evidence) = evidence.map_err(ApiError::internal)? else { return Ok(None) };
-    let ranking = answering(view, &incident.id).await?.rank(&evidence);
+    let ranking = Answering::default().rank(&evidence);
     view.count_statement();
     let title = view.graph().title_given(&incident.id, view.reaches()).await;
     let told = Told::of(title.map_err(ApiError::internal)?.as_deref(), &evidence);

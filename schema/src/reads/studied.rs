@@ -39,10 +39,13 @@ const KNOWN: &str = "
     SELECT incident, at, position, event_type FROM timeline_entry
         WHERE incident IN $incidents AND event_type IN $steps AND since <= $position;
     SELECT incident, since FROM diagnosis WHERE incident IN $incidents AND since <= $position;
+    SELECT incident, fault FROM label
+        WHERE incident IN $incidents AND since <= $position AND fault != NONE;
 ";
 
 const SUSPECTS: &str = "
-    array::flatten((SELECT VALUE ->(SELECT in, out, rank FROM suspects) FROM $diagnoses));
+    array::flatten((SELECT VALUE ->(SELECT in, out, rank FROM suspects
+        WHERE since <= $position AND (until = NONE OR until > $position)) FROM $diagnoses));
 ";
 
 const MERGED: &str = "io.faultline.incident.merged.v1";
@@ -68,6 +71,12 @@ struct DiagnosisRow {
 }
 
 #[derive(Deserialize)]
+struct FaultRow {
+    incident: IncidentId,
+    fault: FaultId,
+}
+
+#[derive(Deserialize)]
 struct SuspectRow {
     #[serde(rename = "in")]
     diagnosis: DiagnosisId,
@@ -88,18 +97,20 @@ pub struct Known {
     kind: Option<FaultKind>,
     confidence: f64,
     by: Option<Line>,
+    /// Those that labels are known from.
     faults: BTreeSet<FaultId>,
 }
 
 impl Known {
-    /// What it teaches, by what it looked like.
-    pub fn teaches(self, (scene, unlearned): (Scene, Unlearned)) -> Studied {
+    /// What it teaches, by what is seen of it.
+    pub fn teaches(mut self, seen: Seen) -> Studied {
+        self.faults.extend(seen.acting);
         Studied {
             incident: self.incident,
             faults: self.faults,
-            unlearned,
+            unlearned: seen.unlearned,
             lesson: Lesson {
-                scene,
+                scene: seen.scene,
                 cause: self.cause,
                 kind: self.kind,
                 confidence: self.confidence,
@@ -109,12 +120,22 @@ impl Known {
     }
 }
 
+/// What is seen of an incident, whatever labels say.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What it looked like.
+    pub scene: Scene,
+    /// What is answered of it without labels.
+    pub unlearned: Unlearned,
+    /// The faults that acted meanwhile.
+    pub acting: BTreeSet<FaultId>,
+}
+
 /// Something that was said of an incident, and by whom.
 struct Said {
     opinion: Opinion,
     /// `None` for what an experiment knows.
     by: Option<Line>,
-    fault: Option<FaultId>,
 }
 
 impl Graph {
@@ -143,11 +164,16 @@ impl Graph {
         binds.insert("steps", vec![RESOLVED, REOPENED, MERGED]);
         let mut answers = self.ask(KNOWN, binds).await?;
         let mut said = labels(answers.rows(0)?);
-        self.add_feedback(&mut said, answers.rows(1)?).await?;
+        self.add_feedback(&mut said, answers.rows(1)?, position).await?;
         let seen_at = seen_at(&mut answers)?;
+        let mut faults: BTreeMap<IncidentId, BTreeSet<FaultId>> = BTreeMap::new();
+        for row in answers.rows::<FaultRow>(4)? {
+            faults.entry(row.incident).or_default().insert(row.fault);
+        }
         let known = said.into_iter().filter_map(|(incident, said)| {
             let seen_at = *seen_at.get(&incident)?;
-            known(incident, seen_at, &said)
+            let faults = faults.remove(&incident).unwrap_or_default();
+            Some(Known { faults, ..known(incident, seen_at, &said)? })
         });
         Ok(known.collect())
     }
@@ -156,6 +182,7 @@ impl Graph {
         &self,
         said: &mut BTreeMap<IncidentId, Vec<Said>>,
         feedback: Vec<rows::Feedback>,
+        position: u64,
     ) -> Result<(), ReadGraphError> {
         if feedback.is_empty() {
             return Ok(());
@@ -165,6 +192,7 @@ impl Graph {
             diagnoses.into_iter().map(|id| RecordId::new("diagnosis", id.as_str())).collect();
         let mut binds = Object::new();
         binds.insert("diagnoses", diagnoses);
+        binds.insert("position", at_position(position));
         let suspects: Vec<SuspectRow> = self.ask(SUSPECTS, binds).await?.rows(0)?;
         let suspects: BTreeMap<(DiagnosisId, u32), ComponentName> =
             suspects.into_iter().map(|row| ((row.diagnosis, row.rank), row.component)).collect();
@@ -181,7 +209,7 @@ impl Graph {
                 retracted: false,
             };
             let by = Some(Line::clipped(&row.by));
-            said.entry(row.incident).or_default().push(Said { opinion, by, fault: None });
+            said.entry(row.incident).or_default().push(Said { opinion, by });
         }
         Ok(())
     }
@@ -195,7 +223,7 @@ fn labels(rows: Vec<rows::Label>) -> BTreeMap<IncidentId, Vec<Said>> {
             continue;
         };
         let by = row.fault.is_none().then(|| Line::clipped(&row.by));
-        said.entry(row.incident).or_default().push(Said { opinion, by, fault: row.fault });
+        said.entry(row.incident).or_default().push(Said { opinion, by });
     }
     said
 }
@@ -238,6 +266,6 @@ fn known(incident: IncidentId, seen_at: u64, said: &[Said]) -> Option<Known> {
         kind,
         confidence: strongest.confidence,
         by: of(&strongest.label).and_then(|it| it.by.clone()),
-        faults: counting().filter_map(|it| of(&it.label)?.fault.clone()).collect(),
+        faults: BTreeSet::new(),
     })
 }

@@ -127,7 +127,8 @@ impl ProjectionConfig {
 pub struct ReactorConfig {
     /// Whether the server detects, diagnoses and labels at all. Default `true`.
     pub enabled: bool,
-    /// Whether labels of past incidents change how later ones are ranked. Default `true`.
+    /// Whether new models are learned from labels. Those that were trained go on ranking. Default
+    /// `true`.
     pub learn: bool,
     /// Most diagnoses of one incident. Default 8.
     pub max_diagnoses: u32,

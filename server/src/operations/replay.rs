@@ -79,6 +79,8 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let graph = Arc::new(graph);
     // What a server that stopped had not projected yet.
     Projector::new(graph.clone(), log.clone()).await.catch_up().await?;
+    let method = method.known_at(&graph, log.head()).await?;
+    let against = against.known_at(&graph, log.head()).await?;
     let asked = ask(&graph, log.head(), past, method, against).await?;
     if args.json {
         let changed = asked.iter().filter(|it| it.is_changed()).map(Asked::line);
@@ -115,7 +117,7 @@ async fn diagnoses(log: &dyn EventLog) -> anyhow::Result<Vec<Past>> {
 }
 
 async fn ask(
-    graph: &Graph,
+    graph: &Arc<Graph>,
     head: u64,
     past: Vec<Past>,
     method: Method,

@@ -125,6 +125,23 @@ struct Report {
     projected_position: u64,
 }
 
+impl Report {
+    /// Whether a model is in use, or why not.
+    fn state(&self, model: &Model) -> String {
+        match &model.rejected {
+            _ if Some(&model.key) == self.model_in_use.as_ref() => "in use".to_owned(),
+            Some(why) => format!("rejected: {why}"),
+            None => String::new(),
+        }
+    }
+}
+
+/// Said where there is no model.
+const NOTHING_LEARNED: &str =
+    "nothing was learned yet: five labelled incidents that are over teach the first model";
+/// Of fewer an interval says nothing.
+const LEAST_FOR_INTERVAL: u32 = 5;
+
 /// Prints the report of a running server, or of a data folder that nobody holds.
 pub async fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let variables = json!({ "from": args.from, "to": args.to });

@@ -5,12 +5,12 @@
 //! labels, and recorded as `ModelTrained`. The model itself is not kept in the log: it is what its
 //! method learns up to a position (ADR 26).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use diagnosis::codebook::Lesson;
-use diagnosis::learning::{Model, Report, Studied};
+use diagnosis::learning::Studied;
 use diagnosis::rank::methods;
 use events::catalogue::model::ModelTrained;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::reaction::source;
+use crate::http::Clock;
 use crate::http::error::chain;
 use crate::metrics::Metrics;
 use crate::projection::{Progress, ProjectionStopped};
@@ -50,7 +51,10 @@ impl Due {
             | EventData::IncidentResolved(_)
             | EventData::IncidentReopened(_)
             | EventData::IncidentMerged(_) => self.changed = recorded.position,
-            EventData::ModelTrained(data) => {
+            EventData::ModelTrained(data)
+                if data.method.as_str() == methods()[0].name()
+                    && data.data_to_position < recorded.position =>
+            {
                 self.learned = self.learned.max(data.data_to_position);
             }
             _ => {}
@@ -102,6 +106,7 @@ pub(crate) struct School {
     pub(crate) progress: Progress,
     pub(crate) models: Models,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -150,19 +155,22 @@ impl School {
         if studied.len() < LEAST_INCIDENTS {
             return Ok(());
         }
+        if let Some(newest) = graph.newest_model(position).await? {
+            let known = self.models.studied(&graph, newest.learned_to).await?;
+            if facts(&studied).eq(facts(&known)) {
+                return Ok(());
+            }
+        }
         let before = match graph.model_in_use(position).await? {
             Some(used) => self.models.studied(&graph, used.learned_to).await?,
             None => Vec::new(),
         };
-        if facts(&studied).eq(facts(&before)) {
-            return Ok(());
-        }
         let started = std::time::Instant::now();
-        let known: BTreeSet<IncidentId> = before.into_iter().map(|it| it.incident).collect();
-        let (report, model) =
-            on_a_thread(move || (Report::of(&studied, &known), Model::learned(&studied))).await;
+        let (report, model) = self.models.tried(studied, before).await;
         let weights = finite(model.weights());
-        self.models.keep(position, model);
+        if report.rejected.is_none() {
+            self.models.keep(position, model);
+        }
         let method = methods()[0].name();
         let id = ModelId::new(format!("{method}-{position}"))
             .expect("a name and a number make a short id");
@@ -190,13 +198,20 @@ impl School {
         let to = trained.data_to_position;
         let Some(last) = self.log.read_all(to - 1, 1).await?.pop() else { return Ok(()) };
         let id = last.event.id.derived("model");
-        let mut event =
-            Event::with_id(id, Line::clipped(source::LEARNER), last.recorded_at, trained);
+        let mut event = Event::with_id(id, Line::clipped(source::LEARNER), (self.clock)(), trained);
         event.causation_id = Some(last.event.id);
         event.traceparent.clone_from(&last.event.traceparent);
         let (stream, event_type) = (event.data.stream(), event.data.event_type());
-        self.log.append(stream, ExpectedRevision::Any, vec![event]).await?;
-        self.metrics.decided(event_type);
+        match self.log.append(stream, ExpectedRevision::Any, vec![event]).await {
+            Ok(_) => self.metrics.decided(event_type),
+            Err(
+                error @ (AppendError::Overloaded
+                | AppendError::DiskFull
+                | AppendError::Unavailable(_)),
+            ) => return Err(error.into()),
+            // To learn the same again would not help.
+            Err(error) => tracing::error!(error = chain(&error), "a model was not recorded"),
+        }
         Ok(())
     }
 }
@@ -216,10 +231,4 @@ fn finite(values: BTreeMap<String, f64>) -> BTreeMap<String, Finite> {
     let finite =
         values.into_iter().filter_map(|(name, value)| Some((name, Finite::new(value).ok()?)));
     finite.collect()
-}
-
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -57,7 +57,7 @@ impl Behind {
         let (reacted, models) = (Reacted::default(), Models::default());
         let behind = Self { graph, projected, progress, rebuilds, reacted, models };
         if config.reactors.enabled {
-            behind.react(config, log.clone(), metrics.clone(), sharing, tasks);
+            behind.react(config, log.clone(), metrics.clone(), sharing, clock, tasks);
         }
         Ok(behind)
     }
@@ -68,10 +68,11 @@ impl Behind {
         log: Arc<dyn EventLog>,
         metrics: Arc<Metrics>,
         sharing: Option<&Sharing>,
+        clock: Clock,
         tasks: &mut Tasks,
     ) {
         let (graph, progress) = (self.graph.clone(), self.progress.clone());
-        let school = School { log, graph, progress, models: self.models.clone(), metrics };
+        let school = School { log, graph, progress, models: self.models.clone(), metrics, clock };
         let reacted = self.reacted.clone();
         let Some(Sharing { lease, decided }) = sharing else {
             let reactors = Reactors::new(config, school, reacted);

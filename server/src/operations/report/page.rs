@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot::{Point, Series, lines};
 use super::table::{durations, rate};
-use super::{Model, Part, Report};
+use super::{Model, NOTHING_LEARNED, Part, Report};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
@@ -121,7 +121,7 @@ fn learned(report: &Report) -> anyhow::Result<Markup> {
     let models = &report.models.nodes;
     if models.is_empty() {
         return Ok(html! {
-            p { "Nothing yet: five labelled incidents that are over teach the first model." }
+            p { (NOTHING_LEARNED) }
         });
     }
     let taught = |model: &Model| model.metric("incidents_of_known_cause").map(|it| it.value);
@@ -156,19 +156,11 @@ fn learned(report: &Report) -> anyhow::Result<Markup> {
                         tr {
                             td { (model.key) }
                             td { (model.trained_at.map_or(String::new(), |at| at.strftime("%Y-%m-%d %H:%M").to_string())) }
-                            td { (state(report, model)) }
+                            td { (report.state(model)) }
                         }
                     }
                 }
             }
         }
     })
-}
-
-fn state(report: &Report, model: &Model) -> String {
-    match &model.rejected {
-        _ if Some(&model.key) == report.model_in_use.as_ref() => "in use".to_owned(),
-        Some(why) => format!("rejected: {why}"),
-        None => String::new(),
-    }
 }

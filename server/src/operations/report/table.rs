@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Durations, Part, Rate, Report};
+use super::{Durations, LEAST_FOR_INTERVAL, NOTHING_LEARNED, Part, Rate, Report};
 use crate::evaluation::report::plain;
 
 /// The whole report.
@@ -23,7 +23,7 @@ pub(super) fn of(report: &Report) -> String {
         text.push_str(
             "\nFIRST: the labelled cause was the first suspect of the last diagnosis; THREE: it was \
              among the\nfirst three; KIND: so was the kind of fault of the first; SIMILAR: the most \
-             similar past incident\nwas of the same kind. With the 95 % interval.\n",
+             similar past incident\nwas of the same kind. With the 95 % interval, of five or more.\n",
         );
     }
     let _ = write!(text, "\n{}", models(report));
@@ -82,6 +82,7 @@ fn time(ms: f64) -> String {
 
 pub(super) fn rate(of: Rate) -> String {
     match (of.ratio, of.low, of.high) {
+        (Some(ratio), ..) if of.of < LEAST_FOR_INTERVAL => format!("{ratio:.2} of {}", of.of),
         (Some(ratio), Some(low), Some(high)) => {
             format!("{ratio:.2} [{low:.2}, {high:.2}] of {}", of.of)
         }
@@ -92,9 +93,7 @@ pub(super) fn rate(of: Rate) -> String {
 fn models(report: &Report) -> String {
     let models = &report.models.nodes;
     if models.is_empty() {
-        return "nothing was learned yet: five labelled incidents that are over teach the first \
-                model"
-            .to_owned();
+        return NOTHING_LEARNED.to_owned();
     }
     let mut table = plain(["MODEL", "TAUGHT BY", "FIRST (BEFORE)", "KIND F1 (BEFORE)", ""]);
     for model in models {
@@ -106,17 +105,12 @@ fn models(report: &Report) -> String {
             None => "-".to_owned(),
         };
         let taught = model.metric("incidents_of_known_cause");
-        let state = match &model.rejected {
-            _ if Some(&model.key) == report.model_in_use.as_ref() => "in use".to_owned(),
-            Some(why) => format!("rejected: {why}"),
-            None => String::new(),
-        };
         table.add_row([
             model.key.clone(),
             taught.map_or("-".to_owned(), |metric| format!("{:.0}", metric.value)),
             metric("hit_at_1"),
             metric("kind_weighted_f1"),
-            state,
+            report.state(model),
         ]);
     }
     format!("{}\n\non incidents that did not teach the model", table.trim_fmt())
