@@ -11,6 +11,7 @@ mod history;
 mod judge;
 mod novelty;
 mod picture;
+mod rhythm;
 mod telling;
 mod topology;
 
@@ -29,7 +30,7 @@ use assembly::{Assembly, Slot};
 use history::{History, Subject};
 
 /// The detector's name and version, as it stands in the events.
-pub const DETECTOR: &str = "robust-window@2";
+pub const DETECTOR: &str = "robust-window@3";
 
 /// When a window counts as unusual.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,8 +181,10 @@ impl Detector {
             return false;
         }
         if start.duration_since(latest) > self.settings.forget_after {
-            // What a component writes into its log outlives a silence.
-            self.histories.retain(|subject, _| matches!(subject, Subject::Logs(_)));
+            // What a component writes into its log outlives a silence, and what hours bring.
+            self.histories.retain(|subject, history| {
+                matches!(subject, Subject::Logs(_)) || history.forget_lately()
+            });
         }
         self.latest_end = Some(latest.max(end));
         true

@@ -10,6 +10,7 @@ use super::Settings;
 use super::assembly::Slot;
 use super::judge::{Finding, Values};
 use super::novelty::Vocabulary;
+use super::rhythm::Rhythm;
 use crate::baseline::Usual;
 
 /// Most events of earlier windows that an anomaly cites.
@@ -69,6 +70,7 @@ pub struct History {
     streaks: BTreeMap<Signal, Streak>,
     unusual: VecDeque<Values>,
     vocabulary: Vocabulary,
+    rhythm: Rhythm,
     /// How many windows there were.
     seen: u64,
     /// When a signal was unusual for less long than an anomaly has to last.
@@ -84,6 +86,21 @@ impl History {
     /// What is usual of one value.
     pub fn usual(&self, of: impl Fn(&Values) -> Option<f64>) -> Option<Usual> {
         Usual::of(self.values.iter().filter_map(of))
+    }
+
+    /// The most calls a second that are usual at this time: those of the last windows, or what
+    /// the hour of the day or week brings.
+    pub fn busiest(&self, at: Timestamp) -> Option<Usual> {
+        let usual = self.usual(|v| v.calls_per_s)?;
+        let most = self.rhythm.expected(at).map_or(0.0, |expected| f64::from(expected.high));
+        Some(Usual { median: usual.median.max(most), ..usual })
+    }
+
+    /// The fewest calls a second that are usual at this time, likewise.
+    pub fn quietest(&self, at: Timestamp) -> Option<Usual> {
+        let usual = self.usual(|v| v.calls_per_s)?;
+        let fewest = self.rhythm.expected(at).map_or(f64::MAX, |expected| expected.low.into());
+        Some(Usual { median: usual.median.min(fewest), ..usual })
     }
 
     /// The sum of one value over the remembered windows.
@@ -123,8 +140,8 @@ impl History {
 
     // Whom nobody calls, because a caller is down, does not get used to it: when the calls come
     // back they are no surge.
-    fn has_gone_quiet(&self, now: &Values) -> bool {
-        let usual = self.usual(|v| v.calls_per_s);
+    fn has_gone_quiet(&self, now: &Values, at: Timestamp) -> bool {
+        let usual = self.quietest(at);
         usual.is_some_and(|usual| now.calls_per_s.unwrap_or(0.0) < usual.median * GONE_QUIET)
     }
 
@@ -153,6 +170,13 @@ impl History {
                 streak.events.push(finding.event);
             }
         }
+    }
+
+    /// Forgets what was usual lately, which a long silence makes worthless; not what hours and
+    /// weekdays bring. Says whether anything is left.
+    pub fn forget_lately(&mut self) -> bool {
+        *self = Self { rhythm: std::mem::take(&mut self.rhythm), ..Self::default() };
+        self.rhythm != Rhythm::default()
     }
 
     fn remember(&mut self, values: Values, calm: bool, settings: &Settings) {
@@ -186,12 +210,17 @@ pub fn learn(
         }
         let own: Vec<&Finding> = findings.iter().filter(|f| f.subject == subject).collect();
         let history = histories.entry(subject.clone()).or_default();
-        let calm = own.iter().all(|finding| !finding.triggers) && !history.has_gone_quiet(&values);
+        let at = slot.window.start;
+        let quiet = history.has_gone_quiet(&values, at);
+        let calm = own.iter().all(|finding| !finding.triggers) && !quiet;
         history.continue_streaks(slot, &own, settings.in_a_row);
         if let Subject::Logs(component) = &subject
             && let Some((_, data)) = slot.logs.get(component)
         {
             history.vocabulary.learn(&data.patterns);
+        }
+        if let (Subject::Component(_), Some(rate)) = (&subject, values.calls_per_s) {
+            history.rhythm.learn(at, rate);
         }
         history.remember(values, calm, settings);
     }

@@ -160,7 +160,7 @@ impl<'d> Context<'d> {
             let mut verdicts = vec![failing(&values, history), slow(&values, history)];
             if let Subject::Component(component) = &subject {
                 verdicts.extend([
-                    surge(&values, history, self.slot.seconds()),
+                    surge(&values, history, self.slot),
                     self.collapse(component, &values, history),
                     down(&values, history),
                     full(&values, history),
@@ -218,7 +218,7 @@ impl<'d> Context<'d> {
         values: &Values,
         history: &History,
     ) -> Option<Verdict> {
-        let usual = history.usual(|v| v.calls_per_s)?;
+        let usual = history.quietest(self.slot.window.start)?;
         let rate = values.calls_per_s?;
         let missing = (usual.median - rate) * self.slot.seconds();
         if rate > usual.median * COLLAPSE_FACTOR || missing < COLLAPSE_BY_CALLS {
@@ -327,10 +327,10 @@ fn slow(values: &Values, history: &History) -> Option<Verdict> {
     Some(Verdict { overwhelming, windows_more: usize::from(!clearly), ..verdict })
 }
 
-fn surge(values: &Values, history: &History, seconds: f64) -> Option<Verdict> {
-    let usual = history.usual(|v| v.calls_per_s)?;
+fn surge(values: &Values, history: &History, slot: &Slot) -> Option<Verdict> {
+    let usual = history.busiest(slot.window.start)?;
     let rate = values.calls_per_s?;
-    let more = (rate - usual.median) * seconds;
+    let more = (rate - usual.median) * slot.seconds();
     if rate < usual.median * SURGE_FACTOR || more < SURGE_BY_CALLS {
         return None;
     }
