@@ -5,6 +5,7 @@ mod evidence;
 mod follow;
 mod history;
 mod incremental;
+mod models;
 mod past;
 mod rebuild;
 mod recovery;
