@@ -46,12 +46,13 @@ impl Base {
         format!("{}/shop", self.graph.url())
     }
 
-    /// Starts the server of this name.
+    /// Starts the server of this name. It learns nothing: what a base at rest comes to is compared,
+    /// and models are recorded some time after everything else.
     pub async fn server(&self, name: &str) -> Server {
         let data = self.folder.path().join(name);
         std::fs::create_dir_all(&data).unwrap();
         let settings = format!(
-            "[storage]\nlog = \"{}\"\ngraph = \"{}\"\nlease_ms = {}\n",
+            "[storage]\nlog = \"{}\"\ngraph = \"{}\"\nlease_ms = {}\n[reactors]\nlearn = false\n",
             self.log.url(),
             self.graph_url(),
             self.lease_ms

@@ -123,7 +123,7 @@ async fn an_imported_data_set_is_diagnosed_as_live_incidents_are() {
     let page = folder.path().join("report.html");
     let said = faultline(&data, &["report", "--html", &page.display().to_string()]).ok();
     assert!(said.starts_with("2 incidents, 0 of them false alarms; 0 injected faults"), "{said}");
-    let labelled = said.lines().find(|line| line.starts_with("all")).unwrap();
+    let labelled = said.lines().find(|line| line.trim_start().starts_with("all")).unwrap();
     assert!(labelled.contains("1.00 of 1"), "of the one whose cause is told: {said}");
     assert!(said.contains("taught@1") && said.contains("nothing was learned yet"), "{said}");
     let page = std::fs::read_to_string(page).unwrap();
