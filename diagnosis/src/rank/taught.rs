@@ -17,8 +17,7 @@ use super::{Ranker, Ranking};
 use crate::codebook::{Codebook, Hypothesis, Lesson, Scene};
 use crate::evidence::Evidence;
 
-/// Its name and version.
-pub(crate) const NAME: &str = "taught@1";
+const NAME: &str = "taught@1";
 /// What is looked like is told of as this.
 const FAMILIAR: &str = "looks like past faults";
 /// Less likely hypotheses are not worth a word.

@@ -6,6 +6,7 @@ mod arrival;
 mod detection;
 mod fault;
 mod invariants;
+mod learning;
 mod ranking;
 mod recording;
 mod resemblance;
