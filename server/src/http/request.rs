@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -42,12 +42,13 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     trace_context::follow_request(&span, request.headers());
     let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
+    let status = if grpc { told_by_grpc(&response) } else { response.status() };
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         span.record("error.code", error.code());
         response = if grpc { error.render_grpc() } else { error.render(&id.0) };
     }
-    span.record("http.status", response.status().as_u16());
-    app.metrics.request(&method, &route, response.status(), started.elapsed());
+    span.record("http.status", status.as_u16());
+    app.metrics.request(&method, &route, status, started.elapsed());
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -67,6 +68,26 @@ fn client_id(request: &Request) -> Option<String> {
 fn is_grpc(request: &Request) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What an answer of gRPC comes to over HTTP, where every answer is 200.
+fn told_by_grpc(response: &Response) -> StatusCode {
+    use tonic_otlp::{Code, Status};
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        return response.status();
+    };
+    match status.code() {
+        Code::Ok => response.status(),
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// Gives up on a request past its time.

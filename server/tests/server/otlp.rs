@@ -243,6 +243,12 @@ async fn the_sdk_exports_over_grpc_with_a_token_only() {
     let refused = nobody.export(spans.clone()).await.unwrap_err();
     let OTelSdkError::InternalFailure(why) = &refused else { panic!("{refused:?}") };
     assert!(why.contains("nauthenticated"), "{why}");
+    let reader = create(&server, "read", &[]);
+    let metrics = format!("{}/metrics", server.running.url());
+    let metrics = server.client.get(metrics).bearer_auth(reader).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let mut counts = metrics.lines().filter(|it| it.starts_with("faultline_http_requests_total"));
+    assert!(counts.any(|it| it.contains(r#"status="401""#)), "{metrics}");
     let mut somebody = exporter(&server, Some(&token));
     somebody.set_resource(&resource);
     somebody.export(spans).await.unwrap();
