@@ -5,6 +5,7 @@ mod auth;
 mod limits;
 mod listen;
 mod otlp;
+mod printed;
 mod retention;
 mod source;
 mod storage;
@@ -158,7 +159,7 @@ impl Config {
         shown.storage.log_password = shown.storage.log_password.map(|_| "redacted".to_owned());
         shown.telemetry.otlp_endpoint =
             shown.telemetry.otlp_endpoint.as_deref().map(storage::redacted);
-        toml::to_string(&shown)
+        printed::printed(&shown)
     }
 }
 
