@@ -9,8 +9,8 @@ demo *args:
     cargo build --bins && cargo run --quiet --bin faultline -- demo {{args}}
 
 # How often the demo is right, over the seeds FIRST to LAST; about 2.5 minutes a seed
-score-demo first="1" last="10":
-    cargo build --bins && cargo run --quiet --bin demo-score -- {{first}} {{last}}
+score-demo first="1" last="10" *args:
+    cargo build --bins && cargo run --quiet --bin demo-score -- {{first}} {{last}} {{args}}
 
 # Record seed-data/shop.ndjson anew; about 22 minutes, better on a machine with nothing else to do
 record-seed-data *args:

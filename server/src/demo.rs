@@ -26,7 +26,7 @@ use crate::config::{Config, Listen};
 use crate::operations::{open_log, seed};
 use plan::{FaultChoice, Phase};
 use report::{Outcome, Report};
-use shop::{Experiment, Shop};
+use shop::{Experiment, Running, Shop, Telemetry};
 use watch::{Seen, Watch};
 
 /// Windows of normal operation before the first fault.
@@ -35,6 +35,8 @@ const BASELINE_WINDOWS: u32 = 12;
 const SETTLE_LIMIT: Duration = Duration::from_secs(40);
 /// How long after the end of an experiment its fault may still be noticed.
 const NOTICE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a window waits for telemetry that is still under way.
+const LATENESS_MS: u64 = 2_500;
 /// How often the server is asked.
 const POLL: Duration = Duration::from_millis(400);
 /// What a shell reports for a program that SIGINT ended.
@@ -63,7 +65,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))]
     listen: SocketAddr,
     /// Length of a telemetry window, in milliseconds
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1_000..=60_000))]
     window_ms: u64,
     /// Folder of recorded incidents to begin with [default: seed-data, here or above the program]
     #[arg(long, value_name = "DIR", conflicts_with = "empty")]
@@ -71,6 +73,9 @@ pub struct DemoArgs {
     /// Begin without any recorded incidents
     #[arg(long)]
     empty: bool,
+    /// Who describes the shop: its processes by OpenTelemetry, or the proxies between them
+    #[arg(long, value_enum, default_value_t = Telemetry::Otlp)]
+    telemetry: Telemetry,
     /// How long each fault acts, in milliseconds
     #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u64).range(5_000..=600_000))]
     fault_ms: u64,
@@ -139,17 +144,15 @@ impl Demo {
         running_experiment: &mut Option<Experiment>,
     ) -> anyhow::Result<()> {
         self.report.fact("server", &self.url);
-        let window = format!("{}ms", self.args.window_ms);
         let waiting = self.report.waiting("starting the shop");
-        let shop = Shop::start(
-            &self.runner,
-            &self.url,
-            &window,
-            self.seed,
-            &self.folder,
-            self.log("shop")?,
-        )
-        .await?;
+        let running = Running {
+            server: &self.url,
+            telemetry: self.args.telemetry,
+            window_ms: self.args.window_ms,
+            seed: self.seed,
+            folder: &self.folder,
+        };
+        let shop = Shop::start(&self.runner, running, self.log("shop")?).await?;
         let shop = running_shop.insert(shop);
         drop(waiting);
         self.report.fact("shop", format!("running with its users, control {}", shop.control()));
@@ -289,6 +292,9 @@ fn config(args: &DemoArgs, folder: &Path) -> Config {
     // A demo beside a server, or beside another demo, must not be in its way.
     config.otlp.http_listen = Listen::Off;
     config.otlp.grpc_listen = Listen::Off;
+    // The API's port takes OTLP too. The shop's SDKs send every other second at least.
+    config.otlp.windows.window_ms = args.window_ms;
+    config.otlp.windows.lateness_ms = LATENESS_MS;
     config.storage.data = folder.to_path_buf();
     config
 }

@@ -97,7 +97,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
         let mut child = demo(
             &mark,
             &folder.path().join("demo"),
-            &["--empty", "--seed", "3", "--window-ms", "500"],
+            &["--empty", "--seed", "3", "--window-ms", "1000"],
         );
         let mut out = BufReader::new(child.child().stdout.take().expect("stdout is a pipe"));
         read_until(&mut out, moment);

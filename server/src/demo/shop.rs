@@ -30,6 +30,29 @@ pub fn runner_binary() -> anyhow::Result<PathBuf> {
     Ok(beside)
 }
 
+/// Who describes the shop to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Telemetry {
+    /// Its processes, by OpenTelemetry.
+    Otlp,
+    /// The proxies between them, by events.
+    Proxies,
+}
+
+/// How a shop is run.
+#[derive(Debug)]
+pub struct Running<'a> {
+    /// URL of the server that it tells.
+    pub server: &'a str,
+    pub telemetry: Telemetry,
+    /// Length of the proxies' windows.
+    pub window_ms: u64,
+    /// What its users do.
+    pub seed: u64,
+    /// Folder of the demo.
+    pub folder: &'a Path,
+}
+
 /// A running shop with its users. It ends when it is stopped, when its standard input closes,
 /// which happens even if this process is killed, and with its own parent.
 #[derive(Debug)]
@@ -44,18 +67,23 @@ impl Shop {
     /// Starts the shop and waits until it serves its users.
     pub async fn start(
         runner: &Path,
-        server: &str,
-        window: &str,
-        seed: u64,
-        folder: &Path,
+        running: Running<'_>,
         log: std::fs::File,
     ) -> anyhow::Result<Self> {
-        let mut child = Command::new(runner)
+        let Running { server, telemetry, window_ms, seed, folder } = running;
+        let mut command = Command::new(runner);
+        command
             .args(["shop", "--json", "--until-stdin-closes", "--control", "127.0.0.1:0"])
-            .args(["--server", server, "--window", window, "--seed", &seed.to_string()])
+            .args(["--server", server, "--window", &format!("{window_ms}ms")])
+            .args(["--seed", &seed.to_string()])
             // What it keeps for later belongs to this demo, not to the user's other runs.
             .arg("--state")
-            .arg(folder.join("runner"))
+            .arg(folder.join("runner"));
+        match telemetry {
+            Telemetry::Otlp => command.args(["--telemetry", "otlp", "--otlp", server]),
+            Telemetry::Proxies => command.args(["--telemetry", "proxies"]),
+        };
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

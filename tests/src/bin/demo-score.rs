@@ -1,8 +1,8 @@
 //! Runs the demo with several seeds and counts how often it was right.
 //!
 //! `cargo run --bin demo-score -- FIRST LAST` plays the seeds from FIRST to LAST, one after the
-//! other, each on an empty base, and prints a line a seed and the totals. Exit code 1 when a run
-//! failed; being wrong is a result, not a failure.
+//! other, each on an empty base, and prints a line a seed and the totals; what comes behind LAST
+//! is told to the demo. Exit code 1 when a run failed; being wrong is a result, not a failure.
 
 #![allow(clippy::print_stdout, reason = "what it prints is its result")]
 
@@ -79,11 +79,12 @@ impl Score {
     }
 }
 
-fn play(seed: u64) -> anyhow::Result<[Line; 3]> {
+fn play(seed: u64, options: &[String]) -> anyhow::Result<[Line; 3]> {
     let folder = tempfile::tempdir()?;
     let output = Command::new(binary("faultline"))
         .args(["demo", "--empty", "--exit", "--json", "--seed", &seed.to_string(), "--data"])
         .arg(folder.path().join("demo"))
+        .args(options)
         .output()
         .context("starting the demo")?;
     if !output.status.success() {
@@ -95,14 +96,16 @@ fn play(seed: u64) -> anyhow::Result<[Line; 3]> {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let bounds: Vec<u64> =
-        std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let [first, last] = bounds[..] else { bail!("expected the first and the last seed") };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [first, last, options @ ..] = &arguments[..] else {
+        bail!("expected the first and the last seed")
+    };
+    let (first, last): (u64, u64) = (first.parse()?, last.parse()?);
     let mut score = Score::default();
     let mut failed = false;
     for seed in first..=last {
         print!("seed {seed}: ");
-        match play(seed) {
+        match play(seed, options) {
             Ok([x, y, random]) => score.count(&x, &y, &random),
             Err(error) => {
                 failed = true;
