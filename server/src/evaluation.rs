@@ -21,7 +21,7 @@ use datasets::case::{Case, DataSet};
 use datasets::evidence::Span;
 use diagnosis::evidence::Evidence;
 use diagnosis::rank::{Ranker, Ranking};
-use events::{Event, FaultKind};
+use events::{ComponentName, Event, FaultKind};
 use schema::reads;
 use tokio::task::JoinSet;
 
@@ -34,6 +34,9 @@ pub(crate) struct Answer<'d> {
     pub(crate) case: &'d Case,
     /// Who was suspected.
     pub(crate) ranking: Ranking,
+    /// Whether the path to the first suspect begins where the incident was noticed and follows
+    /// calls that are known.
+    pub(crate) has_path: bool,
     /// How long it took to rank.
     pub(crate) took: Duration,
 }
@@ -123,5 +126,14 @@ pub(crate) fn ranked<'d>(
 fn ranked_by<'d>(ranker: &dyn Ranker, case: &'d Case, evidence: &Evidence) -> Answer<'d> {
     let began = Instant::now();
     let ranking = ranker.rank(evidence);
-    Answer { case, ranking, took: began.elapsed() }
+    let took = began.elapsed();
+    let has_path = ranking.suspects.first().is_some_and(|first| {
+        let calls = |hop: &[ComponentName]| {
+            evidence.calls().iter().any(|it| it.caller == hop[0] && it.callee == hop[1])
+        };
+        first.path.first() == Some(evidence.noticed())
+            && first.path.last() == Some(&first.component)
+            && first.path.windows(2).all(calls)
+    });
+    Answer { case, ranking, has_path, took }
 }

@@ -28,14 +28,25 @@ fn outcomes(answers: &[Answer<'_>]) -> Vec<Outcome> {
     answers.iter().filter_map(outcome).collect()
 }
 
+/// The same, with a cause found only where calls lead to it from where the incident was noticed.
+fn grounded(answers: &[Answer<'_>]) -> Vec<Outcome> {
+    let told = answers.iter().filter(|it| it.case.truth.is_some());
+    let mut outcomes = outcomes(answers);
+    for (outcome, answer) in outcomes.iter_mut().zip(told) {
+        outcome.place = outcome.place.filter(|_| answer.has_path);
+    }
+    outcomes
+}
+
 /// Share of hits a group, with 95 % intervals, and the cases whose cause did not come first.
 pub(crate) fn table(answers: &[Answer<'_>]) -> String {
     let outcomes = outcomes(answers);
     let method = method(answers);
-    let hits = PLACES.map(|k| format!("TOP-{k}"));
+    let hits = PLACES.map(|k| format!("TOP-{k}")).into_iter().chain(["TOP-1 BY PATH".to_owned()]);
     let mut table = plain(["GROUP".to_owned(), "CASES".to_owned()].into_iter().chain(hits));
-    for row in evaluation::table(&outcomes, &PLACES, SEED) {
-        let hits = row.hits.iter().map(|(share, interval)| {
+    let by_path = evaluation::table(&grounded(answers), &PLACES[..1], SEED);
+    for (row, by_path) in evaluation::table(&outcomes, &PLACES, SEED).into_iter().zip(by_path) {
+        let hits = row.hits.iter().chain(&by_path.hits).map(|(share, interval)| {
             format!("{share:.3} [{:.2}, {:.2}]", interval.low, interval.high)
         });
         table.add_row([row.group.clone(), row.cases.to_string()].into_iter().chain(hits));
@@ -74,13 +85,19 @@ pub(crate) fn json_lines(answers: &[Answer<'_>], data_set: &str) -> Vec<Value> {
     let outcomes = outcomes(answers);
     let method = method(answers);
     let mut lines: Vec<Value> = answers.iter().map(line).collect();
+    let by_path = evaluation::table(&grounded(answers), &PLACES[..1], SEED);
     let groups: Vec<Value> = evaluation::table(&outcomes, &PLACES, SEED)
         .into_iter()
-        .map(|row| {
+        .zip(by_path)
+        .map(|(row, by_path)| {
             let mut group = json!({ "group": row.group, "cases": row.cases });
             for (k, (share, interval)) in PLACES.iter().zip(row.hits) {
                 group[format!("top_{k}")] = json!(share);
                 group[format!("top_{k}_interval")] = json!([interval.low, interval.high]);
+            }
+            for (share, interval) in by_path.hits {
+                group["top_1_by_path"] = json!(share);
+                group["top_1_by_path_interval"] = json!([interval.low, interval.high]);
             }
             group
         })
@@ -100,6 +117,7 @@ fn line(answer: &Answer<'_>) -> Value {
             "component": suspect.component,
             "score": suspect.score,
             "fault_kind": suspect.fault_kind,
+            "path": suspect.path,
             "evidence": evidence,
         })
     });

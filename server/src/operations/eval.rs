@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use datasets::case::DataSet;
 use datasets::remembered::{self, Known};
-use datasets::{nezha, petshop, tvdiag};
+use datasets::{nezha, petshop, recording, tvdiag};
 use diagnosis::evidence::Evidence;
 use diagnosis::rank::{self, Ranker};
 use serde_json::Value;
@@ -95,9 +95,11 @@ enum Watched {
     Petshop,
 }
 
-/// A public data set that can be read.
+/// A data set that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
+    /// A recording of Faultline, such as seed-data
+    Recording,
     /// AWS components, metrics every five minutes
     Petshop,
     /// Two systems of pods: traces, logs, metrics
@@ -107,14 +109,15 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format of this name.
+    /// The public data set of this name.
     pub(super) fn named(name: &Path) -> Option<Self> {
-        Self::from_str(name.to_str()?, false).ok()
+        Self::from_str(name.to_str()?, false).ok().filter(|format| *format != Self::Recording)
     }
 
     /// Reads what is below `path`; what could not be used is told on standard error.
     pub(super) fn read(self, path: &Path) -> anyhow::Result<Arc<DataSet>> {
         let read = match self {
+            Self::Recording => recording::read(path),
             Self::Petshop => petshop::read(path),
             Self::Nezha => nezha::read(path),
             Self::Tvdiag => tvdiag::read(path),

@@ -82,6 +82,7 @@ fn cases_are_ranked_and_scored_where_their_truth_is_told() {
     let summary = &summary["summary"];
     assert_eq!((&summary["cases"], &summary["with_truth"]), (&json!(2), &json!(1)), "{summary}");
     assert_eq!(summary["groups"][0]["top_1"], 1.0, "{summary}");
+    assert_eq!(summary["groups"][0]["top_1_by_path"], 1.0, "{summary}");
     assert_eq!(without_times(&eval(&["--json"])), lines, "the same input, the same answers");
     let table = eval(&[]);
     assert!(table.contains("TOP-1") && table.contains("low latency"), "{table}");
