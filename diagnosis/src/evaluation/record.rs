@@ -20,6 +20,11 @@ pub struct Past {
     pub resolved_after_ms: Option<f64>,
     /// Whether labels say that nothing was wrong.
     pub false_positive: bool,
+    /// Whether anything tells why it was opened: an injected fault, a deployment or change shortly
+    /// before it, or labels.
+    pub explained: bool,
+    /// The detector and the signal that showed most, or who else opened it.
+    pub noticed_by: String,
     /// Its last diagnosis.
     pub answer: Option<Answer>,
 }
@@ -81,6 +86,8 @@ pub struct Record {
     pub incidents: usize,
     /// Those of them where nothing was wrong.
     pub false_positives: usize,
+    /// Those of them that nothing explains.
+    pub unexplained: usize,
     /// What is known of [`Past::detected_after_ms`], the shortest first.
     pub detected_after_ms: Vec<f64>,
     /// What is known of [`Past::resolved_after_ms`], the shortest first.
@@ -109,6 +116,7 @@ impl Record {
         Self {
             incidents: past.len(),
             false_positives: past.iter().filter(|it| it.false_positive).count(),
+            unexplained: past.iter().filter(|it| !it.explained).count(),
             detected_after_ms: sorted(|it| it.detected_after_ms),
             resolved_after_ms: sorted(|it| it.resolved_after_ms),
             first: within(1),
@@ -137,6 +145,11 @@ pub fn month(past: &Past) -> Option<String> {
     Some(past.opened_at.to_string().get(..7)?.to_owned())
 }
 
+/// What noticed an incident.
+pub fn detector(past: &Past) -> Option<String> {
+    Some(past.noticed_by.clone())
+}
+
 /// Who ranked an incident.
 pub fn answerer(past: &Past) -> Option<String> {
     past.answer.as_ref().map(|answer| answer.by.clone())
@@ -152,6 +165,8 @@ mod tests {
             detected_after_ms: None,
             resolved_after_ms: Some(60_000.0),
             false_positive: false,
+            explained: cause.is_some(),
+            noticed_by: "robust-window@3 latency".to_owned(),
             answer: Some(Answer { by: by.to_owned(), cause, kind: Some(true), similar: None }),
         }
     }
@@ -171,6 +186,7 @@ mod tests {
         let months: Vec<_> =
             by(&incidents, month).into_iter().map(|(it, r)| (it, r.incidents)).collect();
         assert_eq!(months, [("2026-01".to_owned(), 1), ("2026-02".to_owned(), 3)]);
+        assert_eq!((all.unexplained, by(&incidents, detector).len()), (1, 1));
         let by_model = by(&incidents, answerer);
         assert_eq!(by_model[1].1.first.of, 2);
         let none = Record::of(std::iter::empty());

@@ -49,6 +49,23 @@ pub enum Signal {
     Alert,
 }
 
+impl Signal {
+    /// Its name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traffic => "traffic",
+            Self::Errors => "errors",
+            Self::Latency => "latency",
+            Self::Saturation => "saturation",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Availability => "availability",
+            Self::Logs => "logs",
+            Self::Alert => "alert",
+        }
+    }
+}
+
 /// An incident began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

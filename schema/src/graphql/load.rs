@@ -70,6 +70,7 @@ loaders! {
         diagnoses: DiagnosisId => Diagnosis in "diagnosis";
         runbooks: RunbookId => Runbook in "runbook";
         changes: EventId => ChangeRow in "change";
+        anomalies: EventId => Anomaly in "anomaly";
         alerts: AlertId => Alert in "alert";
         maintenances: MaintenanceId => Maintenance in "maintenance";
         mitigations: EventId => Mitigation in "mitigation";
@@ -211,6 +212,11 @@ impl Loaders {
     /// The deployment or change of configuration that this event tells of.
     pub async fn change(&self, id: &EventId) -> ApiResult<Option<Change>> {
         Ok(self.changes.load(*id).await?.map(Change::from))
+    }
+
+    /// The anomaly that this event tells of.
+    pub async fn anomaly(&self, id: &EventId) -> ApiResult<Option<Arc<rows::Anomaly>>> {
+        self.anomalies.load(*id).await
     }
 
     /// The incidents in which a component shows symptoms.

@@ -1,11 +1,12 @@
 //! How the base did on its own incidents.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::diagnosis::evaluation::record::{self, Answer, Past, Place, Record, Share};
 use ::diagnosis::verdict::{Verdict, verdict};
 use async_graphql::{Context, Object, SimpleObject};
-use events::{ComponentName, FaultKind, IncidentId, Timestamp};
+use events::{ComponentName, FaultKind, Timestamp};
 use futures::future::try_join_all;
 
 use super::critical::count;
@@ -52,12 +53,16 @@ impl From<Share> for HitRate {
 /// How the base did on some incidents: their last diagnoses, held against the labels that count.
 #[derive(SimpleObject)]
 pub struct RecordPart {
-    /// Which incidents: a month such as `2026-03`, the version of a model, a method; `all` of all.
+    /// Which incidents: a month such as `2026-03`, the version of a model, a method, a detector with
+    /// the signal that showed most; `all` of all.
     key: String,
     /// How many.
     incidents: i32,
     /// Those of them where labels say that nothing was wrong.
     false_positives: i32,
+    /// Those of them that nothing explains: no injected fault, no deployment or change shortly
+    /// before, no label.
+    unexplained: i32,
     /// From the injection of a fault to the opening of its incident.
     time_to_detect: Durations,
     /// From the opening to the end.
@@ -79,6 +84,7 @@ impl RecordPart {
             key,
             incidents: count(record.incidents),
             false_positives: count(record.false_positives),
+            unexplained: count(record.unexplained),
             time_to_detect: durations(record.detected_after_ms),
             time_to_resolve: durations(record.resolved_after_ms),
             first: record.first.into(),
@@ -86,6 +92,41 @@ impl RecordPart {
             fault_kind: record.kind.into(),
             similar: record.similar.into(),
         }
+    }
+}
+
+/// How the injected faults of a kind were noticed.
+#[derive(SimpleObject)]
+pub struct NoticedFaults {
+    /// The kind.
+    fault_kind: String,
+    /// How many were injected.
+    faults: i32,
+    /// Those of them that no incident is known to come from.
+    unnoticed: i32,
+    /// From their injection to the opening of the first incident that they caused.
+    time_to_detect: Durations,
+}
+
+impl NoticedFaults {
+    /// By kind, in the order of the alphabet. `noticed` are the incidents of each fault.
+    fn by_kind(faults: &[Arc<rows::Fault>], noticed: &[Vec<Arc<rows::Incident>>]) -> Vec<Self> {
+        let mut kinds: BTreeMap<&FaultKind, (i32, i32, Vec<i64>)> = BTreeMap::new();
+        for (fault, incidents) in faults.iter().zip(noticed) {
+            let Some(kind) = &fault.kind else { continue };
+            let (all, unnoticed, after_ms) = kinds.entry(kind).or_default();
+            *all += 1;
+            *unnoticed += i32::from(incidents.is_empty());
+            let opened = incidents.iter().filter_map(|incident| incident.opened_at).min();
+            after_ms.extend(fault.injected_at.zip(opened).and_then(|(from, to)| between(from, to)));
+        }
+        let of = |(kind, (faults, unnoticed, after_ms)): (&FaultKind, _)| Self {
+            fault_kind: kind.to_string(),
+            faults,
+            unnoticed,
+            time_to_detect: Durations::of(after_ms),
+        };
+        kinds.into_iter().map(of).collect()
     }
 }
 
@@ -98,6 +139,11 @@ pub struct TrackRecord {
     by_month: Vec<RecordPart>,
     /// By the model that ranked last, or else the method, in the order of their first incidents.
     by_model: Vec<RecordPart>,
+    /// By what noticed them: the detector with the signal that showed most, or who else opened them,
+    /// in the order of their first incidents.
+    by_detector: Vec<RecordPart>,
+    /// Injected faults by their kind.
+    by_fault_kind: Vec<NoticedFaults>,
     /// Injected faults.
     faults: i32,
     /// Those of them that no incident is known to come from: nobody noticed, or nothing was to be
@@ -141,7 +187,7 @@ impl TrackRecords {
         )?;
         incidents.reverse();
         let loaders = Loaders::of(ctx);
-        let told = try_join_all(incidents.iter().map(|it| Told::of(&loaders, &it.id))).await?;
+        let told = try_join_all(incidents.iter().map(|it| Told::of(&loaders, it))).await?;
         let pairs = incidents.iter().zip(&told);
         let past: Vec<Past> = pairs.filter_map(|(incident, told)| told.past(incident)).collect();
         let noticed = faults.iter().map(|fault| loaders.incidents_triggered_by(&fault.id));
@@ -151,6 +197,8 @@ impl TrackRecords {
             all: RecordPart::of(("all".to_owned(), Record::of(past.iter()))),
             by_month: parts(record::by(&past, record::month)).collect(),
             by_model: parts(record::by(&past, record::answerer)).collect(),
+            by_detector: parts(record::by(&past, record::detector)).collect(),
+            by_fault_kind: NoticedFaults::by_kind(&faults, &noticed),
             faults: count(faults.len()),
             unnoticed_faults: count(noticed.iter().filter(|it| it.is_empty()).count()),
         })
@@ -161,6 +209,9 @@ impl TrackRecords {
 struct Told {
     verdict: Verdict,
     injected_at: Option<Timestamp>,
+    /// Whether something was deployed or changed shortly before.
+    changed: bool,
+    noticed_by: String,
     /// The model, or else the method, and who was suspected.
     diagnosis: Option<(String, Vec<Arc<rows::Suspects>>)>,
     /// The kind of fault of the most similar past incident.
@@ -168,10 +219,13 @@ struct Told {
 }
 
 impl Told {
-    async fn of(loaders: &Loaders, incident: &IncidentId) -> ApiResult<Self> {
-        let (labels, faults, diagnoses, resembles) = futures::try_join!(
+    async fn of(loaders: &Loaders, row: &rows::Incident) -> ApiResult<Self> {
+        let incident = &row.id;
+        let (labels, faults, changes, noticed_by, diagnoses, resembles) = futures::try_join!(
             loaders.labels_on(incident),
             loaders.faults_behind(incident),
+            loaders.changes_before(incident),
+            noticed_by(loaders, row),
             loaders.diagnoses_for(incident),
             loaders.resemblances_of(incident),
         )?;
@@ -196,6 +250,8 @@ impl Told {
         Ok(Self {
             verdict: judged(&labels),
             injected_at: faults.iter().filter_map(|fault| fault.injected_at).min(),
+            changed: !changes.is_empty(),
+            noticed_by,
             diagnosis,
             nearest_kind,
         })
@@ -209,6 +265,10 @@ impl Told {
             detected_after_ms: self.injected_at.and_then(|at| since(at, opened_at)),
             resolved_after_ms: incident.resolved_at.and_then(|at| since(opened_at, at)),
             false_positive: self.verdict.is_false_positive(),
+            explained: self.injected_at.is_some()
+                || self.changed
+                || !self.verdict.counting.is_empty(),
+            noticed_by: self.noticed_by.clone(),
             answer: self.answer(),
         })
     }
@@ -232,6 +292,21 @@ impl Told {
             similar: kind.zip(nearest).map(|(kind, nearest)| kind == nearest),
         })
     }
+}
+
+/// The detector of the first anomaly that an incident was opened for, and the signal that showed
+/// most in it; otherwise who opened it.
+async fn noticed_by(loaders: &Loaders, incident: &rows::Incident) -> ApiResult<String> {
+    let anomalies = incident.evidence.iter().map(|event| loaders.anomaly(event));
+    let anomalies = try_join_all(anomalies).await?;
+    let first = anomalies.iter().flatten().min_by_key(|it| (it.window.start, it.id));
+    Ok(match first {
+        Some(anomaly) => match anomaly.parts.first() {
+            Some(part) => format!("{} {}", anomaly.detector, part.signal.as_str()),
+            None => anomaly.detector.clone(),
+        },
+        None => incident.opened_by.clone().unwrap_or_default(),
+    })
 }
 
 fn judged(labels: &[Arc<rows::Label>]) -> Verdict {

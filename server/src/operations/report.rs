@@ -69,6 +69,7 @@ struct Part {
     key: String,
     incidents: u32,
     false_positives: u32,
+    unexplained: u32,
     time_to_detect: Durations,
     time_to_resolve: Durations,
     first: Rate,
@@ -77,12 +78,24 @@ struct Part {
     similar: Rate,
 }
 
+/// How injected faults of a kind were noticed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Faults {
+    fault_kind: String,
+    faults: u32,
+    unnoticed: u32,
+    time_to_detect: Durations,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TrackRecord {
     all: Part,
     by_month: Vec<Part>,
     by_model: Vec<Part>,
+    by_detector: Vec<Part>,
+    by_fault_kind: Vec<Faults>,
     faults: u32,
     unnoticed_faults: u32,
 }

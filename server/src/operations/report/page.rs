@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot::{Point, Series, lines};
 use super::table::{durations, rate};
-use super::{Model, NOTHING_LEARNED, Part, Report};
+use super::{Faults, Model, NOTHING_LEARNED, Part, Report};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
@@ -49,6 +49,12 @@ pub(super) fn of(report: &Report, now: Timestamp) -> anyhow::Result<String> {
                     (PreEscaped(lines(&months, &minutes(&record.by_month), "minutes (median)")?))
                     h2 { "By who ranked" }
                     (parts("Ranked by", record.by_model.iter()))
+                    h2 { "By what noticed" }
+                    (parts("Noticed by", record.by_detector.iter()))
+                }
+                @if !record.by_fault_kind.is_empty() {
+                    h2 { "Injected faults" }
+                    (faults(&record.by_fault_kind))
                 }
                 h2 { "What was learned" }
                 (learned(report)?)
@@ -85,6 +91,7 @@ fn parts<'p>(key: &str, parts: impl Iterator<Item = &'p Part>) -> Markup {
         key,
         "Incidents",
         "False",
+        "Unexplained",
         "Detected",
         "Resolved",
         "Cause first",
@@ -102,6 +109,7 @@ fn parts<'p>(key: &str, parts: impl Iterator<Item = &'p Part>) -> Markup {
                             td { (part.key) }
                             td { (part.incidents) }
                             td { (part.false_positives) }
+                            td { (part.unexplained) }
                             td { (durations(part.time_to_detect)) }
                             td { (durations(part.time_to_resolve)) }
                             td { (rate(part.first)) }
@@ -113,7 +121,29 @@ fn parts<'p>(key: &str, parts: impl Iterator<Item = &'p Part>) -> Markup {
                 }
             }
         }
-        p.note { "Times: median / 90 %. Shares: with the 95 % interval and of how many it is known." }
+        p.note {
+            "Unexplained: no fault, change or label. Times: median / 90 %. Shares: with the 95 % interval and of how many it is known."
+        }
+    }
+}
+
+fn faults(faults: &[Faults]) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { th { "Kind" } th { "Injected" } th { "Unnoticed" } th { "Detected" } } }
+                tbody {
+                    @for kind in faults {
+                        tr {
+                            td { (kind.fault_kind) }
+                            td { (kind.faults) }
+                            td { (kind.unnoticed) }
+                            td { (durations(kind.time_to_detect)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Durations, LEAST_FOR_INTERVAL, NOTHING_LEARNED, Part, Rate, Report};
+use super::{Durations, Faults, LEAST_FOR_INTERVAL, NOTHING_LEARNED, Part, Rate, Report};
 use crate::evaluation::report::plain;
 
 /// The whole report.
@@ -20,11 +20,15 @@ pub(super) fn of(report: &Report) -> String {
         let parts = record.by_month.iter().chain([all]);
         let _ = write!(text, "\n{}\n", parts_table("MONTH", parts));
         let _ = write!(text, "\n{}\n", parts_table("RANKED BY", record.by_model.iter()));
+        let _ = write!(text, "\n{}\n", parts_table("NOTICED BY", record.by_detector.iter()));
         text.push_str(
-            "\nFIRST: the labelled cause was the first suspect of the last diagnosis; THREE: it was \
+            "\nUNEXPLAINED: by no fault, change or label; FIRST: the labelled cause was the first suspect of the last diagnosis; THREE: it was \
              among the\nfirst three; KIND: so was the kind of fault of the first; SIMILAR: the most \
              similar past incident\nwas of the same kind. With the 95 % interval, of five or more.\n",
         );
+    }
+    if !record.by_fault_kind.is_empty() {
+        let _ = write!(text, "\n{}\n", faults_table(&record.by_fault_kind));
     }
     let _ = write!(text, "\n{}", models(report));
     text
@@ -39,6 +43,7 @@ fn parts_table<'p>(key: &str, parts: impl Iterator<Item = &'p Part>) -> String {
         key,
         "INCIDENTS",
         "FALSE",
+        "UNEXPLAINED",
         "DETECTED",
         "RESOLVED",
         "FIRST",
@@ -51,12 +56,26 @@ fn parts_table<'p>(key: &str, parts: impl Iterator<Item = &'p Part>) -> String {
             part.key.clone(),
             part.incidents.to_string(),
             part.false_positives.to_string(),
+            part.unexplained.to_string(),
             durations(part.time_to_detect),
             durations(part.time_to_resolve),
             rate(part.first),
             rate(part.first_three),
             rate(part.fault_kind),
             rate(part.similar),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn faults_table(faults: &[Faults]) -> String {
+    let mut table = plain(["FAULT KIND", "INJECTED", "UNNOTICED", "DETECTED"]);
+    for kind in faults {
+        table.add_row([
+            kind.fault_kind.clone(),
+            kind.faults.to_string(),
+            kind.unnoticed.to_string(),
+            durations(kind.time_to_detect),
         ]);
     }
     table.trim_fmt()
