@@ -247,6 +247,17 @@ impl Evidence {
         Self(left)
     }
 
+    /// The evidence as it would be if nobody had seen some of the calls.
+    pub fn without_calls(&self, calls: &BTreeSet<Call>) -> Self {
+        let mut left = self.0.clone();
+        left.calls.retain(|it| !calls.contains(it));
+        left.edges.retain(|it| {
+            let call = Call { caller: it.caller.clone(), callee: it.stats.callee.clone() };
+            !calls.contains(&call)
+        });
+        Self(left)
+    }
+
     /// Whether this event is among the evidence.
     pub fn contains(&self, event: EventId) -> bool {
         let evidence = &self.0;

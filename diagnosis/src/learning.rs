@@ -6,16 +6,20 @@
 //! each tells what the other is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use events::value::Line;
 use events::{ComponentName, FaultId, FaultKind, IncidentId};
 
+use crate::classify::{Classifier, Example};
 use crate::codebook::Lesson;
 use crate::evaluation::{self, Outcome, folds, weighted_f1};
 use crate::rank::{Taught, Unlearned};
 
 /// Into how many parts incidents are dealt; each is asked of what the others teach.
 const PARTS: usize = 5;
+/// Fewer incidents teach nothing that another one would bear out.
+pub const LEAST_INCIDENTS: usize = 5;
 /// Weights that are told of a model, the heaviest first.
 const MOST_WEIGHTS: usize = 200;
 
@@ -31,6 +35,8 @@ pub struct Studied {
     pub lesson: Lesson,
     /// What is answered of it without labels.
     pub unlearned: Unlearned,
+    /// What it says of itself in words, a line for each thing; see [`crate::wording`].
+    pub text: String,
 }
 
 /// What was learned, and from which incidents.
@@ -39,15 +45,23 @@ pub struct Model {
     ranker: Taught,
     incidents: BTreeSet<IncidentId>,
     faults: BTreeSet<FaultId>,
+    examples: Vec<Example>,
+    classifier: OnceLock<Classifier>,
 }
 
 impl Model {
     /// Learns. The order of the incidents does not matter beyond the last bits of the weights.
+    /// What fewer than [`LEAST_INCIDENTS`] teach is nothing.
     pub fn learned(studied: &[Studied]) -> Self {
+        if studied.len() < LEAST_INCIDENTS {
+            return Self::default();
+        }
         Self {
             ranker: taught(studied.iter()),
             incidents: studied.iter().map(|it| it.incident.clone()).collect(),
             faults: studied.iter().flat_map(|it| it.faults.iter().cloned()).collect(),
+            examples: studied.iter().filter_map(example).collect(),
+            classifier: OnceLock::new(),
         }
     }
 
@@ -60,6 +74,12 @@ impl Model {
     /// How it ranks.
     pub fn ranker(&self) -> &Taught {
         &self.ranker
+    }
+
+    /// What tells the kind of fault from words. It is learned when it is first asked for, which
+    /// takes as long as seconds.
+    pub fn classifier(&self) -> &Classifier {
+        self.classifier.get_or_init(|| Classifier::learned(&self.examples))
     }
 
     /// The heaviest weights by name: of what a sign says of any fault, and behind an arrow of one
@@ -75,6 +95,15 @@ impl Model {
 
 fn taught<'s>(studied: impl Iterator<Item = &'s Studied>) -> Taught {
     Taught::by(&studied.map(|it| it.lesson.clone()).collect::<Vec<_>>())
+}
+
+fn example(studied: &Studied) -> Option<Example> {
+    Some(Example {
+        name: studied.incident.to_string(),
+        text: studied.text.clone(),
+        kind: studied.lesson.kind.clone()?,
+        confidence: studied.lesson.confidence,
+    })
 }
 
 /// Models that were each learned without some of the incidents, to ask them about those.
@@ -106,8 +135,11 @@ impl LeftOut {
     fn of(studied: &[Studied], before: &[Studied]) -> Self {
         let all: Vec<&Studied> = studied.iter().chain(before).collect();
         let parts = parts(&all);
-        let without = |part: usize, of: std::ops::Range<usize>| {
-            taught(of.filter(|place| parts[*place] != part).map(|place| all[place]))
+        let without = |part: usize, of: std::ops::Range<usize>| match of.len() {
+            LEAST_INCIDENTS.. => {
+                taught(of.filter(|place| parts[*place] != part).map(|place| all[place]))
+            }
+            _ => Taught::default(),
         };
         let (now, then) = (0..studied.len(), studied.len()..all.len());
         let after = (0..PARTS).map(|part| without(part, now.clone())).collect();

@@ -58,6 +58,8 @@ mod timeline;
 mod verdict;
 mod view;
 mod vocabulary;
+mod without;
+mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -52,6 +52,6 @@ pub use index::{Index, IndexSize, NearestTo};
 pub use lease::{Decided, FenceError, Lease, LeaseError, Role, Tenure};
 pub use live::LiveGraph;
 pub use migration::MigrateError;
-pub use models::{Answering, InUse, Method, Models, RankError};
+pub use models::{Answering, InUse, Method, Models, Question, RankError};
 pub use project_log::{Projected, Projector, Successor};
 pub use recovery::{open_or_rebuild, open_shared};

@@ -7,6 +7,7 @@ mod studied;
 
 pub use evidence::Span;
 pub use past::Past;
+pub use studied::Unsaid;
 pub(crate) use studied::{Known, Seen};
 
 use serde::de::DeserializeOwned;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::codebook::Scene;
 use crate::evidence::{AlertEvidence, Call, Evidence, Gathered, Signal};
+use crate::wording;
 
 const COMPONENTS: [&str; 4] = ["cart", "stock", "mail", "users"];
 const KINDS: [(&str, &str); 2] = [("cpu_hog", "cpu"), ("memory_leak", "memory")];
@@ -51,6 +52,7 @@ fn studied(number: usize) -> Studied {
         incident: IncidentId::new(format!("inc-{number:03}")).unwrap(),
         faults: BTreeSet::new(),
         unlearned: Unlearned::of(&evidence(number)),
+        text: wording::lines(None, &evidence(number)).join("\n"),
         lesson: Lesson {
             scene: Scene::of(&evidence(number)),
             cause: Some(name(cause)),
@@ -97,7 +99,9 @@ fn a_model_does_not_answer_what_it_was_told() {
     let fault = |name: &str| FaultId::new(name).unwrap();
     let mut taught = studied(1);
     taught.faults.insert(fault("slow-cart"));
-    let model = Model::learned(&[taught.clone(), studied(2)]);
+    let mut all: Vec<Studied> = (2..6).map(studied).collect();
+    all.push(taught.clone());
+    let model = Model::learned(&all);
     let none = BTreeSet::new();
     assert!(!model.may_answer(&taught.incident, &none), "it taught it");
     let other = IncidentId::new("other").unwrap();
@@ -131,6 +135,28 @@ fn a_corrected_label_is_seen_against_the_model_before() {
     }
     let report = Report::of(&right, &wrong);
     assert!(report.before["kind_weighted_f1"] < report.after["kind_weighted_f1"], "{report:?}");
+}
+
+#[test]
+fn a_few_incidents_teach_nothing() {
+    let few: Vec<Studied> = (0..LEAST_INCIDENTS - 1).map(studied).collect();
+    let model = Model::learned(&few);
+    assert_eq!(model.weights(), Model::default().weights());
+    assert!(model.may_answer(&few[0].incident, &BTreeSet::new()), "nothing is known of it");
+    let all: Vec<Studied> = (0..40).map(studied).collect();
+    let report = Report::of(&few, &all);
+    assert_eq!(report.rejected, None, "it answers as what is known without labels does");
+    assert_eq!(report.after["incidents_of_known_cause"], few.len() as f64);
+}
+
+#[test]
+fn words_tell_the_kind_of_fault() {
+    let all: Vec<Studied> = (0..40).map(studied).collect();
+    let model = Model::learned(&all);
+    let told = model.classifier().kind("cart memory up");
+    assert_eq!(told.as_ref().map(FaultKind::as_str), Some("memory_leak"));
+    assert_eq!(model.classifier().kind("nothing of the kind"), None);
+    assert!(Model::learned(&all[..4]).classifier().kinds("cart memory up").is_empty());
 }
 
 #[test]

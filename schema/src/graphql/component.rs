@@ -13,6 +13,7 @@ use super::page::{Cursor, Nodes, Page, cost};
 use super::provenance::{Attribute, Provenance, attributes};
 use super::scalar::DateTime;
 use super::vocabulary::Criticality;
+use super::without::call_id;
 use crate::rows;
 
 #[derive(Clone)]
@@ -140,6 +141,11 @@ pub struct Call(pub Arc<rows::Calls>);
 /// One component calls another.
 #[Object]
 impl Call {
+    /// By which `rootCauses(without: …)` knows it; `node` does not.
+    async fn id(&self) -> ID {
+        call_id(&self.0.from, &self.0.to)
+    }
+
     /// Who calls.
     async fn caller(&self, ctx: &Context<'_>) -> ApiResult<Option<Component>> {
         Loaders::of(ctx).component(&self.0.from).await

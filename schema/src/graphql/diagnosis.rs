@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use diagnosis::evidence::Evidence;
 use diagnosis::rank;
 use events::catalogue::diagnosis as catalogue;
 use events::{ComponentName, EventId, FaultKind};
@@ -19,7 +18,8 @@ use super::provenance::{Provenance, ScoreTerm, event_ids};
 use super::scalar::{DateTime, Position};
 use super::similar::SimilarIncident;
 use super::verdict::Feedback;
-use crate::models::{Method, RankError};
+use super::without::LeftOut;
+use crate::models::{Method, Question, RankError};
 use crate::rows;
 
 #[derive(Clone)]
@@ -182,12 +182,9 @@ pub struct RootCauses {
 pub struct Asked<'a> {
     /// By this method, now.
     pub method: Option<&'a str>,
-    /// As if these events had not been recorded.
+    /// As if these events, calls and labels were not there.
     pub without: Option<&'a [ID]>,
 }
-
-/// Most events that are left out of a ranking.
-const MAX_WITHOUT: usize = 1_000;
 
 impl Asked<'_> {
     /// The method to rank by now; `None` for what was recorded.
@@ -197,26 +194,6 @@ impl Asked<'_> {
             (None, Some(_)) => Ok(Some(Method::Learning)),
             (None, None) => Ok(None),
         }
-    }
-
-    fn left(&self, evidence: Evidence) -> ApiResult<Evidence> {
-        let ids = self.without.unwrap_or_default();
-        if ids.len() > MAX_WITHOUT {
-            let message = format!("expected at most {MAX_WITHOUT} ids, got {}", ids.len());
-            return Err(ApiError::invalid("without", message));
-        }
-        let event = |(index, id): (usize, &ID)| {
-            let field = format!("without.{index}");
-            let event: EventId = id.parse().map_err(|_| {
-                ApiError::invalid(&field, format!("expected a UUID, got {:?}", id.0))
-            })?;
-            match evidence.contains(event) {
-                true => Ok(event),
-                false => Err(ApiError::not_found(&field, "event of the evidence", event)),
-            }
-        };
-        let events = ids.iter().enumerate().map(event).collect::<ApiResult<BTreeSet<_>>>()?;
-        Ok(if events.is_empty() { evidence } else { evidence.without(&events) })
     }
 }
 
@@ -230,7 +207,7 @@ fn method(field: &str, name: &str) -> ApiResult<Method> {
     })
 }
 
-/// The latest recorded diagnosis of `incident`, or with a method, or without some events, a
+/// The latest recorded diagnosis of `incident`, or with a method, or without some of what is known, a
 /// ranking computed now from the evidence in the graph, which has no place for labels and faults
 /// (DI-3).
 pub async fn root_causes(
@@ -255,16 +232,17 @@ pub async fn root_causes(
             suspects: Vec::new(),
         });
     };
-    let evidence = asked.left(evidence)?;
+    let ids = asked.without.unwrap_or_default();
+    let left_out = LeftOut::read(&loaders, ids, &evidence, &method).await?;
+    let (evidence, unsaid) = (left_out.of(evidence), &left_out.said);
     view.count_statement();
-    let asked_of = (&incident.id, position);
-    let (model, ranking) = method
-        .rank(&view.base().models, view.graph(), asked_of, &evidence)
-        .await
-        .map_err(|error| match error {
+    let question = Question { incident: &incident.id, position, evidence: &evidence, unsaid };
+    let (model, ranking) = method.rank(&view.base().models, view.graph(), question).await.map_err(
+        |error| match error {
             RankError::UnknownModel(model) => ApiError::not_found("method", "model", model),
             RankError::Graph(error) => ApiError::internal(error),
-        })?;
+        },
+    )?;
     let suspects = (1..).zip(ranking.suspects).map(|(rank, suspect)| Suspect {
         rank,
         component: suspect.component,

@@ -201,8 +201,10 @@ impl Incident {
         ctx: &Context<'_>,
         #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
         method: Option<String>,
-        #[graphql(desc = "Rank now as if these events of the evidence had not been recorded; by \
-            `method`, or by the default one.")]
+        #[graphql(
+            desc = "Rank now as if these were not there: events and calls of the evidence, \
+            labels and feedback that a model learned from; by `method`, or by the default one."
+        )]
         without: Option<Vec<ID>>,
     ) -> ApiResult<RootCauses> {
         let asked =

@@ -9,7 +9,7 @@ use diagnosis::rank::Unlearned;
 use diagnosis::verdict::{Opinion, verdict};
 use events::catalogue::label::Claim;
 use events::value::Line;
-use events::{ComponentName, DiagnosisId, FaultId, FaultKind, IncidentId, LabelId};
+use events::{ComponentName, DiagnosisId, EventId, FaultId, FaultKind, IncidentId, LabelId};
 use serde::Deserialize;
 use surrealdb::types::{Object, RecordId};
 
@@ -109,6 +109,7 @@ impl Known {
             incident: self.incident,
             faults: self.faults,
             unlearned: seen.unlearned,
+            text: seen.text,
             lesson: Lesson {
                 scene: seen.scene,
                 cause: self.cause,
@@ -127,8 +128,36 @@ pub struct Seen {
     pub scene: Scene,
     /// What is answered of it without labels.
     pub unlearned: Unlearned,
+    /// What it says of itself in words.
+    pub text: String,
     /// The faults that acted meanwhile.
     pub acting: BTreeSet<FaultId>,
+}
+
+/// Labels, and feedback by the labels that it counts as, that are taken as never given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unsaid(BTreeSet<LabelId>);
+
+impl Unsaid {
+    /// Without a label.
+    pub fn label(&mut self, label: LabelId) {
+        self.0.insert(label);
+    }
+
+    /// Without the feedback that this event gave.
+    pub fn feedback(&mut self, event: EventId) {
+        self.0.insert(counted_as(event));
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The label that feedback counts as when it says that a suspect was right.
+fn counted_as(feedback: EventId) -> LabelId {
+    LabelId::new(format!("feedback-{feedback}")).expect("a UUID is short")
 }
 
 /// Something that was said of an incident, and by whom.
@@ -142,8 +171,12 @@ impl Graph {
     /// The incidents that were over and of which labels or feedback told the cause or the kind of
     /// fault, when the log reached to `position`: the last labelled, by id. What contradicts
     /// itself resolves by [`diagnosis::verdict`]; feedback that a suspect was right counts as a
-    /// label that says so.
-    pub async fn known_incidents(&self, position: u64) -> Result<Vec<Known>, ReadGraphError> {
+    /// label that says so. What is `unsaid` has no part in it.
+    pub async fn known_incidents(
+        &self,
+        position: u64,
+        unsaid: &Unsaid,
+    ) -> Result<Vec<Known>, ReadGraphError> {
         let mut binds = Object::new();
         binds.insert("position", at_position(position));
         binds.insert("most", MOST as i64);
@@ -165,6 +198,9 @@ impl Graph {
         let mut answers = self.ask(KNOWN, binds).await?;
         let mut said = labels(answers.rows(0)?);
         self.add_feedback(&mut said, answers.rows(1)?, position).await?;
+        for said in said.values_mut() {
+            said.retain(|it| !unsaid.0.contains(&it.opinion.label));
+        }
         let seen_at = seen_at(&mut answers)?;
         let mut faults: BTreeMap<IncidentId, BTreeSet<FaultId>> = BTreeMap::new();
         for row in answers.rows::<FaultRow>(4)? {
@@ -200,9 +236,8 @@ impl Graph {
             let right =
                 row.right_rank.and_then(|rank| suspects.get(&(row.diagnosis.clone(), rank)));
             let Some(component) = right.cloned() else { continue };
-            let label = LabelId::new(format!("feedback-{}", row.id)).expect("a UUID is short");
             let opinion = Opinion {
-                label,
+                label: counted_as(row.id),
                 claim: Claim::RootCause { component },
                 confidence: row.confidence,
                 at: row.at,

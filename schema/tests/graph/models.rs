@@ -1,6 +1,7 @@
 //! What labels teach from, and which model answers.
 
 use diagnosis::learning::Studied;
+use schema::reads::Unsaid;
 use schema::{Graph, Models};
 use serde_json::{Value, json};
 
@@ -82,6 +83,31 @@ async fn a_fault_stays_known_behind_an_incident_whatever_becomes_of_its_labels()
         let faults: Vec<_> = studied.faults.iter().map(|it| it.as_str()).collect();
         assert_eq!(faults, [fault], "overruled or taken back, it was known");
     }
+}
+
+#[tokio::test]
+async fn what_is_taken_as_unsaid_teaches_nothing() {
+    let mut h = over(&["i1", "i2", "i3"]);
+    h.labelled(2_000, "l1", "i1", root_cause("cart"), 0.6);
+    h.labelled(2_001, "l2", "i1", root_cause("orders"), 0.9);
+    h.labelled(2_002, "l3", "i2", root_cause("cart"), 0.6);
+    let right = json!({"incident": "i3", "diagnosis": "i3-diagnosis-202", "right_rank": 1,
+        "by": "ada", "confidence": 1.0});
+    h.push(2_003, "feedback.given", right);
+    let feedback = h.0.last().unwrap().event.id;
+    let graph = graph_of(&h).await;
+    let known = async |unsaid: &Unsaid| graph.known_incidents(u64::MAX, unsaid).await.unwrap();
+    let everything = known(&Unsaid::default()).await;
+    let names: Vec<_> = everything.iter().map(|it| it.incident.as_str()).collect();
+    assert_eq!(names, ["i1", "i2", "i3"]);
+    let mut unsaid = Unsaid::default();
+    unsaid.label("l3".parse().unwrap());
+    unsaid.feedback(feedback);
+    assert_eq!(known(&unsaid).await, everything[..1]);
+    unsaid.label("l2".parse().unwrap());
+    let left = known(&unsaid).await;
+    assert_eq!((left.len(), &left[0].incident), (1, &everything[0].incident));
+    assert_ne!(left[0], everything[0], "the label that was overruled counts now");
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ async fn what_is_left_out_is_as_if_it_had_not_been_recorded() {
         (0..35).map(|window| format!("\"{}\"", id(101 + window * 10))).collect();
     let snapshots: Vec<String> =
         (0..35).map(|window| format!("\"{}\"", id(103 + window * 10))).collect();
-    let without = format!("without: [{}]", [calls, snapshots].concat().join(", "));
+    let without = format!("without: [{}]", [calls, snapshots.clone()].concat().join(", "));
     let (method, suspect) = first(format!("{own}, {without}")).await;
     assert_eq!((method, suspect), (json!("own-excess@1"), json!("gateway")));
     let (method, _) = first(without).await;
@@ -110,7 +110,30 @@ async fn what_is_left_out_is_as_if_it_had_not_been_recorded() {
     let none = first("without: []".to_owned()).await;
     assert_eq!(none, (json!("taught@1"), json!("payments")));
 
-    for (wrong, code) in [("x".to_owned(), "invalid_input"), (id(900).to_string(), "not_found")] {
+    // The same when nobody knows who calls payments.
+    let calls =
+        base.data("{ component(id: \"payments\") { calledBy(first: 5) { nodes { id } } } }");
+    let call = calls.await["component"]["calledBy"]["nodes"][0]["id"].clone();
+    assert_eq!(call, "call:gateway->payments");
+    let (_, suspect) = first(format!("{own}, without: [{call}, {}]", snapshots.join(", "))).await;
+    assert_eq!(suspect, "gateway");
+
+    let label = r#"mutation { assignLabel(input: { incident: "slow",
+        claim: { rootCause: "gateway" }, by: "kim" }) { label { id } } }"#;
+    let label = base.data(label).await["assignLabel"]["label"]["id"].clone();
+    let said = format!("without: [{label}]");
+    assert_eq!(first(said.clone()).await, (json!("taught@1"), json!("payments")));
+    let (code, field) = base
+        .refusal(&format!("{{ rootCauses(incident: \"slow\", {own}, {said}) {{ method }} }}"))
+        .await;
+    assert_eq!((code.as_str(), field.as_deref()), ("invalid_input", Some("without.0")));
+
+    for (wrong, code) in [
+        ("x".to_owned(), "invalid_input"),
+        (id(900).to_string(), "not_found"),
+        ("label:never given".to_owned(), "not_found"),
+        ("call:payments->gateway".to_owned(), "not_found"),
+    ] {
         let query =
             format!("{{ rootCauses(incident: \"slow\", without: [\"{wrong}\"]) {{ method }} }}");
         let (told, field) = base.refusal(&query).await;

@@ -52,6 +52,8 @@ const QUESTIONS: &[&str] = &[
     "search@(query: \"cart slow restart learned timeout much\") { kind score field fields since
         event { id } terms { word contribution } snippet { text matched } node { __typename } }",
     "similarIncidents@(incident: \"i1\") { ...similar }",
+    "faultKinds@(incident: \"i1\") { model faultKind kinds { faultKind probability } }",
+    "faultKinds@(text: \"cart is slow\") { model faultKind kinds { faultKind probability } }",
     "similarIncidents@(symptoms: [{ component: \"cart\", signal: LATENCY, strength: 9 }]) {
         ...similar }",
     "rootCauses@(incident: \"i1\") { method abstained evidencePosition diagnosis { key }
@@ -85,7 +87,8 @@ const QUESTIONS: &[&str] = &[
         metrics { name value before } weights { name weight } provenance { ...provenance } } }",
     "trackRecord@(from: \"2026-01-01T00:00:00Z\") { all { key incidents falsePositives
         timeToDetect { count p50Ms } timeToResolve { count p50Ms } first { hits of ratio low high }
-        firstThree { hits of } faultKind { hits of } similar { hits of } } byMonth { key incidents }
+        firstThree { hits of } faultKind { hits of } similar { hits of } } byMonth { key incidents } byDetector { key unexplained }
+        byFaultKind { faultKind faults unnoticed }
         byModel { key incidents } faults unnoticedFaults }",
     "modelInUse@()",
     "modelSelections@(first: 2) { nodes { choice model by reason at

@@ -9,7 +9,8 @@ use diagnosis::evaluation::place;
 use diagnosis::rank::{Ranking, methods};
 use events::log::EventLog;
 use events::{ComponentName, DiagnosisId, EventData, IncidentId};
-use schema::{Graph, Method, Models, Projector};
+use schema::reads::Unsaid;
+use schema::{Graph, Method, Models, Projector, Question};
 use serde_json::{Value, json};
 
 use super::meter::Meter;
@@ -132,8 +133,8 @@ async fn ask(
     let mut asked = Vec::with_capacity(past.len());
     for past in past {
         meter.at(asked.len() as u64, total);
-        let of = (&past.incident, past.position);
-        let Some(evidence) = graph.evidence(of.0, of.1).await? else {
+        let (incident, position) = (&past.incident, past.position);
+        let Some(evidence) = graph.evidence(incident, position).await? else {
             tracing::warn!(
                 "{} of {} is not asked: its incident was never opened",
                 past.diagnosis,
@@ -141,8 +142,10 @@ async fn ask(
             );
             continue;
         };
-        let (_, before) = method.rank(&models, graph, of, &evidence).await?;
-        let (_, after) = against.rank(&models, graph, of, &evidence).await?;
+        let unsaid = &Unsaid::default();
+        let question = Question { incident, position, evidence: &evidence, unsaid };
+        let (_, before) = method.rank(&models, graph, question).await?;
+        let (_, after) = against.rank(&models, graph, question).await?;
         let truth = truths.get(&past.incident).cloned();
         asked.push(Asked { past, before, after, truth });
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diagnosis::codebook::Lesson;
-use diagnosis::learning::Studied;
+use diagnosis::learning::{LEAST_INCIDENTS, Studied};
 use diagnosis::rank::methods;
 use events::catalogue::model::ModelTrained;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
@@ -31,8 +31,6 @@ use crate::projection::{Progress, ProjectionStopped};
 const PAUSE: Duration = Duration::from_millis(500);
 /// Before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
-/// Fewer incidents teach nothing that another one would bear out.
-const LEAST_INCIDENTS: usize = 5;
 
 /// Which position is to be learned up to, as the log is followed.
 #[derive(Debug, Default)]
@@ -152,16 +150,16 @@ impl School {
         self.progress.reached(position).await?;
         let graph = self.graph.current();
         let studied = self.models.studied(&graph, position).await?;
-        if studied.len() < LEAST_INCIDENTS {
+        // Others may have been recorded since the label.
+        let now = self.progress.projected();
+        let known = match graph.newest_model(now).await? {
+            Some(newest) => self.models.studied(&graph, newest.learned_to).await?,
+            None => Vec::new(),
+        };
+        if facts(&studied).eq(facts(&known)) {
             return Ok(());
         }
-        if let Some(newest) = graph.newest_model(position).await? {
-            let known = self.models.studied(&graph, newest.learned_to).await?;
-            if facts(&studied).eq(facts(&known)) {
-                return Ok(());
-            }
-        }
-        let before = match graph.model_in_use(position).await? {
+        let before = match graph.model_in_use(now).await? {
             Some(used) => self.models.studied(&graph, used.learned_to).await?,
             None => Vec::new(),
         };
@@ -216,12 +214,13 @@ impl School {
     }
 }
 
-/// What was learned from: the same again teaches nothing new.
+/// What was learned from: the same again teaches nothing new, and neither do too few.
 fn facts(
     studied: &[Studied],
 ) -> impl Iterator<Item = (&IncidentId, &Option<ComponentName>, &Option<FaultKind>, f64, &Option<Line>)>
 {
-    studied.iter().map(|Studied { incident, lesson, .. }| {
+    let enough = studied.len() >= LEAST_INCIDENTS;
+    studied.iter().filter(move |_| enough).map(|Studied { incident, lesson, .. }| {
         let Lesson { cause, kind, confidence, by, .. } = lesson;
         (incident, cause, kind, *confidence, by)
     })

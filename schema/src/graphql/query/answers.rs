@@ -18,6 +18,7 @@ use super::super::scalar::Position;
 use super::super::similar::{self, DEFAULT_SIMILAR, SimilarIncident};
 use super::super::timeline::{TimelineEntry, timeline};
 use super::super::view::{AsOf, enter};
+use super::super::words::{self, KindsInWords};
 use crate::reads::at_position;
 
 /// The fields of the query type that answer a question.
@@ -85,8 +86,10 @@ impl Answers {
         #[graphql(desc = "Its key or global id.")] incident: ID,
         #[graphql(desc = "Rank by this method now, from the evidence in the graph.")]
         method: Option<String>,
-        #[graphql(desc = "Rank now as if these events of the evidence had not been recorded; by \
-            `method`, or by the default one.")]
+        #[graphql(
+            desc = "Rank now as if these were not there: events and calls of the evidence, \
+            labels and feedback that a model learned from; by `method`, or by the default one."
+        )]
         without: Option<Vec<ID>>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
         #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
@@ -97,6 +100,36 @@ impl Answers {
         let Incident(incident) = known(ctx, &incident).await?;
         let asked = Asked { method: method.as_deref(), without: without.as_deref() };
         root_causes(ctx, &incident, asked).await
+    }
+
+    /// Which kind of fault the words of an incident, or a text, tell of, by what labels taught. Give
+    /// exactly one of `incident` and `text`.
+    #[graphql(complexity = "ranking_cost(true, child_complexity)")]
+    async fn fault_kinds(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The key or global id of an incident.")] incident: Option<ID>,
+        #[graphql(
+            desc = "What was written: a ticket, alerts, log lines; at most 100,000 characters."
+        )]
+        text: Option<String>,
+        #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
+        #[graphql(desc = "Wait until the graph contains this position.")] wait_for: Option<
+            Position,
+        >,
+    ) -> ApiResult<KindsInWords> {
+        enter(ctx, as_of, wait_for).await?;
+        match (incident, text) {
+            (Some(id), None) => {
+                let Incident(incident) = known(ctx, &id).await?;
+                words::of_incident(ctx, &incident).await
+            }
+            (None, Some(text)) => words::of_text(ctx, &text).await,
+            (Some(_), Some(_)) => {
+                Err(ApiError::invalid("text", "expected either an incident or a text"))
+            }
+            (None, None) => Err(ApiError::invalid("incident", "expected an incident or a text")),
+        }
     }
 
     /// The names of the ranking methods that `rootCauses` knows.
