@@ -11,6 +11,7 @@
 //! Before the first lesson the structure alone is weighed. Learning is a pure function of the
 //! lessons (DI-1); a lesson of low confidence pulls less, and no single person outweighs all others.
 
+mod answering;
 mod background;
 mod features;
 mod forest;
@@ -27,11 +28,12 @@ use events::value::Line;
 use events::{ComponentName, FaultKind};
 use serde::{Deserialize, Serialize};
 
+use answering::Answering;
 use background::Background;
 use features::{Feature, features, whole};
 use kinds::Kinds;
 use logit::{Choice, Weights};
-pub use scene::{Part, Scene, Sign};
+pub use scene::{Alarmed, Part, Scene, Sign};
 pub use terms::SignTerm;
 
 /// A past incident and what became known of it.
@@ -58,6 +60,8 @@ pub struct Codebook {
     /// The weights of each feature: the shared one, then one for each kind.
     weights: BTreeMap<String, Vec<f64>>,
     background: Background,
+    #[serde(default)]
+    answering: Answering,
     #[serde(default)]
     forest: Kinds,
 }
@@ -112,6 +116,13 @@ impl Codebook {
     /// Learns from past incidents. The order of the lessons does not matter beyond the last bits
     /// of the weights.
     pub fn learned(lessons: &[Lesson]) -> Self {
+        let answering = Answering::learned(lessons.iter().map(|lesson| &lesson.scene));
+        let told = |lesson: &Lesson| {
+            let scene = answering.told(&lesson.scene).into_owned();
+            let Lesson { cause, kind, by, .. } = lesson.clone();
+            Lesson { scene, cause, kind, confidence: lesson.confidence, by }
+        };
+        let lessons: &[Lesson] = &lessons.iter().map(told).collect::<Vec<_>>();
         let kinds: BTreeSet<&FaultKind> = lessons.iter().filter_map(|l| l.kind.as_ref()).collect();
         let kinds: Vec<FaultKind> = kinds.into_iter().cloned().collect();
         let cause = |lesson: &Lesson| lesson.scene.find(lesson.cause.as_ref()?);
@@ -151,7 +162,7 @@ impl Codebook {
             .into_iter()
             .map(|(name, place)| (name, weights[place * wide..(place + 1) * wide].to_vec()))
             .collect();
-        Self { kinds, weights, background, forest }
+        Self { kinds, weights, background, answering, forest }
     }
 
     /// Its weights by name: what a sign says of any fault, and behind an arrow of one kind.
@@ -180,6 +191,7 @@ impl Codebook {
 
     /// Every component of an incident as its cause, the likeliest first.
     pub fn hypotheses(&self, scene: &Scene) -> Vec<Hypothesis> {
+        let scene = &*self.answering.told(scene);
         let seen = features(scene, &self.background, None);
         let names: BTreeMap<&str, usize> =
             self.weights.keys().map(String::as_str).zip(0..).collect();

@@ -218,3 +218,50 @@ fn the_order_of_signs_tells_the_kind() {
     let shares: f64 = hypothesis.kinds.iter().map(|(_, share)| share).sum();
     assert!((shares - 1.0).abs() < 1e-9, "{:?}", hypothesis.kinds);
 }
+
+fn slow(number: usize, callee: usize, operation_of: usize) -> AlertEvidence {
+    AlertEvidence {
+        caller: Some(name(NAMES[0])),
+        signal: Signal::Call,
+        direction: Some(Line::new("slow").unwrap()),
+        ..alert(number as u128, NAMES[callee], &format!("ask {}", NAMES[operation_of]), 5)
+    }
+}
+
+// The first component finds its calls to the cause slow, which shows nothing at all; another one,
+// which it asks too, answers slow for reasons of its own. Every sixth time the cause is the first
+// component itself, and it finds three others slow that answer well.
+fn lost(seed: usize) -> Lesson {
+    let (cause, busy) = (seed % 6, 1 + (seed % 6 + seed / 6 % 4) % 5);
+    let well: Vec<usize> = match cause {
+        0 => (1..6).filter(|it| *it != busy).take(3).collect(),
+        cause => vec![cause],
+    };
+    let (mut gathered, ..) = gathered(seed, &NAMES);
+    gathered.alerts = well.iter().map(|callee| slow(*callee, 0, *callee)).collect();
+    gathered.alerts.extend([slow(10, 0, busy), slow(11, busy, busy)]);
+    Lesson {
+        scene: Scene::of(&Evidence::new(gathered)),
+        cause: Some(name(NAMES[cause])),
+        kind: Some(FaultKind::new("network_delay").unwrap()),
+        confidence: 1.0,
+        by: None,
+    }
+}
+
+#[test]
+fn calls_that_are_slow_for_the_caller_alone_are_told_of_who_answers_them() {
+    let codebook = Codebook::learned(&(0..48).map(lost).collect::<Vec<_>>());
+    let asked: Vec<Lesson> = (48..72).map(lost).collect();
+    assert_eq!(right(&codebook, &asked), asked.len());
+    let silent = asked.iter().find(|it| it.cause == Some(name("stock"))).unwrap();
+    let place = silent.scene.find(&name("stock")).unwrap();
+    assert!(silent.scene.parts[place].signs.is_empty(), "it alarms nothing itself");
+    let first = codebook.hypotheses(&silent.scene).remove(0);
+    let term = first.terms.iter().find(|term| term.name == "lost slow").unwrap();
+    assert_eq!(term.evidence, [EventId(uuid::Uuid::from_u128(4))], "{:?}", first.terms);
+    assert!(term.weight > 0.0, "{:?}", first.terms);
+    let several = asked.iter().find(|it| it.cause == Some(name(NAMES[0]))).unwrap();
+    let first = codebook.hypotheses(&several.scene).remove(0);
+    assert!(first.terms.iter().any(|term| term.name == "loses slow to several"), "{first:?}");
+}

@@ -8,6 +8,7 @@ mod measured;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use events::value::Line;
 use events::{ComponentName, EventId};
 use jiff::Timestamp;
 
@@ -22,6 +23,23 @@ const MOST_CITED: usize = 3;
 pub struct Scene {
     /// The components, by name.
     pub parts: Vec<Part>,
+    /// The calls between them that alarmed.
+    pub calls: Vec<Alarmed>,
+}
+
+/// A call that alarmed, as one of its ends told it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarmed {
+    /// The place of who called.
+    pub caller: usize,
+    /// The place of who answered; the caller itself for a span of its own.
+    pub callee: usize,
+    /// What was asked for.
+    pub operation: Line,
+    /// What was wrong: `slow`, `error`, a status.
+    pub direction: String,
+    /// The alert.
+    pub event: EventId,
 }
 
 /// One component.
@@ -115,7 +133,7 @@ impl Scene {
             callers: BTreeSet::new(),
             callees: BTreeSet::new(),
         });
-        Self { parts: parts.collect() }
+        Self { parts: parts.collect(), calls: Vec::new() }
     }
 
     /// The place of a component.
@@ -127,7 +145,7 @@ impl Scene {
         self.find(name).expect("every component that the evidence names is a part")
     }
 
-    fn show(
+    pub(super) fn show(
         &mut self,
         part: usize,
         sign: &str,

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::ComponentName;
 
-use super::Scene;
+use super::{Alarmed, Scene};
 use crate::evidence::{AlertEvidence, Evidence, Signal};
 
 /// Adds what alerts of calls say of the caller and of the callee.
 ///
-/// A span of its own that is named like an operation which others answer is the caller's view of a
-/// call. Where the caller sees it slow and the callee does not, the time is lost between them.
+/// Spans of its own may be the caller's view of calls that others answer; who that is, lessons
+/// tell (`answering`).
 pub fn show(scene: &mut Scene, evidence: &Evidence) {
     let calls: Vec<&AlertEvidence> =
         evidence.alerts().iter().filter(|alert| alert.signal == Signal::Call).collect();
@@ -22,6 +22,12 @@ pub fn show(scene: &mut Scene, evidence: &Evidence) {
             Some(_) => "answers",
         };
         tell(scene, &alert.component, role, alert);
+        if let Some(caller) = caller {
+            let (caller, callee) = (scene.place(caller), scene.place(&alert.component));
+            let (operation, event) = (alert.name.clone(), alert.event);
+            let direction = direction(alert).to_owned();
+            scene.calls.push(Alarmed { caller, callee, operation, direction, event });
+        }
         if let (Some(caller), "answers") = (caller, role) {
             tell(scene, caller, "calls", alert);
             let (from, to) = (scene.place(caller), scene.place(&alert.component));
@@ -32,8 +38,12 @@ pub fn show(scene: &mut Scene, evidence: &Evidence) {
     ends(scene);
 }
 
+fn direction(alert: &AlertEvidence) -> &str {
+    alert.direction.as_ref().map_or("", |direction| direction.as_str())
+}
+
 fn tell(scene: &mut Scene, of: &ComponentName, role: &str, alert: &AlertEvidence) {
-    let direction = alert.direction.as_ref().map_or("", |direction| direction.as_str());
+    let direction = direction(alert);
     let part = scene.place(of);
     let events = [alert.event];
     scene.show(part, &format!("{role} {direction}"), 1.0, None, &events);
