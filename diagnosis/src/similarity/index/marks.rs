@@ -210,9 +210,11 @@ fn in_both<'m>(asked: &'m AskedMarks, marks: &'m [u32]) -> impl Iterator<Item = 
 
 /// Adds `steps` to the sums of the entries whose bit is set, eight at a time.
 fn add(sums: &mut [u16], bits: &[u8], steps: u16) {
-    for (sums, byte) in sums.chunks_exact_mut(8).zip(bits) {
-        let lanes = &LANES[usize::from(*byte)];
-        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += lane & steps);
+    let (eights, _) = sums.as_chunks_mut::<8>();
+    for (sums, byte) in eights.iter_mut().zip(bits) {
+        // By value, so that all eight are one addition.
+        let (now, lanes) = (*sums, LANES[usize::from(*byte)]);
+        *sums = std::array::from_fn(|lane| now[lane] + (lanes[lane] & steps));
     }
 }
 
