@@ -15,6 +15,9 @@ const SPARSE: usize = 16;
 /// of which there are less than as many again: a lane holds both.
 const MOST_STEPS: u64 = 1 << 15;
 
+/// Rows of bits are added up for so many entries at a time.
+const PART: usize = 1 << 12;
+
 /// The entries that have a mark, which were put in order.
 #[derive(Debug)]
 enum Having {
@@ -165,9 +168,19 @@ impl Marks {
     /// rounded up.
     pub fn add_most(&self, asked: &AskedMarks, voice: f64, to: &mut [f64]) {
         let Some(at) = asked.step else { return };
-        let mut sums = vec![0u16; asked.known.next_multiple_of(8)];
         // Weights are rounded up, so that a sum is never too small.
         let step = asked.sum.div_ceil(MOST_STEPS).max(1);
+        let sums = self.sums(asked, step);
+        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own).zip(sums) {
+            let both = (u64::from(sum) * step).min(asked.sum).min(*own);
+            *to += voice * alike(asked.sum, *own, both);
+        }
+    }
+
+    /// What each of the known entries has of the marks that are asked for, in steps.
+    fn sums(&self, asked: &AskedMarks, step: u64) -> Vec<u16> {
+        let mut sums = vec![0u16; asked.known.next_multiple_of(8)];
+        let mut rows = Vec::new();
         for &(mark, weight) in &asked.marks {
             let steps = weight.div_ceil(step) as u16;
             match &self.having[mark as usize] {
@@ -175,13 +188,16 @@ impl Marks {
                     let known = entries.iter().take_while(|entry| (**entry as usize) < asked.known);
                     known.for_each(|entry| sums[*entry as usize] += steps);
                 }
-                Having::Many { bits, .. } => add(&mut sums, bits, steps),
+                Having::Many { bits, .. } => rows.push((bits.as_slice(), steps)),
             }
         }
-        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own).zip(sums) {
-            let both = (u64::from(sum) * step).min(asked.sum).min(*own);
-            *to += voice * alike(asked.sum, *own, both);
+        // Part by part, so that the sums stay near the processor while all rows are added to them.
+        for (part, sums) in sums.chunks_mut(PART).enumerate() {
+            for (bits, steps) in &rows {
+                add(sums, bits.get(part * PART / 8..).unwrap_or_default(), *steps);
+            }
         }
+        sums
     }
 
     /// How alike an entry is.
@@ -235,4 +251,37 @@ const fn lanes() -> [[u16; 8]; 256] {
         byte += 1;
     }
     lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some marks that nearly all have, some that few have, and one that ends early; more entries
+    /// than are added up at a time.
+    #[test]
+    fn sums_are_those_of_each_entry_by_itself() {
+        let mut marks = Marks::default();
+        let has = |entry: usize, mark: usize| match mark {
+            9 => entry < 700,
+            _ => (entry * 31 + mark * 17) % (mark * mark * 5 + 2) == 0,
+        };
+        let named = |mark: usize| format!("mark {mark}");
+        let entries = 2 * PART + 77;
+        for entry in 0..entries {
+            marks.push(&(0..12).filter(|mark| has(entry, *mark)).map(named).collect());
+        }
+        let rows = marks.having.iter().filter(|it| matches!(it, Having::Many { .. })).count();
+        assert!((1..marks.having.len()).contains(&rows), "{rows} rows of bits");
+        for known in [entries, PART + 3, 500] {
+            let asked = marks.ask(&(0..12).map(named).collect(), known);
+            let step = asked.sum.div_ceil(MOST_STEPS).max(1);
+            let sums = marks.sums(&asked, step);
+            for entry in 0..known {
+                let both = in_both(&asked, marks.marks_of(entry));
+                let steps: u64 = both.map(|(_, weight)| weight.div_ceil(step)).sum();
+                assert_eq!(u64::from(sums[entry]), steps, "entry {entry} of {known}");
+            }
+        }
+    }
 }

@@ -168,6 +168,7 @@ proptest! {
         least in 0..4u32,
         of_known_kind: bool,
         excluded in prop::option::of(0..12usize),
+        ahead in 0..8usize,
     ) {
         let excluding = excluded.map(incident);
         let withheld = BTreeSet::from([fault(0)]);
@@ -194,7 +195,40 @@ proptest! {
             let sum: f64 = similar.reasons.iter().map(|it| it.contribution.get()).sum();
             prop_assert!((sum - similar.score.get()).abs() < 1e-9, "{:?}", similar);
         }
+        // Whoever goes ahead.
+        prop_assert_eq!(&index.nearest_ahead(&asked, &told, ahead), &expected);
         prop_assert_eq!(index.nearest_told(&asked, &told), expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// So many that marks are rows of bits, and that most are passed over.
+    #[test]
+    fn the_nearest_among_many_are_those_of_an_exhaustive_comparison(
+        put in prop::collection::vec((fingerprint(), told()), 400..900),
+        looks in fingerprint(),
+        told in told(),
+        ahead in 0..60usize,
+    ) {
+        let put = put.into_iter().enumerate();
+        let steps: Vec<Step> = put.map(|(n, (it, told))| Step::Put(n, it, told)).collect();
+        let asked = Nearest {
+            fingerprint: &looks,
+            at: steps.len() as u64,
+            first: 10,
+            min_score: 0.1,
+            excluding: None,
+            withheld: &BTreeSet::new(),
+            of_known_kind: false,
+        };
+        let past = past_of(&steps, &asked);
+        let past: Vec<_> = past.iter().map(|(past, told)| (past, told)).collect();
+        let known = ever_told(&steps, asked.at);
+        let expected = nearest_told((&looks, &told), &known, &past, asked.first, asked.min_score);
+        let index = index_of(&steps);
+        prop_assert_eq!(index.nearest_ahead(&asked, &told, ahead), expected);
     }
 }
 

@@ -1,18 +1,18 @@
 //! The nearest by what was measured, said and laid together.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use events::catalogue::diagnosis::SimilarIncident;
 
 use super::super::blend::{Voices, answer};
 use super::super::{Told, compare};
-use super::best::{Best, Promising};
+use super::best::Best;
 use super::{FingerprintIndex, Nearest, OPEN};
 use crate::rank::GRAIN;
 
-/// So many entries for each that is asked for are scored before any other.
-const AHEAD: usize = 4;
+/// So many entries for each that is asked for are held against the question before any other.
+const AHEAD: usize = 200;
+/// By how many values what is said is told apart to find those: a power of two, so that a value
+/// and its bucket agree to the bit.
+const BUCKETS: usize = 1 << 10;
 
 impl FingerprintIndex {
     /// The incidents most like the one in question, of which this is told, the most similar first,
@@ -20,9 +20,21 @@ impl FingerprintIndex {
     /// incident ever was, up to then, counts in how rare a mark is.
     ///
     /// What is said is known nearly to the bit before anything is compared. Those that are most
-    /// alike in it are compared first: what they score tells of most others that they cannot be
-    /// among the nearest, whatever was measured of them.
+    /// alike in it go ahead: what the best of them score tells of most others that they cannot be
+    /// among the nearest, whatever was measured of them. Enough have to go ahead that some of them
+    /// are alike in what was measured too.
     pub fn nearest_told(&self, asked: &Nearest<'_>, told: &Told) -> Vec<SimilarIncident> {
+        self.nearest_ahead(asked, told, AHEAD)
+    }
+
+    /// As [`Self::nearest_told`]. How many go ahead for each that is asked for decides how long it
+    /// takes and not what comes out.
+    pub(super) fn nearest_ahead(
+        &self,
+        asked: &Nearest<'_>,
+        told: &Told,
+        ahead: usize,
+    ) -> Vec<SimilarIncident> {
         let asked = &Nearest { at: asked.at.min(OPEN - 1), ..*asked };
         let known = self.known(asked.at);
         let prepared = self.rows.ask(asked.fingerprint);
@@ -41,19 +53,17 @@ impl FingerprintIndex {
         let mut best = Best::of(asked);
         // A score is rounded to a grain.
         let most = |said: f64, measured: f64| said + voices.measured * measured + GRAIN;
-        let may_answer = self.may_answer(asked);
-        let mut ahead = largest(&said, asked.first.saturating_mul(AHEAD));
-        ahead.retain(|it| may_answer(it.entry as usize));
-        for it in &mut ahead {
-            let said = &mut said[it.entry as usize];
-            it.most = most(std::mem::replace(said, f64::NEG_INFINITY), 1.0);
-        }
-        self.search(asked, &mut best, ahead, score);
+        let ahead = reached_by(&said, asked.first.saturating_mul(ahead));
+        let promising = self.promising(asked, best.least(), |entry| match said[entry] >= ahead {
+            true => most(said[entry], self.rows.most(&prepared, entry)),
+            false => f64::NEG_INFINITY,
+        });
+        self.search(asked, &mut best, promising, score);
         let least = best.least();
         let promising = self.promising(asked, least, |entry| {
             let at_all = most(said[entry], 1.0);
-            if at_all < least {
-                return at_all;
+            if said[entry] >= ahead || at_all < least {
+                return f64::NEG_INFINITY;
             }
             most(said[entry], self.rows.most(&prepared, entry))
         });
@@ -68,17 +78,36 @@ impl FingerprintIndex {
     }
 }
 
-/// The entries with the largest values.
-fn largest(values: &[f64], first: usize) -> Vec<Promising> {
-    let mut kept: BinaryHeap<Reverse<Promising>> = BinaryHeap::new();
-    for (most, entry) in values.iter().copied().zip(0..) {
-        if kept.len() < first {
-            kept.push(Reverse(Promising { most, entry }));
-        } else if let Some(mut least) = kept.peek_mut()
-            && most > least.0.most
-        {
-            *least = Reverse(Promising { most, entry });
-        }
+/// A value that at least `first` of the values reach and, unless many lie close together, few
+/// more; 0 when there are not so many. They are from 0 to 1.
+fn reached_by(values: &[f64], first: usize) -> f64 {
+    let mut counts = [0; BUCKETS + 1];
+    for value in values {
+        counts[((value * BUCKETS as f64) as usize).min(BUCKETS)] += 1;
     }
-    kept.into_iter().map(|Reverse(it)| it).collect()
+    let mut reached = 0;
+    let enough = |bucket: &usize| {
+        reached += counts[*bucket];
+        reached >= first
+    };
+    let bucket = (0..=BUCKETS).rev().find(enough).unwrap_or(0);
+    bucket as f64 / BUCKETS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_least_so_many_reach_the_value_and_few_more() {
+        let values: Vec<f64> = (0..5_000).map(|n| f64::from(n * 7 % 5_000) / 5_000.0).collect();
+        for first in [1, 10, 300, 4_999, 5_000] {
+            let value = reached_by(&values, first);
+            let reach = values.iter().filter(|it| **it >= value).count();
+            assert!((first..=first + 5).contains(&reach), "{reach} reach {value}, not {first}");
+        }
+        assert_eq!(reached_by(&values, 5_001), 0.0);
+        assert_eq!(reached_by(&[1.0, 1.0, 0.5], 2), 1.0);
+        assert_eq!(reached_by(&[], 1), 0.0);
+    }
 }
