@@ -247,7 +247,8 @@ impl Evidence {
         Self(left)
     }
 
-    /// The evidence as it would be if nobody had seen some of the calls.
+    /// The evidence as it would be if nobody had seen some of the calls. Alerts about a call tell
+    /// of it all the same.
     pub fn without_calls(&self, calls: &BTreeSet<Call>) -> Self {
         let mut left = self.0.clone();
         left.calls.retain(|it| !calls.contains(it));

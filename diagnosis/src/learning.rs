@@ -39,6 +39,14 @@ pub struct Studied {
     pub text: String,
 }
 
+impl Studied {
+    /// Whether it tells how `incident` ended: it is the same one, or one of the faults behind it was
+    /// `acting` in that.
+    pub fn tells(&self, incident: &IncidentId, acting: &BTreeSet<FaultId>) -> bool {
+        self.incident == *incident || !self.faults.is_disjoint(acting)
+    }
+}
+
 /// What was learned, and from which incidents.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -80,6 +88,11 @@ impl Model {
     /// takes as long as seconds.
     pub fn classifier(&self) -> &Classifier {
         self.classifier.get_or_init(|| Classifier::learned(&self.examples))
+    }
+
+    /// Whether [`Self::classifier`] answers at once.
+    pub fn knows_words(&self) -> bool {
+        self.classifier.get().is_some()
     }
 
     /// The heaviest weights by name: of what a sign says of any fault, and behind an arrow of one

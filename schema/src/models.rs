@@ -44,7 +44,8 @@ struct Kept {
 /// Who ranks an incident.
 #[derive(Clone, Debug, Default)]
 pub struct Answering {
-    /// The model; `None` when nothing that was learned may be asked.
+    /// The recorded model; `None` when nothing that was learned may be asked, and when it was learned
+    /// for one question.
     pub model: Option<ModelId>,
     learned: Option<Arc<Model>>,
 }
@@ -100,6 +101,16 @@ impl Models {
         {
             return Ok((None, Vec::new()));
         }
+        if !learned.knows_words() {
+            // Who asks meanwhile waits here, not on a thread.
+            let turn = self.0.learning.clone().lock_owned().await;
+            let learned = learned.clone();
+            on_a_thread(move || {
+                let _turn = turn;
+                learned.classifier();
+            })
+            .await;
+        }
         let kinds = on_a_thread(move || learned.classifier().kinds(&text)).await;
         Ok((Some(model), kinds))
     }
@@ -127,24 +138,26 @@ impl Models {
         learning.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// What would be learned from the log up to `position` without what is `unsaid`. It is not kept.
-    async fn learned_without(
+    /// Who would rank if what is unsaid had never been said: a model that is learned up to
+    /// `learned_to` for this question and not kept, unless it would know how the incident ended.
+    async fn answering_without(
         &self,
         graph: &Arc<Graph>,
-        position: u64,
-        unsaid: &Unsaid,
-    ) -> Result<Arc<Model>, ReadGraphError> {
-        if unsaid.is_empty() {
-            return self.learned(graph, position).await;
-        }
+        asked: Question<'_>,
+        learned_to: u64,
+    ) -> Result<Answering, ReadGraphError> {
+        let acting = graph.acting(asked.incident, asked.position).await?;
         let turn = self.0.learning.clone().lock_owned().await;
-        let studied = self.studied_without(graph, position, unsaid).await?;
+        let studied = self.studied_without(graph, learned_to, asked.unsaid).await?;
+        if studied.iter().any(|it| it.tells(asked.incident, &acting)) {
+            return Ok(Answering::default());
+        }
         let learned = on_a_thread(move || {
             // Until it ends, even when nobody waits for it any more.
             let _turn = turn;
             Model::learned(&studied)
         });
-        Ok(Arc::new(learned.await))
+        Ok(Answering { model: None, learned: Some(Arc::new(learned.await)) })
     }
 
     /// Learns from `studied`, and how good that is beside what was learned from `before`.

@@ -22,6 +22,8 @@ mod overviews;
 mod questions;
 #[path = "graphql/ranking.rs"]
 mod ranking;
+#[path = "graphql/record.rs"]
+mod record;
 #[path = "graphql/search.rs"]
 mod search;
 #[path = "graph/steps.rs"]

@@ -104,6 +104,8 @@ fn a_model_does_not_answer_what_it_was_told() {
     let model = Model::learned(&all);
     let none = BTreeSet::new();
     assert!(!model.may_answer(&taught.incident, &none), "it taught it");
+    assert!(taught.tells(&taught.incident, &none) && !studied(2).tells(&taught.incident, &none));
+    assert!(taught.tells(&studied(2).incident, &BTreeSet::from([fault("slow-cart")])));
     let other = IncidentId::new("other").unwrap();
     assert!(model.may_answer(&other, &none));
     assert!(!model.may_answer(&other, &BTreeSet::from([fault("slow-cart")])), "the same fault");

@@ -165,7 +165,8 @@ impl Suspect {
 pub struct RootCauses {
     /// The method and its version, such as `own-excess@1`; null while nothing is recorded.
     pub method: Option<String>,
-    /// The trained model that ranked; null when none did.
+    /// The recorded model that ranked; null when none did, and when one was learned for the question,
+    /// `without` some labels.
     pub model: Option<String>,
     /// The recorded diagnosis that this is; null when it was computed for this request.
     pub diagnosis: Option<Diagnosis>,

@@ -195,7 +195,7 @@ impl Incident {
     }
 
     /// The ranked suspects: those of the latest recorded diagnosis, or computed now.
-    #[graphql(complexity = "ranking_cost(method.is_some() || without.is_some(), child_complexity)")]
+    #[graphql(complexity = "ranking_cost(method.is_some(), without.is_some(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
@@ -203,7 +203,8 @@ impl Incident {
         method: Option<String>,
         #[graphql(
             desc = "Rank now as if these were not there: events and calls of the evidence, \
-            labels and feedback that a model learned from; by `method`, or by the default one."
+            labels and feedback that a model learned from; by `method`, or by the default one. Alerts \
+            about a call tell of it all the same."
         )]
         without: Option<Vec<ID>>,
     ) -> ApiResult<RootCauses> {

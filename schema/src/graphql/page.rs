@@ -205,11 +205,19 @@ pub fn cost(first: Option<i32>, child: usize) -> usize {
     1 + first * child
 }
 
-/// What a ranking may cost that is computed for the request: it reads the evidence anew.
-pub fn ranking_cost(computed: bool, child: usize) -> usize {
+/// What a ranking may cost that is computed for the request: it reads the evidence anew, and
+/// `without` some labels it learns anew.
+pub fn ranking_cost(computed: bool, without: bool, child: usize) -> usize {
     // A few tenths of a second each: ten of them are answered well before the time is up.
     const COMPUTED: usize = 4_500;
-    child + if computed { COMPUTED } else { 1 }
+    // As long as seconds each.
+    const LEARNED: usize = 20_000;
+    child
+        + match (computed, without) {
+            (_, true) => LEARNED,
+            (true, false) => COMPUTED,
+            (false, false) => 1,
+        }
 }
 
 /// What an answer may cost that is made of whole tables.

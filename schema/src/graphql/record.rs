@@ -158,7 +158,8 @@ pub struct TrackRecords;
 #[Object]
 impl TrackRecords {
     /// How the base did on its own incidents: how soon they were noticed and over, how often the
-    /// cause was suspected first, by month and by model.
+    /// cause was suspected first, by month, by model and by what noticed; which injected faults
+    /// nobody noticed.
     #[graphql(complexity = "400 + child_complexity")]
     async fn track_record(
         &self,

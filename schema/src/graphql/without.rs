@@ -1,6 +1,6 @@
 //! What a ranking is asked to do without: `rootCauses(without: …)`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql::ID;
 use diagnosis::evidence::{Call, Evidence};
@@ -14,6 +14,23 @@ use crate::reads::Unsaid;
 
 /// Most ids that are left out of a ranking.
 const MAX_WITHOUT: usize = 1_000;
+
+/// What ids of calls begin with.
+const CALL: &str = "call:";
+
+/// Names may be such that two calls have one id: then it means both.
+type CallsById<'e> = BTreeMap<String, Vec<&'e Call>>;
+
+/// The calls of the evidence by their ids, when any of `ids` is one.
+fn calls<'e>(ids: &[ID], evidence: &'e Evidence) -> CallsById<'e> {
+    let mut calls = CallsById::new();
+    if ids.iter().any(|id| id.starts_with(CALL)) {
+        for call in evidence.calls() {
+            calls.entry(call_id(&call.caller, &call.callee).0).or_default().push(call);
+        }
+    }
+    calls
+}
 
 /// The id of a call. It is no node of its own.
 pub fn call_id(caller: &ComponentName, callee: &ComponentName) -> ID {
@@ -43,9 +60,10 @@ impl LeftOut {
             return Err(ApiError::invalid("without", message));
         }
         let mut left_out = Self::default();
+        let calls = calls(ids, evidence);
         for (index, id) in ids.iter().enumerate() {
             let field = format!("without.{index}");
-            left_out.add(loaders, &field, id, evidence).await?;
+            left_out.add(loaders, &field, id, (evidence, &calls)).await?;
             if !left_out.said.is_empty() && !method.learns() {
                 let message = format!("expected no label, because {method} does not learn");
                 return Err(ApiError::invalid(field, message));
@@ -59,12 +77,12 @@ impl LeftOut {
         loaders: &Loaders,
         field: &str,
         id: &ID,
-        evidence: &Evidence,
+        (evidence, calls): (&Evidence, &CallsById<'_>),
     ) -> ApiResult<()> {
-        if id.starts_with("call:") {
-            let call = evidence.calls().iter().find(|it| call_id(&it.caller, &it.callee) == *id);
-            let call = call.ok_or_else(|| ApiError::not_found(field, "call", id.as_str()))?;
-            self.calls.insert(call.clone());
+        if id.starts_with(CALL) {
+            let named = calls.get(id.as_str());
+            let named = named.ok_or_else(|| ApiError::not_found(field, "call", id.as_str()))?;
+            self.calls.extend(named.iter().map(|call| (*call).clone()));
         } else if id.starts_with("label:") {
             let label: LabelId = key("label", field, id)?;
             self.label(loaders, field, label).await?;

@@ -17,7 +17,7 @@ const MAX_TEXT_CHARS: usize = 100_000;
 pub struct KindsInWords {
     /// The trained model; null when there is none, or when it knows how the incident ended.
     pub model: Option<String>,
-    /// The kind, when it is more likely than all others together; null when none is.
+    /// The kind, when it is at least as likely as all others together; null when none is.
     pub fault_kind: Option<String>,
     /// How likely each kind is, the likeliest first; empty without a model, and when it knows no
     /// word of the text.

@@ -74,8 +74,8 @@ impl Method {
         !matches!(self, Self::Fixed(_))
     }
 
-    /// Its answer, and the model that gave it. A model that knows how the incident ended does not
-    /// answer; what is known without labels does.
+    /// Its answer, and the recorded model that gave it. A model that knows how the incident ended
+    /// does not answer; what is known without labels does.
     pub async fn rank(
         &self,
         models: &Models,
@@ -89,9 +89,12 @@ impl Method {
             Self::Trained(used) => Some(used.clone()),
         };
         let answering = match used {
-            Some(InUse { model, learned_to }) => {
-                let learned = models.learned_without(graph, learned_to, asked.unsaid).await?;
+            Some(InUse { model, learned_to }) if asked.unsaid.is_empty() => {
+                let learned = models.learned(graph, learned_to).await?;
                 unless_told(graph, (asked.incident, asked.position), model, learned).await?
+            }
+            Some(InUse { learned_to, .. }) => {
+                models.answering_without(graph, asked, learned_to).await?
             }
             None => Answering::default(),
         };

@@ -84,8 +84,10 @@ fn told_by_grpc(response: &Response) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unimplemented | Code::NotFound => StatusCode::NOT_FOUND,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Cancelled => StatusCode::from_u16(499).expect("499 is a number of a status"),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

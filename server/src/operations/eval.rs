@@ -50,8 +50,8 @@ enum Task {
         /// In whose format the cases are
         #[arg(long, value_enum)]
         dataset: Format,
-        /// Folder of the cases
-        #[arg(long, value_name = "DIR")]
+        /// Folder of the cases, or file of the recording
+        #[arg(long, value_name = "PATH")]
         path: PathBuf,
         /// Print a JSON document
         #[arg(long)]
@@ -70,8 +70,8 @@ struct CaseArgs {
     /// In whose format the cases are
     #[arg(long, value_enum)]
     dataset: Format,
-    /// Folder of the cases
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the cases, or file of the recording
+    #[arg(long, value_name = "PATH")]
     path: PathBuf,
     /// Folder of labelled cases of the same form to learn from; may be given several times
     #[arg(long, value_name = "DIR")]
@@ -87,7 +87,7 @@ struct CaseArgs {
 /// A data set with stretches of telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Watched {
-    /// A recording of Faultline, such as seed-data
+    /// A recording of Faultline, such as seed-data/shop.ndjson
     Recording,
     /// Two systems of pods, a day each
     Nezha,
@@ -98,7 +98,7 @@ enum Watched {
 /// A data set that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A recording of Faultline, such as seed-data
+    /// A recording of Faultline, such as seed-data/shop.ndjson
     Recording,
     /// AWS components, metrics every five minutes
     Petshop,

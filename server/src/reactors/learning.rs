@@ -153,6 +153,7 @@ impl School {
         // Others may have been recorded since the label.
         let now = self.progress.projected();
         let known = match graph.newest_model(now).await? {
+            Some(newest) if newest.learned_to >= position => return Ok(()),
             Some(newest) => self.models.studied(&graph, newest.learned_to).await?,
             None => Vec::new(),
         };

@@ -264,7 +264,7 @@ mod tests {
         let mut marks = Marks::default();
         let has = |entry: usize, mark: usize| match mark {
             9 => entry < 700,
-            _ => (entry * 31 + mark * 17) % (mark * mark * 5 + 2) == 0,
+            _ => (entry * 31 + mark * 17).is_multiple_of(mark * mark * 5 + 2),
         };
         let named = |mark: usize| format!("mark {mark}");
         let entries = 2 * PART + 77;
@@ -277,10 +277,10 @@ mod tests {
             let asked = marks.ask(&(0..12).map(named).collect(), known);
             let step = asked.sum.div_ceil(MOST_STEPS).max(1);
             let sums = marks.sums(&asked, step);
-            for entry in 0..known {
+            for (entry, sum) in sums.iter().enumerate().take(known) {
                 let both = in_both(&asked, marks.marks_of(entry));
                 let steps: u64 = both.map(|(_, weight)| weight.div_ceil(step)).sum();
-                assert_eq!(u64::from(sums[entry]), steps, "entry {entry} of {known}");
+                assert_eq!(u64::from(*sum), steps, "entry {entry} of {known}");
             }
         }
     }

@@ -79,7 +79,7 @@ impl Answers {
 
     /// The ranked suspects of an incident, with what makes each score, the events behind it and
     /// the calls that lead to it: those of the latest recorded diagnosis, or computed now.
-    #[graphql(complexity = "ranking_cost(method.is_some() || without.is_some(), child_complexity)")]
+    #[graphql(complexity = "ranking_cost(method.is_some(), without.is_some(), child_complexity)")]
     async fn root_causes(
         &self,
         ctx: &Context<'_>,
@@ -88,7 +88,8 @@ impl Answers {
         method: Option<String>,
         #[graphql(
             desc = "Rank now as if these were not there: events and calls of the evidence, \
-            labels and feedback that a model learned from; by `method`, or by the default one."
+            labels and feedback that a model learned from; by `method`, or by the default one. Alerts \
+            about a call tell of it all the same."
         )]
         without: Option<Vec<ID>>,
         #[graphql(desc = "As of this moment; now when absent.")] as_of: Option<AsOf>,
@@ -104,7 +105,7 @@ impl Answers {
 
     /// Which kind of fault the words of an incident, or a text, tell of, by what labels taught. Give
     /// exactly one of `incident` and `text`.
-    #[graphql(complexity = "ranking_cost(true, child_complexity)")]
+    #[graphql(complexity = "ranking_cost(true, true, child_complexity)")]
     async fn fault_kinds(
         &self,
         ctx: &Context<'_>,

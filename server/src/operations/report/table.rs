@@ -22,9 +22,10 @@ pub(super) fn of(report: &Report) -> String {
         let _ = write!(text, "\n{}\n", parts_table("RANKED BY", record.by_model.iter()));
         let _ = write!(text, "\n{}\n", parts_table("NOTICED BY", record.by_detector.iter()));
         text.push_str(
-            "\nUNEXPLAINED: by no fault, change or label; FIRST: the labelled cause was the first suspect of the last diagnosis; THREE: it was \
-             among the\nfirst three; KIND: so was the kind of fault of the first; SIMILAR: the most \
-             similar past incident\nwas of the same kind. With the 95 % interval, of five or more.\n",
+            "\nUNEXPLAINED: by no fault, change or label; FIRST: the labelled cause was the first suspect \
+             of the last\ndiagnosis; THREE: it was among the first three; KIND: so was the kind of fault \
+             of the first; SIMILAR: the\nmost similar past incident was of the same kind. With the 95 % \
+             interval, of five or more.\n",
         );
     }
     if !record.by_fault_kind.is_empty() {
