@@ -44,6 +44,8 @@ const SEARCH: &str = "query($query: String!) { search(query: $query, first: 20) 
 /// A graph that grows, and everything that is asked of it.
 struct Grown {
     graph: Arc<Graph>,
+    /// Empty: what is asked is in the graph alone.
+    log: Arc<EmbeddedLog>,
     schema: FaultlineSchema,
     recorded: Recorded,
     position: u64,
@@ -78,10 +80,8 @@ impl Grown {
         graph.index().start();
         let log =
             Arc::new(EmbeddedLog::open(&folder.join("empty-log"), Options::default()).unwrap());
-        let projected = Projector::new(graph.clone(), log.clone()).await.projected();
-        let base = Base::new(graph.clone(), log, projected, Timestamp::now, Limits::default());
-        let schema = schema::graphql::schema(base);
-        let mut grown = Self { graph, schema, recorded, position: 0, copies: 0 };
+        let schema = schema_over(&graph, &log).await;
+        let mut grown = Self { graph, log, schema, recorded, position: 0, copies: 0 };
         let base = grown.recorded.base.clone();
         grown.apply(base).await;
         grown
@@ -119,6 +119,8 @@ impl Grown {
             self.apply(batch).await;
         }
         let rate = (self.position - before) as f64 / started.elapsed().as_secs_f64();
+        // Questions are answered as of where the projection was when it was given to the schema.
+        self.schema = schema_over(&self.graph, &self.log).await;
         row("incidents made of events", format!("{} at {rate:.0}/s", self.position - before));
     }
 
@@ -168,7 +170,9 @@ impl Grown {
             let started = Instant::now();
             let answer = self.graphql(SIMILAR, "id", &copy.incident).await;
             let graphql = started.elapsed();
-            let bare = self.bare(&bare::similar(copy, &keys(&answer, "incident"))).await;
+            let found = keys(&answer, "incident");
+            assert!(!found.is_empty(), "nothing is like {}", copy.incident);
+            let bare = self.bare(&bare::similar(copy, &found)).await;
             let looks = copy.events.iter().rev().find_map(|event| match &event.data {
                 events::EventData::DiagnosisProposed(data) => data.fingerprint.clone(),
                 _ => None,
@@ -195,12 +199,13 @@ impl Grown {
     }
 
     async fn search(&self, questions: &[String]) -> Asked {
-        let mut asked = Asked::default();
+        let (mut asked, mut answered) = (Asked::default(), 0);
         for (n, question) in questions.iter().enumerate() {
             let started = Instant::now();
             let answer = self.graphql(SEARCH, "query", question).await;
             let graphql = started.elapsed();
             let found = keys(&answer, "node");
+            answered += usize::from(!found.is_empty());
             let bare = self.bare(&bare::search(&found)).await;
             let query = Query::read(question).unwrap();
             let started = Instant::now();
@@ -211,6 +216,7 @@ impl Grown {
                 asked.index.add(started.elapsed());
             }
         }
+        assert!(answered > 0, "nothing answers any of {} questions", questions.len());
         asked
     }
 
@@ -229,6 +235,18 @@ impl Grown {
         }
         started.elapsed()
     }
+}
+
+async fn schema_over(graph: &Arc<Graph>, log: &Arc<EmbeddedLog>) -> FaultlineSchema {
+    let projected = Projector::new(graph.clone(), log.clone()).await.projected();
+    let limits = Limits::default();
+    schema::graphql::schema(Base::new(
+        graph.clone(),
+        log.clone(),
+        projected,
+        Timestamp::now,
+        limits,
+    ))
 }
 
 /// The keys of the incidents in an answer that is a list.
