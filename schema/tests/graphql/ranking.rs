@@ -115,7 +115,10 @@ async fn what_is_left_out_is_as_if_it_had_not_been_recorded() {
         base.data("{ component(id: \"payments\") { calledBy(first: 5) { nodes { id } } } }");
     let call = calls.await["component"]["calledBy"]["nodes"][0]["id"].clone();
     assert_eq!(call, "call:gateway->payments");
-    let (_, suspect) = first(format!("{own}, without: [{call}, {}]", snapshots.join(", "))).await;
+    let snapshots = snapshots.join(", ");
+    let (_, suspect) = first(format!("{own}, without: [{snapshots}]")).await;
+    assert_eq!(suspect, "payments", "its callers see it");
+    let (_, suspect) = first(format!("{own}, without: [{call}, {snapshots}]")).await;
     assert_eq!(suspect, "gateway");
 
     let label = r#"mutation { assignLabel(input: { incident: "slow",
