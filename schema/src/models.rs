@@ -96,10 +96,11 @@ impl Models {
             return Ok((None, Vec::new()));
         };
         let learned = self.learned(graph, learned_to).await?;
-        if let Some(incident) = about
-            && !learned.may_answer(incident, &graph.acting(incident, position).await?)
-        {
-            return Ok((None, Vec::new()));
+        if let Some(incident) = about {
+            let asked = unless_told(graph, (incident, position), model.clone(), learned.clone());
+            if asked.await?.model.is_none() {
+                return Ok((None, Vec::new()));
+            }
         }
         if !learned.knows_words() {
             // Who asks meanwhile waits here, not on a thread.

@@ -119,3 +119,30 @@ pub(super) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!(panic = what, "a request panicked");
     ApiError::internal_without_cause().into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_otlp::{Code, Status};
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_grpc_counts_as_one() {
+        let told = |code: Code| told_by_grpc(&Status::new(code, "why").into_http()).as_u16();
+        let codes = [
+            (Code::Unauthenticated, 401),
+            (Code::InvalidArgument, 400),
+            (Code::Unimplemented, 404),
+            (Code::ResourceExhausted, 429),
+            (Code::Cancelled, 499),
+            (Code::Internal, 500),
+            (Code::Unavailable, 503),
+            (Code::DeadlineExceeded, 504),
+            (Code::Ok, 200),
+        ];
+        for (code, status) in codes {
+            assert_eq!(told(code), status, "{code:?}");
+        }
+        assert_eq!(told_by_grpc(&StatusCode::FORBIDDEN.into_response()), 403, "no answer of gRPC");
+    }
+}
