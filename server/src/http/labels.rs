@@ -88,13 +88,18 @@ async fn record(
         let within = if within == "/event_id" { "/label" } else { within };
         if list { format!("/{index}{within}") } else { within.to_owned() }
     };
-    let mut commands = Vec::with_capacity(documents.len());
+    let (mut commands, mut malformed) = (Vec::with_capacity(documents.len()), Vec::new());
     for (index, document) in documents.into_iter().enumerate() {
-        let command = command(document, incident).map_err(|error| {
-            let within = error.pointer().unwrap_or_default().to_owned();
-            error.at(pointer(index, &within))
-        })?;
-        commands.push(command);
+        match command(document, incident) {
+            Ok(command) => commands.push(command),
+            Err(error) => {
+                let at = pointer(index, error.pointer().unwrap_or_default());
+                malformed.push((index, error.at(at)));
+            }
+        }
+    }
+    if let Some(refused) = said::refused_all(malformed) {
+        return Err(refused);
     }
     let said: Vec<EventData> = commands.iter().map(|command| command.data.clone()).collect();
     let recorded = said::record_all(app, commands, pointer).await?;

@@ -74,20 +74,25 @@ pub(super) async fn record_all(
         Ok(done) => done.into_iter().collect::<Result<_, _>>().map_err(failed),
         Err(BulkError::Failed(error)) => Err(failed(error)),
         Err(BulkError::Refused(refused)) => {
-            let entry = |(index, it): &(usize, Refusal)| {
-                let at = pointer(*index, &it.pointer);
-                let code = code(it, &at);
-                serde_json::json!({ "index": index, "code": code, "pointer": at,
-                                    "message": it.message })
-            };
-            let listed: Vec<Value> = refused.iter().map(entry).collect();
-            let Some((index, first)) = refused.into_iter().next() else {
-                return Err(ApiError::internal_without_cause());
-            };
-            let at = pointer(index, &first.pointer);
-            Err(refusal(first, at).beside("refused", listed))
+            let each = refused.into_iter().map(|(index, it)| {
+                let at = pointer(index, &it.pointer);
+                (index, refusal(it, at))
+            });
+            Err(refused_all(each.collect()).unwrap_or_else(ApiError::internal_without_cause))
         }
     }
+}
+
+/// What is wrong with the entries of a list, by their places: the first one's error, with all of
+/// them beside it.
+pub(super) fn refused_all(entries: Vec<(usize, ApiError)>) -> Option<ApiError> {
+    let entry = |(index, error): &(usize, ApiError)| {
+        serde_json::json!({ "index": index, "code": error.code(),
+                            "pointer": error.pointer(), "message": error.message() })
+    };
+    let listed: Vec<Value> = entries.iter().map(entry).collect();
+    let (_, first) = entries.into_iter().next()?;
+    Some(first.beside("refused", listed))
 }
 
 fn failed(error: CommandError) -> ApiError {

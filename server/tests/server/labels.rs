@@ -1,7 +1,7 @@
 //! What people say over REST: labels, feedback, and how incidents go on.
 
 use events::EventId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{JSON, Server, event};
 
@@ -72,6 +72,12 @@ async fn what_is_no_label_is_refused_with_its_pointer() {
         assert_eq!(answer.code(), (422, code), "{}", answer.text);
         assert_eq!(answer.pointer(), pointer, "{}", answer.text);
     }
+    let several = server.post(path, JSON, json!([7, valid, { "by": "a" }]).to_string()).await;
+    assert_eq!((several.code(), several.pointer()), ((422, "not_an_object"), "/0"));
+    let refused = several.body["refused"].as_array().unwrap();
+    let at = |entry: &Value| (entry["index"].as_u64().unwrap(), entry["pointer"].clone());
+    let places: Vec<_> = refused.iter().map(at).collect();
+    assert_eq!(places, [(0, json!("/0")), (2, json!("/2/claim"))]);
     assert_eq!(server.post(path, JSON, "[]").await.code(), (400, "invalid_list"));
     let unknown = json!([valid, { "by": "a", "claim": { "claim": "root_cause",
                                                         "component": "nobody" } }]);
