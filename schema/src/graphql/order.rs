@@ -28,21 +28,30 @@ pub fn arranged(data: Value, document: &ExecutableDocument, operation: Option<&s
 }
 
 fn arrange(value: Value, sets: &[&SelectionSet], fragments: &Fragments) -> Value {
+    // A scalar, which may be an object, has nothing selected below it.
+    if sets.iter().all(|set| set.items.is_empty()) {
+        return value;
+    }
+    let mut fields = Fields::new();
+    let mut spread = HashSet::new();
+    for set in sets {
+        collect(set, fragments, &mut spread, &mut fields);
+    }
+    with_fields(value, &fields, fragments)
+}
+
+/// Of a list every object has the same fields.
+fn with_fields(value: Value, fields: &Fields<'_>, fragments: &Fragments) -> Value {
     match value {
         Value::List(items) => {
-            Value::List(items.into_iter().map(|item| arrange(item, sets, fragments)).collect())
+            let items = items.into_iter().map(|item| with_fields(item, fields, fragments));
+            Value::List(items.collect())
         }
-        // A scalar that is an object has nothing selected below it.
-        Value::Object(mut object) if sets.iter().any(|set| !set.items.is_empty()) => {
-            let mut fields = Fields::new();
-            let mut spread = HashSet::new();
-            for set in sets {
-                collect(set, fragments, &mut spread, &mut fields);
-            }
+        Value::Object(mut object) => {
             let mut arranged = IndexMap::with_capacity(object.len());
             for (key, below) in fields {
-                if let Some((key, value)) = object.swap_remove_entry(key) {
-                    arranged.insert(key, arrange(value, &below, fragments));
+                if let Some((key, value)) = object.swap_remove_entry(*key) {
+                    arranged.insert(key, arrange(value, below, fragments));
                 }
             }
             arranged.extend(object);
