@@ -29,8 +29,8 @@ fn lesson(case: &Case, evidence: &Evidence) -> Option<Lesson> {
 pub(crate) struct Teaching {
     /// Cases that are not asked.
     pub(crate) history: Vec<Lesson>,
-    /// Into how many parts those that are asked are dealt: each is asked of what the others teach
-    /// too. Without it they teach nothing.
+    /// Into how many parts those that are asked are dealt, kinds of fault evenly: each is asked of
+    /// what the others teach too. Without it they teach nothing.
     pub(crate) parts: Option<usize>,
 }
 
@@ -59,9 +59,9 @@ impl Teaching {
             let taught = Taught::by(&self.history);
             return cases().map(|(case, evidence)| ask(&taught, case, evidence)).collect();
         };
-        let names: Vec<(&str, &str)> =
-            data_set.cases.iter().map(|case| (case.group.as_str(), case.name.as_str())).collect();
-        let parts = folds(&names, count);
+        let strata: Vec<String> = data_set.cases.iter().map(stratum).collect();
+        let names = data_set.cases.iter().map(|case| case.name.as_str());
+        let parts = folds(&strata.iter().map(String::as_str).zip(names).collect::<Vec<_>>(), count);
         let taught: Vec<Taught> = (0..count)
             .map(|part| {
                 let others = cases().zip(&parts).filter(|(_, of)| **of != part);
@@ -73,4 +73,10 @@ impl Teaching {
         let asked = cases().zip(&parts);
         asked.map(|((case, evidence), part)| ask(&taught[*part], case, evidence)).collect()
     }
+}
+
+/// What is dealt evenly: the cases of one system with one kind of fault.
+fn stratum(case: &Case) -> String {
+    let kind = case.truth.as_ref().and_then(|truth| truth.fault_kind.as_ref());
+    format!("{}/{}", case.group, kind.map_or("", |kind| kind.as_str()))
 }
