@@ -189,10 +189,9 @@ impl Grown {
             };
             let started = Instant::now();
             self.graph.index().nearest(nearest).await;
+            let index = started.elapsed();
             if n >= WARM_UP {
-                asked.graphql.add(graphql);
-                asked.bare.add(bare);
-                asked.index.add(started.elapsed());
+                asked.add(graphql, bare, index);
             }
         }
         asked
@@ -210,10 +209,9 @@ impl Grown {
             let query = Query::read(question).unwrap();
             let started = Instant::now();
             self.graph.index().search(query, Vec::new(), u64::MAX, 20).await;
+            let index = started.elapsed();
             if n >= WARM_UP {
-                asked.graphql.add(graphql);
-                asked.bare.add(bare);
-                asked.index.add(started.elapsed());
+                asked.add(graphql, bare, index);
             }
         }
         assert!(answered > 0, "nothing answers any of {} questions", questions.len());
