@@ -60,7 +60,10 @@ pub(crate) fn json(report: &Report, data_set: &str) -> Value {
 }
 
 fn times(times: Option<Times>) -> [String; 2] {
-    let told = |windows: u64, seconds: f64| format!("{windows} windows, {seconds:.1} s");
+    let told = |windows: u64, seconds: f64| {
+        let plural = if windows == 1 { "" } else { "s" };
+        format!("{windows} window{plural}, {seconds:.1} s")
+    };
     times.map_or_else(Default::default, |it| {
         [told(it.median_windows, it.median_s), told(it.p90_windows, it.p90_s)]
     })

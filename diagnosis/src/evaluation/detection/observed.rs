@@ -60,10 +60,13 @@ impl Observed {
         })
     }
 
-    /// The longest window.
+    /// The usual window: half of them are as long or longer. What is told after a silence tells of
+    /// all of it.
     pub(super) fn step(&self) -> SignedDuration {
-        let longest = self.windows().map(|window| window.duration_ms).max().unwrap_or(0);
-        SignedDuration::from_millis(i64::try_from(longest).unwrap_or(i64::MAX))
+        let mut lengths: Vec<u64> = self.windows().map(|window| window.duration_ms).collect();
+        lengths.sort_unstable();
+        let usual = lengths.get(lengths.len() / 2).copied().unwrap_or(0);
+        SignedDuration::from_millis(i64::try_from(usual).unwrap_or(i64::MAX))
     }
 
     /// The times in which something was measured, each without a gap, by time.

@@ -102,6 +102,19 @@ fn a_fault_is_detected_so_many_windows_after_its_injection() {
 }
 
 #[test]
+fn one_that_was_silent_for_long_makes_no_fault_last_longer() {
+    let mut events = telemetry(|window| if (20..24).contains(&window) { 40 } else { 0 });
+    events.extend(fault("f", "cart", 203, 241));
+    let quiet = judged(&events).quiet_s;
+    let mut counted = snapshot("cart", 59, 0);
+    counted.id = EventId::generate();
+    let EventData::MetricSnapshotRecorded(data) = &mut counted.data else { panic!("a snapshot") };
+    data.window = Window { start: at(300), duration_ms: 300_000 };
+    events.push(counted);
+    assert_eq!(judged(&events).quiet_s, quiet);
+}
+
+#[test]
 fn a_fault_that_moves_nothing_is_no_miss_and_one_that_does_is() {
     let quiet = telemetry(|_| 0);
     let with = |events: Vec<Event>, fault: [Event; 2]| judged(&[events, fault.to_vec()].concat());
