@@ -134,5 +134,5 @@ async fn served(data: &std::path::Path) -> tests::server::Server {
             eprintln!("{line}");
         }
     };
-    tests::server::Server::start_for(data, Duration::from_secs(7_200), hear).await
+    tests::server::Server::start_for(data, &[], Duration::from_secs(7_200), hear).await
 }

@@ -26,13 +26,13 @@ pub struct Server {
 impl Server {
     /// Starts a server on `data` and waits until it is ready.
     pub async fn start(data: &Path) -> Self {
-        Self::start_for(data, LIFE_LIMIT, |line| eprintln!("{line}")).await
+        Self::start_for(data, &[], LIFE_LIMIT, |line| eprintln!("{line}")).await
     }
 
     /// As [`Self::start`], on the log at `url`.
     pub async fn start_on_log(data: &Path, url: &str) -> Self {
         let hear = |line| eprintln!("{line}");
-        Self::start_by(data, &["--log", url], LIFE_LIMIT, hear).await
+        Self::start_for(data, &["--log", url], LIFE_LIMIT, hear).await
     }
 
     /// As [`Self::start`], with settings of one's own, which are written into `data`.
@@ -41,19 +41,11 @@ impl Server {
         std::fs::write(&file, settings).expect("the folder of a test can be written");
         let file = file.display().to_string();
         let hear = |line| eprintln!("{line}");
-        Self::start_by(data, &["--config", &file], LIFE_LIMIT, hear).await
+        Self::start_for(data, &["--config", &file], LIFE_LIMIT, hear).await
     }
 
-    /// As [`Self::start`], with a limit of one's own, and an ear for what the server says.
+    /// As [`Self::start`], with flags and a limit of one's own, and an ear for what the server says.
     pub async fn start_for(
-        data: &Path,
-        life_limit: Duration,
-        hear: impl FnMut(String) + Send + 'static,
-    ) -> Self {
-        Self::start_by(data, &[], life_limit, hear).await
-    }
-
-    async fn start_by(
         data: &Path,
         flags: &[&str],
         life_limit: Duration,

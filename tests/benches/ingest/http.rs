@@ -45,7 +45,7 @@ struct Look {
 }
 
 pub async fn post(data: &Path, bodies: Vec<String>, load: &Load) -> Posted {
-    let server = Arc::new(Server::start_for(data, 2 * LIMIT, |_| {}).await);
+    let server = Arc::new(Server::start_for(data, &[], 2 * LIMIT, |_| {}).await);
     let url = format!("{}/v1/events", server.url());
     let bodies = Arc::new(Mutex::new(bodies.into_iter()));
     let (acknowledged, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::Parser;
 use events::Timestamp;
 use tests::seed::programme::{self, Item};
-use tests::seed::recorder::{Noticed, Recorder, WINDOW};
+use tests::seed::recorder::{Noticed, Recorder, Telemetry, WINDOW};
 
 /// Records incidents of the demo shop for the seed data.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ struct Args {
     /// Folder with the runbooks.
     #[arg(long, default_value = "seed-data/runbooks")]
     runbooks: PathBuf,
+    /// Who describes the shop to the server.
+    #[arg(long, value_enum, default_value = "otlp")]
+    telemetry: Telemetry,
     /// Seed of the users and of the disturbances.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -100,7 +103,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let short = |time: Duration| if args.is_trial() { WINDOW * 3 } else { time };
     let folder = tempfile::tempdir()?;
     show.say(&format!("starting a server and a shop in {}", folder.path().display()));
-    let mut recorder = Recorder::start(folder.path(), args.seed).await?;
+    let mut recorder = Recorder::start(folder.path(), args.telemetry, args.seed).await?;
     show.say(&format!("publishing {} runbooks and learning what is normal", runbooks.len()));
     recorder.publish(&runbooks).await?;
     recorder.calm(LEARNING).await?;

@@ -24,6 +24,9 @@ use crate::server::Server;
 /// Length of a telemetry window, as in the demo.
 pub const WINDOW: Duration = Duration::from_secs(2);
 
+/// How long a window of OpenTelemetry waits for what is under way, as in the demo.
+const LATENESS: Duration = Duration::from_millis(2_500);
+
 /// Nothing of a recording takes longer than this.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
@@ -31,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 const SETTLE_LIMIT: Duration = Duration::from_secs(45);
 
 /// A fault without an incident is given up so long after its experiment.
-const NOTICE_LIMIT: Duration = Duration::from_secs(6);
+const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often the server is asked what is new.
 const POLL: Duration = Duration::from_millis(300);
@@ -51,6 +54,15 @@ pub struct Recorder {
     recording: Recording,
 }
 
+/// Who describes the shop to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Telemetry {
+    /// Its processes, by OpenTelemetry.
+    Otlp,
+    /// The proxies between them, by events.
+    Proxies,
+}
+
 /// What came of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noticed {
@@ -64,18 +76,28 @@ pub enum Noticed {
 
 impl Recorder {
     /// Starts a server and a shop whose data is in `folder`.
-    pub async fn start(folder: &Path, seed: u64) -> anyhow::Result<Self> {
+    pub async fn start(folder: &Path, telemetry: Telemetry, seed: u64) -> anyhow::Result<Self> {
         let mut log = std::fs::File::create(folder.join("server.log"))?;
         let hear = move |line| {
             // A log that cannot be written is no reason to stop recording.
             let _ = writeln!(log, "{line}");
         };
-        let server = Server::start_for(&folder.join("data"), LONGEST, hear).await;
-        let window = format!("{}ms", WINDOW.as_millis());
+        let settings = folder.join("faultline.toml");
+        let (window_ms, lateness_ms) = (WINDOW.as_millis(), LATENESS.as_millis());
+        let windows =
+            format!("[otlp.windows]\nwindow_ms = {window_ms}\nlateness_ms = {lateness_ms}\n");
+        std::fs::write(&settings, windows)?;
+        let flags = ["--config", &settings.display().to_string()];
+        let server = Server::start_for(&folder.join("data"), &flags, LONGEST, hear).await;
+        let source: &[&str] = match telemetry {
+            Telemetry::Otlp => &["--telemetry", "otlp", "--otlp", server.url()],
+            Telemetry::Proxies => &["--telemetry", "proxies"],
+        };
         let mut shop = Command::new(binary("chaos-runner"))
             .args(["shop", "--json", "--until-stdin-closes", "--server", server.url()])
-            .args(["--window", &window, "--seed", &seed.to_string(), "--state"])
+            .args(["--window", &format!("{window_ms}ms"), "--seed", &seed.to_string(), "--state"])
             .arg(folder.join("shop"))
+            .args(source)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -83,8 +105,11 @@ impl Recorder {
             .context("starting the shop")?;
         let stdin = shop.stdin.take().context("the shop's standard input is a pipe")?;
         let stdout = shop.stdout.take().context("the shop's standard output is a pipe")?;
-        let ready = BufReader::new(stdout).lines().next_line().await?;
-        let ready: Value = serde_json::from_str(&ready.context("the shop ended at once")?)?;
+        let mut lines = BufReader::new(stdout).lines();
+        let ready = lines.next_line().await?.context("the shop ended at once")?;
+        let ready: Value = serde_json::from_str(&ready)?;
+        // What it says later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let control = ready["control"].as_str().context("the shop says where it is controlled")?;
         Ok(Self {
             control: ControlClient::new(control),
