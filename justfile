@@ -37,6 +37,10 @@ lint:
 deny:
     cargo deny check licenses bans sources
 
+# The embedding that is built in, made anew (needs python3 and PyPI); about two minutes
+distil-embedding *args:
+    scripts/distil-embedding {{args}}
+
 # Append speed of the log as ratios to a raw append
 bench-log *args:
     cargo bench -p events --bench append -- {{args}}
@@ -44,6 +48,10 @@ bench-log *args:
 # How fast the nearest of 10,000 to 100,000 incidents are found, as a ratio to comparing with each
 bench-nearest:
     cargo bench -p diagnosis --bench nearest
+
+# How long a search takes that knows meanings, as a ratio to words alone
+bench-search:
+    cargo bench -p diagnosis --bench search
 
 # How long a ranking takes, as a ratio to reading the same evidence once
 bench-rank:

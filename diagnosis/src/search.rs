@@ -11,10 +11,19 @@
 //! ln(1 + (N - n + 0.5) / (n + 0.5)), which stays positive for words that nearly every paragraph
 //! has (as in Apache Lucene's `BM25Similarity`). Words are compared by their English stems
 //! (M. Porter's second Snowball stemmer).
+//!
+//! Where the index was given a [`Meaning`], paragraphs are also found by what they mean. The score
+//! is the BM25 score over its standard deviation, plus the cosine over its own. Within a question
+//! that orders as the sum of the two z-scores does, whose means are the same for every paragraph
+//! (combining by sum after standardizing: M. Montague and J. Aslam, "Relevance Score Normalization
+//! for Metasearch", CIKM 2001). The deviations are over the paragraphs that held at the position.
+//! A question without a known meaning is answered as if there were words only.
 
 mod corpus;
+mod meaning;
 mod passages;
 mod query;
+mod scores;
 mod snippet;
 #[cfg(test)]
 mod tests;
@@ -23,12 +32,16 @@ mod words;
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use corpus::Corpus;
+use corpus::{AsOf, Corpus};
+use meaning::Directions;
+pub use meaning::{MAX_DIMENSIONS, Meaning};
 pub use passages::{MAX_PASSAGE_CHARS, MAX_PASSAGES, passages};
 pub use query::{MAX_QUERY_CHARS, MAX_QUERY_WORDS, Query, QueryError};
+use scores::Scores;
 pub use snippet::SnippetPart;
 use snippet::snippet;
 use vocabulary::Vocabulary;
@@ -67,23 +80,35 @@ pub struct DocumentId {
 pub struct Hit {
     /// The document.
     pub document: DocumentId,
-    /// The BM25 score of its best paragraph; the terms add up to it.
+    /// The score of its best paragraph; the shares of terms and meaning add up to it. By words
+    /// alone it is BM25's, else a number of standard deviations, which may be below 0.
     pub score: f64,
     /// The words of the question that the paragraph has, each with its share of the score, in the
     /// order of the question.
     pub terms: Vec<(String, f64)>,
-    /// The fields that have any of the words, in the order of the document.
+    /// How near the paragraph is to what the question means, where that counted.
+    pub meaning: Option<Nearness>,
+    /// The fields that have any of the words, by name; none when the meaning alone is near.
     pub fields: Vec<&'static str>,
     /// The field of the best paragraph.
     pub field: &'static str,
     /// The position that made the best paragraph known.
     pub since: u64,
-    /// The piece of the best paragraph that shows the words.
+    /// The piece of the best paragraph that shows the words, its beginning when it has none.
     pub snippet: Vec<SnippetPart>,
 }
 
-/// The index. Positions never go back: what is put or removed, is so at a position at least as
-/// high as all before.
+/// How near a paragraph is to what a question means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearness {
+    /// The cosine of the two, from -1 to 1; 0 when nothing of the paragraph is known.
+    pub cosine: f64,
+    /// Its share of the score: below 0 when it points away.
+    pub share: f64,
+}
+
+/// The index, of words only by default. Positions never go back: what is put or removed, is so at
+/// a position at least as high as all before.
 #[derive(Debug, Default)]
 pub struct TextIndex {
     vocabulary: Vocabulary,
@@ -91,6 +116,16 @@ pub struct TextIndex {
 }
 
 impl TextIndex {
+    /// An index in which what paragraphs mean counts beside their words. It keeps a byte for each
+    /// number of a direction, for each different paragraph.
+    ///
+    /// # Panics
+    /// When directions have more than [`MAX_DIMENSIONS`] numbers, or none.
+    pub fn with_meaning(meaning: Arc<dyn Meaning>) -> Self {
+        let corpus = Corpus::with_directions(Directions::new(meaning));
+        Self { vocabulary: Vocabulary::default(), corpus }
+    }
+
     /// Puts a document at `position`, in place of what it was before. Each field is a name and a
     /// text; paragraphs that did not change stay what they are.
     ///
@@ -128,7 +163,8 @@ impl TextIndex {
 
     /// The documents that answer the question as of position `at`, the best first, at most `first`
     /// of them and only of these kinds; of any kind when none is named. Of equal ones the latest
-    /// comes first.
+    /// comes first. A document answers that has a word of the question, or a paragraph that is
+    /// near enough to what it means ([`Meaning::least_near`]).
     pub fn search(&self, query: &Query, kinds: &[DocumentKind], at: u64, first: usize) -> Vec<Hit> {
         // Beyond every position there is no other answer than behind the last one.
         let at = at.min(u64::MAX - 1);
@@ -146,12 +182,15 @@ impl TextIndex {
         for asked in &asked {
             known.add(asked.term, asked.idf, &mut scores);
         }
-        let best =
-            known.best_of_documents(&scores, |kind| kinds.is_empty() || kinds.contains(&kind));
+        let scores = Scores::new(&known, scores, known.cosines(query.text()));
+        let best = known.best_of_documents(
+            |unit| scores.of(&known, unit),
+            |kind| kinds.is_empty() || kinds.contains(&kind),
+        );
         let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(first + 1);
-        for unit in best {
+        for (unit, score) in best {
             let (document, since) = self.corpus.origin(unit);
-            let candidate = Candidate { score: scores[unit], since, document, unit };
+            let candidate = Candidate { score, since, document, unit };
             if top.len() < first {
                 top.push(candidate);
             } else if let Some(mut worst) = top.peek_mut()
@@ -161,16 +200,21 @@ impl TextIndex {
             }
         }
         let top = top.into_sorted_vec();
-        top.into_iter().map(|found| self.hit(&found, &asked, at)).collect()
+        top.into_iter().map(|found| self.hit(&found, &asked, &known, &scores)).collect()
     }
 
-    fn hit(&self, found: &Candidate<'_>, asked: &[Asked<'_>], at: u64) -> Hit {
-        let known = self.corpus.as_of(at);
+    fn hit(
+        &self,
+        found: &Candidate<'_>,
+        asked: &[Asked<'_>],
+        known: &AsOf<'_>,
+        scores: &Scores,
+    ) -> Hit {
         let (field, passage) = self.corpus.content(found.unit);
         let shares = asked.iter().filter_map(|asked| {
             let count = passage.count(asked.term)?;
             let share = known.share(asked.idf, count, passage.length);
-            Some((asked.word.to_owned(), share))
+            Some((asked.word.to_owned(), share / scores.spread_of_words()))
         });
         let place: HashMap<u32, usize> = asked.iter().map(|asked| asked.term).zip(0..).collect();
         let mut places = Vec::new();
@@ -183,7 +227,10 @@ impl TextIndex {
             document: found.document.clone(),
             score: found.score,
             terms: shares.collect(),
-            fields: self.corpus.fields_with(found.unit, &terms, at),
+            meaning: scores
+                .nearness(known, found.unit)
+                .map(|(cosine, share)| Nearness { cosine, share }),
+            fields: known.fields_with(found.unit, &terms),
             field,
             since: found.since,
             snippet: snippet(&passage.text, &places),

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::meaning::Directions;
 use super::vocabulary::Vocabulary;
 use super::words::words;
 use super::{B, DocumentId, DocumentKind, K1};
@@ -69,6 +70,8 @@ struct Document {
 #[derive(Debug, Default)]
 pub struct Corpus {
     passages: Vec<Passage>,
+    /// Of the passages, where their meaning counts too.
+    directions: Option<Directions>,
     by_text: HashMap<Arc<str>, u32>,
     documents: Vec<Document>,
     by_id: HashMap<DocumentId, u32>,
@@ -84,6 +87,11 @@ pub struct Corpus {
 }
 
 impl Corpus {
+    /// Of paragraphs that have directions.
+    pub fn with_directions(directions: Directions) -> Self {
+        Self { directions: Some(directions), ..Self::default() }
+    }
+
     /// How many units there ever were.
     pub fn units(&self) -> usize {
         self.units.len()
@@ -110,6 +118,9 @@ impl Corpus {
         let mut counts: Box<[(u32, u16)]> = counts.into_iter().collect();
         counts.sort_unstable();
         let number = u32::try_from(self.passages.len()).expect("fewer texts than memory holds");
+        if let Some(directions) = &mut self.directions {
+            directions.push(text);
+        }
         let text: Arc<str> = text.into();
         self.passages.push(Passage { text: text.clone(), length, counts });
         self.by_text.insert(text, number);
@@ -200,24 +211,6 @@ impl Corpus {
         (unit.field, &self.passages[unit.passage as usize])
     }
 
-    /// The fields of the unit's document that had any of the terms at a position.
-    pub fn fields_with(&self, unit: usize, terms: &[u32], at: u64) -> Vec<&'static str> {
-        let document = &self.documents[self.units[unit].document as usize];
-        let mut fields = Vec::new();
-        for unit in document.units.iter().map(|unit| *unit as usize) {
-            let (field, passage) = self.content(unit);
-            if self.since[unit] <= at
-                && self.until[unit] > at
-                && !fields.contains(&field)
-                && terms.iter().any(|term| passage.count(*term).is_some())
-            {
-                fields.push(field);
-            }
-        }
-        fields.sort_unstable();
-        fields
-    }
-
     /// What was known at a position.
     pub fn as_of(&self, at: u64) -> AsOf<'_> {
         let units = self.since.partition_point(|since| *since <= at);
@@ -246,6 +239,43 @@ impl AsOf<'_> {
     /// How many units began up to then, those that ended included.
     pub fn units(&self) -> usize {
         self.units
+    }
+
+    /// The units that held then.
+    pub fn held(&self) -> impl Iterator<Item = usize> {
+        (0..self.units).filter(|unit| self.corpus.until[*unit] > self.at)
+    }
+
+    /// The number of the paragraph that a unit is.
+    pub fn passage(&self, unit: usize) -> usize {
+        self.corpus.units[unit].passage as usize
+    }
+
+    /// How near each paragraph that was known is to what a question means, and from where on that
+    /// is near enough; none where nothing has a direction, or the question has none.
+    pub fn cosines(&self, question: &str) -> Option<(Vec<f32>, f64)> {
+        let directions = self.corpus.directions.as_ref()?;
+        let known = (0..self.units).map(|unit| self.passage(unit) + 1).max().unwrap_or(0);
+        Some((directions.cosines(question, known)?, directions.least_near()))
+    }
+
+    /// The fields of the unit's document that had any of the terms then.
+    pub fn fields_with(&self, unit: usize, terms: &[u32]) -> Vec<&'static str> {
+        let corpus = self.corpus;
+        let document = &corpus.documents[corpus.units[unit].document as usize];
+        let mut fields = Vec::new();
+        for unit in document.units.iter().map(|unit| *unit as usize) {
+            let (field, passage) = corpus.content(unit);
+            if corpus.since[unit] <= self.at
+                && corpus.until[unit] > self.at
+                && !fields.contains(&field)
+                && terms.iter().any(|term| passage.count(*term).is_some())
+            {
+                fields.push(field);
+            }
+        }
+        fields.sort_unstable();
+        fields
     }
 
     fn postings(&self, term: u32) -> (&[Posting], usize) {
@@ -293,26 +323,23 @@ impl AsOf<'_> {
     }
 
     /// The best unit of each document that has one with a score, held then and is of a kind that
-    /// is wanted; of equal ones the latest.
+    /// is wanted, with that score; of equal ones the latest.
     pub fn best_of_documents(
         &self,
-        scores: &[f64],
+        score: impl Fn(usize) -> Option<f64>,
         wanted: impl Fn(DocumentKind) -> bool,
-    ) -> impl Iterator<Item = usize> {
-        const NONE: u32 = u32::MAX;
+    ) -> impl Iterator<Item = (usize, f64)> {
         let corpus = self.corpus;
-        let mut best = vec![NONE; corpus.documents.len()];
-        for (unit, score) in scores.iter().enumerate() {
-            if *score <= 0.0 || corpus.until[unit] <= self.at {
-                continue;
-            }
+        let mut best: Vec<Option<(u32, f64)>> = vec![None; corpus.documents.len()];
+        for unit in self.held() {
+            let Some(score) = score(unit) else { continue };
             let slot = &mut best[corpus.units[unit].document as usize];
-            if *slot == NONE || *score >= scores[*slot as usize] {
-                *slot = u32::try_from(unit).expect("units are numbered so");
+            if slot.is_none_or(|(_, best)| score >= best) {
+                *slot = Some((u32::try_from(unit).expect("units are numbered so"), score));
             }
         }
         let kept = best.into_iter().zip(&corpus.documents);
-        let kept = kept.filter(|(unit, document)| *unit != NONE && wanted(document.id.kind));
-        kept.map(|(unit, _)| unit as usize).collect::<Vec<_>>().into_iter()
+        kept.filter(move |(_, document)| wanted(document.id.kind))
+            .filter_map(|(best, _)| best.map(|(unit, score)| (unit as usize, score)))
     }
 }

@@ -27,9 +27,13 @@ pub enum QueryError {
     },
 }
 
-/// The different words of a question, in its order. A paragraph with any of them answers it.
+/// A question: its text, and the different words of it in its order. A paragraph with any of them
+/// answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Query(Vec<String>);
+pub struct Query {
+    text: String,
+    words: Vec<String>,
+}
 
 impl Query {
     /// Reads a question.
@@ -46,14 +50,19 @@ impl Query {
         });
         match asked.len() {
             0 => Err(QueryError::NoWords),
-            1..=MAX_QUERY_WORDS => Ok(Self(asked)),
+            1..=MAX_QUERY_WORDS => Ok(Self { text: text.to_owned(), words: asked }),
             got => Err(QueryError::TooManyWords { got }),
         }
     }
 
+    /// The text, as it was asked.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The words.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.words.iter().map(String::as_str)
     }
 }
 

@@ -15,7 +15,8 @@ pub struct SnippetPart {
 }
 
 /// The piece of `text` with the most different words of those at `found`, each of which has the
-/// number of the word that it is. What was left out before and behind shows as `…`.
+/// number of the word that it is; the beginning when there are none. What was left out before and
+/// behind shows as `…`.
 pub fn snippet(text: &str, found: &[(Range<usize>, usize)]) -> Vec<SnippetPart> {
     let window = window(text, found);
     let mut parts = Vec::new();
@@ -60,6 +61,10 @@ fn merged(found: &[(Range<usize>, usize)]) -> Vec<Range<usize>> {
 fn window(text: &str, found: &[(Range<usize>, usize)]) -> Range<usize> {
     if text.len() <= WINDOW {
         return 0..text.len();
+    }
+    if found.is_empty() {
+        let end = ceil(text, WINDOW);
+        return 0..text[..end].rfind(char::is_whitespace).unwrap_or(end);
     }
     let mut places: Vec<&(Range<usize>, usize)> = found.iter().collect();
     places.sort_by_key(|(at, _)| at.start);
@@ -144,6 +149,15 @@ mod tests {
         assert!(shown.contains("the pool was exhausted"), "{shown}");
         assert!(shown.starts_with('…') && shown.ends_with('…'));
         assert!(shown.len() < WINDOW + 60, "{}", shown.len());
+    }
+
+    #[test]
+    fn without_a_word_the_beginning_is_shown() {
+        let text = "the pool of orders was exhausted ".repeat(30);
+        let shown = joined(&snippet(&text, &[]));
+        assert!(shown.starts_with("the pool") && shown.ends_with(" the pool…"), "{shown}");
+        let text = "ä".repeat(WINDOW);
+        assert_eq!(joined(&snippet(&text, &[])), format!("{}…", "ä".repeat(WINDOW / 2)));
     }
 
     #[test]

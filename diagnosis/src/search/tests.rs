@@ -7,6 +7,8 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use super::*;
 
+mod meaning;
+
 fn runbook(key: impl ToString) -> DocumentId {
     DocumentId { kind: DocumentKind::Runbook, key: key.to_string() }
 }
@@ -77,7 +79,10 @@ fn by_hand(told: &[Told], asked: &str, at: u64) -> Vec<(String, f64)> {
 }
 
 fn index_of(told: &[Told]) -> TextIndex {
-    let mut index = TextIndex::default();
+    told_to(TextIndex::default(), told)
+}
+
+fn told_to(mut index: TextIndex, told: &[Told]) -> TextIndex {
     for Told { position, document, fields } in told {
         match fields {
             Some([title, text]) => {

@@ -1,0 +1,103 @@
+//! How long a search takes that knows meanings, as a ratio to the same search by words alone.
+//!
+//! Paragraphs are drawn: words by Zipf's law from a vocabulary of 20,000, forty to a paragraph, no
+//! two paragraphs the same. A word means a direction drawn from its name, a text the sum of them,
+//! so that the bench needs no embedding: what is measured is the comparison with every paragraph.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diagnosis::search::{DocumentId, DocumentKind, Meaning, Query, TextIndex};
+
+const DIMENSIONS: usize = 256;
+const VOCABULARY: f64 = 20_000.0;
+const WORDS: usize = 40;
+const ASKED_WORDS: usize = 6;
+const QUESTIONS: usize = 200;
+const FIRST: usize = 20;
+
+/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
+struct Random(u64);
+
+impl Random {
+    fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn text(&mut self, words: usize) -> String {
+        let word = |share: f64| format!("word{}", VOCABULARY.powf(share) as u64);
+        let words = (0..words).map(|_| word(self.number() as f64 / u64::MAX as f64));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[derive(Debug)]
+struct Drawn;
+
+impl Meaning for Drawn {
+    fn of(&self, text: &str) -> Option<Vec<f32>> {
+        let mut sum = vec![0.0; DIMENSIONS];
+        for word in text.split(' ') {
+            let mut random = Random(word.bytes().fold(7, |n, byte| n * 31 + u64::from(byte)));
+            for number in &mut sum {
+                *number += random.number() as f32 / u64::MAX as f32 - 0.5;
+            }
+        }
+        Some(sum)
+    }
+
+    fn dimensions(&self) -> usize {
+        DIMENSIONS
+    }
+
+    fn least_near(&self) -> f64 {
+        0.4
+    }
+}
+
+fn filled(mut index: TextIndex, paragraphs: u64) -> TextIndex {
+    let mut random = Random(paragraphs);
+    for n in 0..paragraphs {
+        let id = DocumentId { kind: DocumentKind::Runbook, key: n.to_string() };
+        index.put(n, &id, &[("text", &random.text(WORDS))]);
+    }
+    index
+}
+
+/// Median and 99th percentile, in milliseconds.
+fn asked(index: &TextIndex, questions: &[Query]) -> (f64, f64) {
+    let ask = |question: &Query| {
+        let began = Instant::now();
+        black_box(index.search(question, &[], u64::MAX, FIRST));
+        began.elapsed()
+    };
+    let mut took: Vec<Duration> = questions.iter().map(ask).collect();
+    took.sort();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
+    (at(0.5).as_secs_f64() * 1e3, at(0.99).as_secs_f64() * 1e3)
+}
+
+fn main() {
+    println!("{:>10} {:18} {:>9} {:>9} {:>6}", "paragraphs", "by", "p50, ms", "p99, ms", "ratio");
+    for paragraphs in [10_000, 100_000] {
+        let mut random = Random(paragraphs + 1);
+        let question = |_| Query::read(&random.text(ASKED_WORDS)).unwrap();
+        let questions: Vec<Query> = (0..QUESTIONS).map(question).collect();
+        let words = filled(TextIndex::default(), paragraphs);
+        let both = filled(TextIndex::with_meaning(Arc::new(Drawn)), paragraphs);
+        let (base, slowest) = asked(&words, &questions);
+        println!("{paragraphs:>10} {:18} {base:>9.2} {slowest:>9.2} {:>6.2}", "words", 1.0);
+        let (p50, p99) = asked(&both, &questions);
+        println!(
+            "{paragraphs:>10} {:18} {p50:>9.2} {p99:>9.2} {:>6.2}",
+            "words and meaning",
+            p50 / base
+        );
+    }
+}
