@@ -11,6 +11,7 @@
 
 mod builtin;
 mod error;
+mod meaning;
 mod numbers;
 mod table;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::EmbeddingError;
+pub use meaning::Meanings;
 pub use table::{MAX_DIMENSIONS, MAX_ROWS};
 pub use tokens::{MAX_TEXT_CHARS, MAX_TOKENS};
 

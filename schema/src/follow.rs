@@ -106,6 +106,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
                 left
             } else {
                 let next = Arc::new(recovery::lead(url, &*self.log, tenure).await?);
+                next.index().understand_as(graph.index());
                 let left = next.checkpoint().await;
                 self.graph.replace(next);
                 left
@@ -169,6 +170,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
             graph
         } else {
             let next = Arc::new(generations.open_of_another(current).await?);
+            next.index().understand_as(graph.index());
             next.index().start();
             // Meanwhile the one before answers: it is there for longer than that.
             let _ = tokio::time::timeout(LOADING, next.index().loaded()).await;

@@ -15,9 +15,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
-use diagnosis::search::{DocumentKind, Hit, Query};
+use diagnosis::search::{DocumentKind, Hit, Meaning, Query};
 use diagnosis::similarity::index::Nearest;
 use events::catalogue::diagnosis::SimilarIncident;
 use surrealdb::Surreal;
@@ -40,6 +40,7 @@ pub struct Index {
     committing: Arc<Mutex<()>>,
     /// Whether another server writes the graph, so that nothing is fed here.
     follows: AtomicBool,
+    meaning: OnceLock<Arc<dyn Meaning>>,
     loading: std::sync::Mutex<Option<Loading>>,
 }
 
@@ -73,7 +74,22 @@ impl Index {
     pub(crate) fn of(db: &Surreal<Any>) -> Self {
         let committing = Arc::new(Mutex::new(()));
         let (follows, loading) = (AtomicBool::new(false), std::sync::Mutex::new(None));
-        Self { db: db.clone(), committing, follows, loading }
+        Self { db: db.clone(), committing, follows, meaning: OnceLock::new(), loading }
+    }
+
+    /// What texts mean counts in searches beside their words. To be said once, before anything is
+    /// asked: an answer as of a position is the same for good.
+    pub fn understand(&self, meaning: Arc<dyn Meaning>) {
+        if self.meaning.set(meaning).is_ok() {
+            self.reload();
+        }
+    }
+
+    /// Understands what the index of another generation does.
+    pub(crate) fn understand_as(&self, other: &Self) {
+        if let Some(meaning) = other.meaning.get() {
+            self.understand(meaning.clone());
+        }
     }
 
     /// Begins to load it, unless it has begun.
@@ -192,7 +208,7 @@ impl Index {
         {
             return shared.clone();
         }
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(self.meaning.get().cloned()));
         let from = load::Source {
             db: self.db.clone(),
             committing: self.committing.clone(),

@@ -121,9 +121,14 @@ impl Successor {
         swapped.await.map_err(|_| RebuildError::Ended)?
     }
 
+    /// The graph in use; nothing once none is.
+    pub(crate) fn current(&self) -> Option<Arc<Graph>> {
+        self.graph.current()
+    }
+
     /// Under which the graph in use is written; nothing once none is in use.
     pub(crate) fn tenure(&self) -> Option<Tenure> {
-        self.graph.current().map(|graph| graph.tenure())
+        self.current().map(|graph| graph.tenure())
     }
 }
 

@@ -98,6 +98,9 @@ pub async fn rebuild_beside<L: EventLog + ?Sized>(
     let before = generations.current().await?;
     let generation = generations.next(before).await?;
     let next = Arc::new(generations.begin(generation).await?);
+    if let Some(current) = successor.current() {
+        next.index().understand_as(current.index());
+    }
     // While it is empty: it is fed with all that follows and need not be loaded after the swap.
     next.index().start();
     let made = async {

@@ -7,6 +7,7 @@ mod listen;
 mod otlp;
 mod printed;
 mod retention;
+mod search;
 mod source;
 mod storage;
 mod telemetry;
@@ -20,6 +21,7 @@ pub use limits::{GraphqlConfig, IngestConfig, ProjectionConfig, ReactorConfig};
 pub use listen::Listen;
 pub use otlp::{AlertsConfig, OtlpConfig};
 pub use retention::RetentionConfig;
+pub use search::{Embedding, SearchConfig};
 pub use source::{Flags, load};
 pub use storage::StorageConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
@@ -46,6 +48,8 @@ pub struct Config {
     pub otlp: OtlpConfig,
     /// `[alerts]`: what alerts and chaos tools speak of.
     pub alerts: AlertsConfig,
+    /// `[search]`: what full-text search knows beside words.
+    pub search: SearchConfig,
     /// `[graphql]`: what one query may ask.
     pub graphql: GraphqlConfig,
     /// `[projection]`: how far the graph may lag behind the log.
@@ -134,6 +138,7 @@ impl Config {
         self.retention.check(&self.storage)?;
         self.ingest.check()?;
         self.otlp.check()?;
+        self.search.check()?;
         self.graphql.check()?;
         self.projection.check()?;
         self.reactors.check()?;

@@ -18,6 +18,7 @@ mod evaluation;
 mod http;
 pub mod ingest;
 mod log;
+mod meaning;
 pub mod metrics;
 mod observed;
 pub mod operations;

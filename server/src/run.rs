@@ -21,6 +21,7 @@ use crate::auth::{TokenFile, Tokens};
 use crate::config::{Config, ConfigError, GraphqlConfig};
 use crate::http::{self, Clock, Shared};
 use crate::log::{self, LogError};
+use crate::meaning;
 use crate::metrics::{Metrics, MetricsError};
 use crate::observed::{self, ObservedLog};
 use crate::otlp::Otlp;
@@ -123,6 +124,9 @@ pub enum StartError {
     /// The graph neither opened nor could be begun anew.
     #[error("opening the graph")]
     Graph(#[from] RecoverError),
+    /// The embedding of texts cannot be read.
+    #[error("search.embedding")]
+    Embedding(#[from] embedding::EmbeddingError),
     /// The shared graph store does not answer.
     #[error("asking for the lease of the graph")]
     Lease(#[from] schema::OpenError),
@@ -173,13 +177,15 @@ pub async fn run_on(
     let address = addresses.api;
     let tls = Tls::of(&config.tls).await?;
     let encrypted = tls.is_some();
+    let meaning = meaning::configured(&config.search).await?;
     let metrics = Arc::new(Metrics::new(config.telemetry.otlp_endpoint.as_deref())?);
     let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
     let mut tasks = Tasks::new();
     let sharing = Sharing::of(&config, address, &mut tasks).await?;
     let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
     let Behind { graph, projected, progress, rebuilds, reacted, models } =
-        Behind::start(&config, &log, &metrics, sharing.as_ref(), clock, &mut tasks).await?;
+        Behind::start(&config, &log, &metrics, sharing.as_ref(), meaning, clock, &mut tasks)
+            .await?;
     let (retention, retaining) =
         Retention::new(&config, log.clone(), rebuilds.clone(), metrics.clone(), clock);
     tasks.spawn("the retention", retaining);

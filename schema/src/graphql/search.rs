@@ -1,7 +1,7 @@
 //! Full text: what people and machines wrote, by the words in it.
 
 use async_graphql::{Context, Enum, Object, SimpleObject, Union};
-use diagnosis::search::{self, DocumentId, DocumentKind, Hit, Query};
+use diagnosis::search::{self, DocumentId, DocumentKind, Hit, Nearness, Query};
 use events::{ComponentName, IncidentId, RunbookId};
 
 use super::component::Component;
@@ -68,7 +68,16 @@ impl LogTemplate {
 pub struct SearchTerm {
     /// The word, as it was asked for.
     word: String,
-    /// Its share of the score: the terms add up to it.
+    /// Its share of the score: the terms and the meaning add up to it.
+    contribution: f64,
+}
+
+/// How near a text is to what the question means.
+#[derive(SimpleObject)]
+pub struct SearchMeaning {
+    /// The cosine between the two, -1 to 1.
+    cosine: f64,
+    /// Its share of the score; below 0 when it points away.
     contribution: f64,
 }
 
@@ -83,7 +92,7 @@ pub struct SnippetPart {
 
 pub struct SearchHit(Hit);
 
-/// A text that has words of the question.
+/// A text that has words of the question, or is near to what it means.
 #[Object]
 impl SearchHit {
     /// What kind of text.
@@ -96,16 +105,25 @@ impl SearchHit {
         node(ctx, &self.0.document).await
     }
 
-    /// The BM25 score of its best paragraph, comparable within one answer.
+    /// The score of its best paragraph, comparable within one answer: BM25's of its words or, where
+    /// the server knows meanings, that and the nearness of what it means, each in standard deviations
+    /// over all paragraphs.
     async fn score(&self) -> f64 {
         self.0.score
     }
 
-    /// What makes the score, word by word, in the order of the question.
+    /// What words make of the score, in the order of the question; none when it has none of them.
     async fn terms(&self) -> Vec<SearchTerm> {
         let term =
             |(word, share): &(String, f64)| SearchTerm { word: word.clone(), contribution: *share };
         self.0.terms.iter().map(term).collect()
+    }
+
+    /// What the meaning makes of the score; absent where the server knows words alone, or nothing
+    /// of the question.
+    async fn meaning(&self) -> Option<SearchMeaning> {
+        let Nearness { cosine, share } = self.0.meaning?;
+        Some(SearchMeaning { cosine, contribution: share })
     }
 
     /// The fields that have any of the words, by name.
@@ -118,8 +136,8 @@ impl SearchHit {
         self.0.field
     }
 
-    /// The piece of the best paragraph that shows most of the words, in parts that together are
-    /// the piece; `…` stands for what was left out.
+    /// The piece of the best paragraph that shows most of the words, or its beginning, in parts that
+    /// together are the piece; `…` stands for what was left out.
     async fn snippet(&self) -> Vec<SnippetPart> {
         let part = |part: &search::SnippetPart| SnippetPart {
             text: part.text.clone(),
@@ -163,7 +181,8 @@ pub struct Searches;
 
 #[Object]
 impl Searches {
-    /// The texts that have any of the words, the best first; of equally good ones the latest.
+    /// The texts that have any of the words or, where the server knows meanings, are near to what
+    /// is asked; the best first, of equally good ones the latest.
     /// Words are compared by their English stems, and parts of identifiers count as words:
     /// `timeout` finds `PaymentTimeout`.
     #[graphql(complexity = "search_cost(first, child_complexity)")]

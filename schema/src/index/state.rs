@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use diagnosis::search::{DocumentId, DocumentKind, Hit, Query, TextIndex};
+use diagnosis::search::{DocumentId, DocumentKind, Hit, Meaning, Query, TextIndex};
 use diagnosis::similarity::Told;
 use diagnosis::similarity::index::{FingerprintIndex, Nearest};
 use events::ComponentName;
@@ -76,13 +76,20 @@ pub enum Phase {
 }
 
 /// One load's index, for who loads, feeds and asks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     state: RwLock<State>,
     phase: watch::Sender<Phase>,
+    meaning: Option<Arc<dyn Meaning>>,
 }
 
 impl Shared {
+    /// Empty. What texts mean counts where a meaning is given.
+    pub fn new(meaning: Option<Arc<dyn Meaning>>) -> Self {
+        let state = RwLock::new(State::new(meaning.as_ref()));
+        Self { state, phase: watch::Sender::default(), meaning }
+    }
+
     /// How far it is.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
@@ -130,7 +137,7 @@ impl Shared {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        *self.write() = State::default();
+        *self.write() = State::new(self.meaning.as_ref());
     }
 
     /// Everything up to `position` is in it, while it follows another server.
@@ -203,10 +210,11 @@ pub struct State {
     gathered: Option<BTreeMap<FactKey, Fact>>,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    fn new(meaning: Option<&Arc<dyn Meaning>>) -> Self {
+        let understood = |meaning: &Arc<dyn Meaning>| TextIndex::with_meaning(meaning.clone());
         Self {
-            text: TextIndex::default(),
+            text: meaning.map_or_else(TextIndex::default, understood),
             fingerprints: FingerprintIndex::default(),
             templates: HashMap::new(),
             position: 0,
@@ -214,9 +222,7 @@ impl Default for State {
             gathered: Some(BTreeMap::new()),
         }
     }
-}
 
-impl State {
     /// See [`TextIndex::search`].
     pub fn search(&self, query: &Query, kinds: &[DocumentKind], at: u64, first: usize) -> Vec<Hit> {
         self.text.search(query, kinds, at, first)

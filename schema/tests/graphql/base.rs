@@ -17,6 +17,7 @@ pub const NOW: &str = "2026-03-01T12:00:00Z";
 pub struct TestBase {
     pub schema: FaultlineSchema,
     pub log: Arc<EmbeddedLog>,
+    pub graph: Arc<Graph>,
     folder: Arc<TempDir>,
 }
 
@@ -84,8 +85,8 @@ impl TestBase {
         projector.catch_up().await.unwrap();
         let projected = projector.projected();
         tokio::spawn(projector.run());
-        let base = Base::new(graph, log.clone(), projected, move || now, limits);
-        Self { schema: schema::graphql::schema(base), log, folder }
+        let base = Base::new(graph.clone(), log.clone(), projected, move || now, limits);
+        Self { schema: schema::graphql::schema(base), log, graph, folder }
     }
 
     /// The same log with a graph of its own, made anew.

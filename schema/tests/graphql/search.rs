@@ -1,5 +1,6 @@
 //! Full text over incidents, post-mortems, runbooks and log patterns.
 
+use diagnosis::search::Meaning;
 use events::log::EventLog;
 use serde_json::{Value, json};
 
@@ -34,6 +35,7 @@ fn told() -> Vec<events::Event> {
 const ASK: &str = r#"query($query: String!, $kinds: [SearchKind!], $asOf: AsOf) {
     search(query: $query, kinds: $kinds, asOf: $asOf) {
         kind score field fields since event { eventType } terms { word contribution }
+        meaning { cosine contribution }
         snippet { text matched }
         node {
             __typename
@@ -118,6 +120,52 @@ async fn what_cannot_be_asked_says_what_can() {
     }
     assert!(search(&base, json!({ "query": "nobody wrote this word: zyxw" })).await.is_empty());
     assert!(search(&base, json!({ "query": "\u{0}\u{202e}𝕏 or 'DROP'" })).await.is_empty());
+}
+
+/// What is slow is one thing, everything else another.
+#[derive(Debug)]
+struct Slowness;
+
+impl Meaning for Slowness {
+    fn of(&self, text: &str) -> Option<Vec<f32>> {
+        let slow = ["slow", "timed out", "sluggish"].iter().any(|word| text.contains(word));
+        Some(if slow { vec![1.0, 0.1] } else { vec![0.0, 1.0] })
+    }
+
+    fn dimensions(&self) -> usize {
+        2
+    }
+
+    fn least_near(&self) -> f64 {
+        0.9
+    }
+}
+
+#[tokio::test]
+async fn what_means_the_same_is_found_as_of_any_moment() {
+    let mut history = told();
+    let published = history.pop().unwrap();
+    let base = TestBase::of(history).await;
+    base.graph.index().understand(std::sync::Arc::new(Slowness));
+    let head = base.log.head();
+    let ask = json!({ "query": "sluggish", "kinds": ["POSTMORTEM"] });
+    let before = search(&base, json!({ "query": "sluggish", "asOf": { "position": head } })).await;
+    base.record(published).await;
+    let hits = search(&base, ask).await;
+    assert_eq!(hits.len(), 1, "{hits:?}");
+    assert_eq!((&hits[0]["terms"], &hits[0]["fields"]), (&json!([]), &json!([])));
+    assert_eq!(hits[0]["meaning"]["contribution"], hits[0]["score"]);
+    assert_eq!(
+        hits[0]["snippet"][0]["text"],
+        "Then the connection pool was exhausted and payments timed out."
+    );
+    let both = search(&base, json!({ "query": "sluggish pool", "kinds": ["POSTMORTEM"] })).await;
+    let of = |value: &Value| value["contribution"].as_f64().unwrap();
+    let words: f64 = both[0]["terms"].as_array().unwrap().iter().map(of).sum();
+    let sum = words + of(&both[0]["meaning"]);
+    assert!(words > 0.0 && (sum - both[0]["score"].as_f64().unwrap()).abs() < 1e-9, "{both:?}");
+    let again = search(&base, json!({ "query": "sluggish", "asOf": { "position": head } })).await;
+    assert_eq!(again, before);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use embedding::Meanings;
 use events::log::EventLog;
 use schema::recovery::RecoverError;
 use schema::{LiveGraph, Models, Projected, Projector};
@@ -33,6 +34,7 @@ impl Behind {
         log: &Arc<dyn EventLog>,
         metrics: &Arc<Metrics>,
         sharing: Option<&Sharing>,
+        meaning: Option<Meanings>,
         clock: Clock,
         tasks: &mut Tasks,
     ) -> Result<Self, RecoverError> {
@@ -41,6 +43,9 @@ impl Behind {
             None => schema::open_or_rebuild(&url, log.as_ref()).await?,
             Some(sharing) => schema::open_shared(&url, log.as_ref(), &sharing.lease).await?,
         };
+        if let Some(meaning) = meaning {
+            graph.index().understand(Arc::new(meaning));
+        }
         let graph = LiveGraph::from(Arc::new(graph));
         let projector = Projector::new(graph.clone(), log.clone()).await;
         let (projected, successor) = (projector.projected(), projector.successor());

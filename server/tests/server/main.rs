@@ -7,6 +7,7 @@ mod harness;
 mod labels;
 mod learning;
 mod limits;
+mod meaning;
 mod objectives;
 mod otlp;
 mod pages;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{JSON, Server, discovered, eventually};
 
-async fn ended(server: &Server) -> Value {
+/// How the rebuild that was begun ended.
+pub async fn ended(server: &Server) -> Value {
     eventually("end of the rebuild", || async {
         let state = server.get("/v1/admin/rebuild").await.body;
         if state["status"] == "running" { Err(state.to_string()) } else { Ok(state) }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use async_graphql::Request;
 use diagnosis::search::Query;
+use embedding::{Meanings, StaticEmbedding};
 use events::log::{EmbeddedLog, Options};
 use events::{Event, RecordedEvent, Timestamp};
 use schema::graphql::{Base, FaultlineSchema, Limits};
@@ -77,6 +78,8 @@ impl Grown {
             other => panic!("expected mem or surrealkv, got {other}"),
         };
         let graph = Arc::new(Graph::open(&url).await.unwrap());
+        let meanings = Meanings::by(StaticEmbedding::builtin(), embedding::LEAST_NEAR);
+        graph.index().understand(Arc::new(meanings));
         graph.index().start();
         let log =
             Arc::new(EmbeddedLog::open(&folder.join("empty-log"), Options::default()).unwrap());
