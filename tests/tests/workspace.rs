@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("diagnosis", &["events"]),
     ("datasets", &["diagnosis", "events"]),
+    ("embedding", &[]),
     ("receivers", &["events"]),
     ("schema", &["diagnosis", "events"]),
     ("server", &["datasets", "diagnosis", "events", "receivers", "schema"]),
@@ -21,13 +22,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Which ones its tests may use beside.
-const TESTS_MAY_USE: &[(&str, &[&str])] = &[("chaos-runner", &["receivers"])];
+const TESTS_MAY_USE: &[(&str, &[&str])] =
+    &[("chaos-runner", &["receivers"]), ("datasets", &["embedding"])];
 
 /// What a crate must never reach, however indirectly.
 const MUST_NOT_REACH: &[(&str, &[&str])] = &[
     ("events", &["axum", "hyper", "reqwest", "surrealdb", "async-graphql", "tonic", "kurrentdb"]),
     ("diagnosis", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
     ("datasets", &["tokio-postgres", "axum", "hyper", "reqwest", "surrealdb", "async-graphql"]),
+    ("embedding", &["tokio", "hf-hub", "ureq", "reqwest", "onig", "openssl-sys", "cmake"]),
     ("receivers", &["axum", "hyper", "reqwest", "surrealdb", "async-graphql", "tonic"]),
     ("chaos-runner", &["surrealdb", "async-graphql", "tonic"]),
 ];

@@ -101,11 +101,23 @@ impl Directions {
     }
 }
 
-/// The sum of products. Bytes are widened once, so that eight products and four sums are one
-/// instruction wherever there are vectors of 128 bits.
+/// How many products are summed at once: as many as the compiler multiplies and adds in pairs
+/// instead of one by one.
+const CHUNK: usize = 32;
+
+/// The sum of products.
 fn product(a: &[i8], b: &[i16]) -> i32 {
-    let product = |(a, b): (&i8, &i16)| i32::from(i16::from(*a)) * i32::from(*b);
-    a.iter().zip(b).map(product).sum()
+    let products = |a: &[i8], b: &[i16]| -> i32 {
+        a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+    };
+    let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<CHUNK>(), b.as_chunks::<CHUNK>());
+    let mut sum = products(rest_of_a, rest_of_b);
+    for (a, b) in a.iter().zip(b) {
+        let wide = a.map(i16::from);
+        let pairs = wide.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
+        sum += pairs.sum::<i32>();
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -171,6 +183,16 @@ mod tests {
         assert_eq!(directions.cosines("0.8 -0.6", 2).unwrap().len(), 2);
         for text in ["0 0", "NaN NaN", "unknown"] {
             assert_eq!(directions.cosines(text, 5), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_in_chunks_are_sums() {
+        for length in [1, 31, 32, 33, 100] {
+            let a: Vec<i8> = (0..length).map(|n| (n * 37 % 255 - 127) as i8).collect();
+            let b: Vec<i16> = (0..length).map(|n| (n * 911 % 8_191 - 4_095) as i16).collect();
+            let sum: i64 = a.iter().zip(&b).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
+            assert_eq!(i64::from(product(&a, &b)), sum, "{length}");
         }
     }
 
