@@ -7,6 +7,8 @@ fn main() {
     let text = "Orders answers errors at once on everything that needs the database; checkout fails for those who buy, and browsing goes on. The database shows no traffic. Latency of the edge stands at the caller's timeout, not above and not below.";
     let t = Instant::now();
     let n = 2000;
-    for i in 0..n { std::hint::black_box(e.embed(&format!("{i} {text}"))); }
+    for i in 0..n {
+        std::hint::black_box(e.embed(&format!("{i} {text}")));
+    }
     println!("each {:?} of {} bytes", t.elapsed() / n, text.len());
 }

@@ -10,14 +10,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("diagnosis", &["events"]),
     ("datasets", &["diagnosis", "events"]),
-    ("embedding", &[]),
+    ("embedding", &["diagnosis"]),
     ("receivers", &["events"]),
     ("schema", &["diagnosis", "events"]),
-    ("server", &["datasets", "diagnosis", "events", "receivers", "schema"]),
+    ("server", &["datasets", "diagnosis", "embedding", "events", "receivers", "schema"]),
     ("chaos-runner", &["events"]),
     (
         "tests",
-        &["chaos-runner", "datasets", "diagnosis", "events", "receivers", "schema", "server"],
+        &[
+            "chaos-runner",
+            "datasets",
+            "diagnosis",
+            "embedding",
+            "events",
+            "receivers",
+            "schema",
+            "server",
+        ],
     ),
 ];
 
