@@ -12,7 +12,7 @@ demo *args:
 score-demo first="1" last="10" *args:
     cargo build --bins && cargo run --quiet --bin demo-score -- {{first}} {{last}} {{args}}
 
-# Record seed-data/shop.ndjson anew; about 22 minutes, better on a machine with nothing else to do
+# Record seed-data/shop.ndjson anew; about 26 minutes, better on a machine with nothing else to do
 record-seed-data *args:
     cargo build --bins && cargo run --quiet --bin record-seed-data -- {{args}}
 
