@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use diagnosis::search::{DocumentId, DocumentKind, Meaning, Query, TextIndex, passages};
-use embedding::StaticEmbedding;
+use diagnosis::search::{DocumentId, DocumentKind, Query, TextIndex, passages};
+use embedding::{Meanings, StaticEmbedding};
 use events::{Event, EventData};
 
 /// Rank fusion's constant (G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009).
@@ -34,26 +34,6 @@ impl Document {
     }
 }
 
-#[derive(Debug)]
-struct ByTable {
-    embedding: Arc<StaticEmbedding>,
-    least_near: f64,
-}
-
-impl Meaning for ByTable {
-    fn of(&self, text: &str) -> Option<Vec<f32>> {
-        self.embedding.embed(text)
-    }
-
-    fn dimensions(&self) -> usize {
-        self.embedding.dimensions()
-    }
-
-    fn least_near(&self) -> f64 {
-        self.least_near
-    }
-}
-
 /// A document's place in what each way finds.
 pub struct Ways {
     words: TextIndex,
@@ -66,8 +46,8 @@ pub struct Ways {
 impl Ways {
     /// Of these documents.
     pub fn of(documents: &[Document], embedding: &Arc<StaticEmbedding>, least_near: f64) -> Self {
-        let table = ByTable { embedding: embedding.clone(), least_near };
-        let mut both = TextIndex::with_meaning(Arc::new(table));
+        let meanings = Meanings::by(embedding.clone(), least_near);
+        let mut both = TextIndex::with_meaning(Arc::new(meanings));
         let (mut words, mut meant) = (TextIndex::default(), Vec::new());
         for (position, document) in (0..).zip(documents) {
             let fields: Vec<(&'static str, &str)> =
