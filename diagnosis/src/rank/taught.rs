@@ -122,15 +122,7 @@ impl Taught {
         if scene.parts.iter().all(|part| part.signs.is_empty()) {
             return Vec::new();
         }
-        let mut kinds: BTreeMap<FaultKind, f64> = BTreeMap::new();
-        for hypothesis in self.codebook.hypotheses(&scene) {
-            for (kind, probability) in hypothesis.kinds {
-                *kinds.entry(kind).or_default() += hypothesis.probability * probability;
-            }
-        }
-        let mut kinds: Vec<_> = kinds.into_iter().collect();
-        kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        kinds
+        self.codebook.kinds_of(&self.codebook.hypotheses(&scene))
     }
 
     fn by_symptoms(evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
