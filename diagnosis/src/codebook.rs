@@ -20,6 +20,7 @@ pub(crate) mod lbfgs;
 mod logit;
 mod scene;
 mod signature;
+mod systems;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ use features::{Feature, features, whole};
 use kinds::Kinds;
 use logit::{Choice, Weights};
 pub use scene::{Alarmed, Part, Scene, Sign};
+pub use systems::Systems;
 pub use terms::SignTerm;
 
 /// A past incident and what became known of it.

@@ -14,7 +14,7 @@ use super::causal::{Causal, Further};
 use super::path::Paths;
 use super::terms::{MOST_CITED, MOST_SUSPECTS, abstained, cited, finite, grains};
 use super::{Ranker, Ranking};
-use crate::codebook::{Codebook, Hypothesis, Lesson, Scene};
+use crate::codebook::{Codebook, Hypothesis, Lesson, Scene, Systems};
 use crate::evidence::Evidence;
 
 const NAME: &str = "taught@1";
@@ -29,7 +29,7 @@ const LEAST_LIKELY_KIND: f64 = 0.4;
 #[derive(Clone, Debug, Default)]
 pub struct Taught {
     causal: Causal,
-    codebook: Codebook,
+    codebook: Systems,
     lessons: usize,
 }
 
@@ -78,7 +78,7 @@ impl Taught {
         }
         let hypotheses = match unlearned.measured && self.lessons == 0 {
             true => Vec::new(),
-            false => self.codebook.hypotheses(scene),
+            false => self.codebook.about(scene).hypotheses(scene),
         };
         let likely = |it: &Hypothesis| {
             let least = if unlearned.measured { LEAST_LIKELY_KIND } else { 0.0 };
@@ -105,14 +105,14 @@ impl Taught {
     pub fn by(lessons: &[Lesson]) -> Self {
         Self {
             causal: Causal::shipped(),
-            codebook: Codebook::learned(lessons),
+            codebook: Systems::learned(lessons),
             lessons: lessons.len(),
         }
     }
 
     /// What the lessons came to.
     pub fn codebook(&self) -> &Codebook {
-        &self.codebook
+        self.codebook.all()
     }
 
     /// The kinds of fault that the incident may be of, whatever component has it, the likeliest
@@ -122,7 +122,8 @@ impl Taught {
         if scene.parts.iter().all(|part| part.signs.is_empty()) {
             return Vec::new();
         }
-        self.codebook.kinds_of(&self.codebook.hypotheses(&scene))
+        let codebook = self.codebook.about(&scene);
+        codebook.kinds_of(&codebook.hypotheses(&scene))
     }
 
     fn by_symptoms(evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
@@ -153,7 +154,7 @@ impl Ranker for Taught {
         if scene.parts.iter().all(|part| part.signs.is_empty()) && !measured {
             return abstained(NAME, "neither telemetry nor alerts from the time of the incident");
         }
-        let hypotheses = self.codebook.hypotheses(&scene);
+        let hypotheses = self.codebook.about(&scene).hypotheses(&scene);
         if !measured {
             return Self::by_symptoms(evidence, &hypotheses);
         }
