@@ -44,7 +44,7 @@ pub fn run() {
     for case in &CASES {
         println!("\nbatches of {}", case.name);
         println!(
-            "{:>16} {:>10} {:>12} {:>7} {:>10}",
+            "{:>18} {:>10} {:>12} {:>7} {:>10}",
             "", "µs/batch", "events/s", "ratio", "CPU µs/ev"
         );
         report(case, &measure(&runtime, case));
@@ -53,14 +53,14 @@ pub fn run() {
 
 fn measure(runtime: &Runtime, case: &Case) -> Vec<Taken> {
     let stores: Vec<Store> = [LOG].into_iter().chain(others()).collect();
-    let names = ["raw, growing", "raw, preallocated"].into_iter();
+    let names = ["raw, growing", "raw, preallocated", "raw, of JSON"].into_iter();
     let names = names.chain(stores.iter().map(|store| store.name));
     let mut taken: Vec<Taken> =
         names.map(|name| Taken { name, times: Vec::new(), cpu_seconds: 0.0 }).collect();
     let mut workload = Workload::new();
     for _ in 0..ROUNDS {
         let mut bytes = 0;
-        for (store, taken) in stores.iter().zip(&mut taken[2..]) {
+        for (store, taken) in stores.iter().zip(&mut taken[3..]) {
             let folder = tempfile::tempdir().unwrap();
             let work: stores::Work =
                 (0..case.writers).map(|_| workload.batches(case.batches, case.size)).collect();
@@ -79,6 +79,11 @@ fn measure(runtime: &Runtime, case: &Case) -> Vec<Taken> {
             taken.times.push(raw(folder.path(), bytes, times));
             taken.cpu_seconds += cpu_seconds() - before;
         }
+        let work: stores::Work =
+            (0..case.writers).map(|_| workload.batches(case.batches, case.size)).collect();
+        let before = cpu_seconds();
+        taken[2].times.push(raw::of_events(folder.path(), bytes, &work));
+        taken[2].cpu_seconds += cpu_seconds() - before;
     }
     taken
 }
@@ -91,7 +96,7 @@ fn report(case: &Case, taken: &[Taken]) {
         let ratios =
             raw.iter().zip(times).map(|(raw, time)| raw.as_secs_f64() / time.as_secs_f64());
         println!(
-            "{name:>16} {:>10.0} {:>12.0} {:>7.2} {:>10.1}",
+            "{name:>18} {:>10.0} {:>12.0} {:>7.2} {:>10.1}",
             seconds * 1e6 / case.batches as f64,
             events / seconds,
             median(ratios.collect()),
