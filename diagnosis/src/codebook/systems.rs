@@ -4,7 +4,8 @@
 //! lessons enough of its own, those of others only blur what its kinds of fault look like: their
 //! components alarm by other names and rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use events::ComponentName;
 
@@ -17,31 +18,36 @@ const ENOUGH: usize = 50;
 #[derive(Clone, Debug, Default)]
 pub struct Systems {
     all: Codebook,
-    /// Its number, by component; several only where lessons of one system have no component in
-    /// common with those of another.
-    of: BTreeMap<ComponentName, usize>,
-    apart: BTreeMap<usize, Codebook>,
+    /// All systems, where there are several.
+    apart: Vec<System>,
+}
+
+#[derive(Clone, Debug)]
+struct System {
+    components: BTreeSet<ComponentName>,
+    /// What its own lessons came to, where they are enough.
+    own: Option<Codebook>,
 }
 
 impl Systems {
-    /// Learns from labelled incidents. Incidents that have a component in common are of one system.
+    /// Learns from labelled incidents. An incident is of the system that has most of its
+    /// components, and at least half of them.
     pub fn learned(lessons: &[Lesson]) -> Self {
         let all = Codebook::learned(lessons);
-        let of = systems(lessons);
-        let numbers: BTreeSet<usize> = of.values().copied().collect();
-        if numbers.len() < 2 {
-            return Self { all, ..Self::default() };
+        let mut apart = systems(lessons);
+        if apart.len() < 2 {
+            return Self { all, apart: Vec::new() };
         }
-        let own = |number: usize| -> Vec<Lesson> {
-            let is_own = |lesson: &&Lesson| system(&of, &lesson.scene) == Some(number);
-            lessons.iter().filter(is_own).cloned().collect()
-        };
-        let known = numbers.into_iter().map(|number| (number, own(number)));
-        let apart = known
-            .filter(|(_, lessons)| lessons.len() >= ENOUGH)
-            .map(|(number, lessons)| (number, Codebook::learned(&lessons)))
-            .collect();
-        Self { all, of, apart }
+        let mut own: Vec<Vec<Lesson>> = vec![Vec::new(); apart.len()];
+        for lesson in lessons {
+            if let Some(number) = system(&apart, &names(&lesson.scene)) {
+                own[number].push(lesson.clone());
+            }
+        }
+        for (system, lessons) in apart.iter_mut().zip(own) {
+            system.own = (lessons.len() >= ENOUGH).then(|| Codebook::learned(&lessons));
+        }
+        Self { all, apart }
     }
 
     /// What all lessons came to.
@@ -51,30 +57,36 @@ impl Systems {
 
     /// What is known of the system that an incident is in.
     pub fn about(&self, scene: &Scene) -> &Codebook {
-        let own = system(&self.of, scene).and_then(|number| self.apart.get(&number));
-        own.unwrap_or(&self.all)
+        let number = system(&self.apart, &names(scene));
+        number.and_then(|number| self.apart[number].own.as_ref()).unwrap_or(&self.all)
     }
 }
 
-/// The system that an incident is in; none when it is in several, or in one that is not known.
-fn system(of: &BTreeMap<ComponentName, usize>, scene: &Scene) -> Option<usize> {
-    let mut numbers = scene.parts.iter().filter_map(|part| of.get(&part.name).copied());
-    let first = numbers.next()?;
-    numbers.all(|number| number == first).then_some(first)
+fn names(scene: &Scene) -> BTreeSet<ComponentName> {
+    scene.parts.iter().map(|part| part.name.clone()).collect()
 }
 
-fn systems(lessons: &[Lesson]) -> BTreeMap<ComponentName, usize> {
-    let mut of: BTreeMap<ComponentName, usize> = BTreeMap::new();
-    for (number, lesson) in lessons.iter().enumerate() {
-        let names: Vec<&ComponentName> = lesson.scene.parts.iter().map(|part| &part.name).collect();
-        let met: BTreeSet<usize> = names.iter().filter_map(|name| of.get(*name).copied()).collect();
-        let joined = met.first().copied().unwrap_or(number);
-        if met.len() > 1 {
-            of.values_mut().filter(|it| met.contains(it)).for_each(|it| *it = joined);
+fn system(systems: &[System], names: &BTreeSet<ComponentName>) -> Option<usize> {
+    let shared = |it: &System| it.components.intersection(names).count();
+    let best = (0..systems.len()).max_by_key(|it| (shared(&systems[*it]), Reverse(*it)))?;
+    (2 * shared(&systems[best]) >= names.len().max(1)).then_some(best)
+}
+
+/// The systems, whatever the order of the lessons: those who show the most components are asked
+/// first which system they are in, and begin one where they are in none.
+fn systems(lessons: &[Lesson]) -> Vec<System> {
+    let mut shown: Vec<BTreeSet<ComponentName>> =
+        lessons.iter().map(|lesson| names(&lesson.scene)).collect();
+    shown.sort_by_cached_key(|names| (Reverse(names.len()), names.clone()));
+    shown.dedup();
+    let mut systems: Vec<System> = Vec::new();
+    for names in shown {
+        match system(&systems, &names) {
+            Some(number) => systems[number].components.extend(names),
+            None => systems.push(System { components: names, own: None }),
         }
-        of.extend(names.into_iter().map(|name| (name.clone(), joined)));
     }
-    of
+    systems
 }
 
 #[cfg(test)]
@@ -156,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn incidents_that_share_a_component_are_of_one_system() {
-        let mut lessons = lessons("shop", [("cpu", "cpu_hog"), ("mem", "memory_leak")], 2);
-        let others = self::lessons("bank", [("cpu", "cpu_hog"), ("mem", "memory_leak")], 2);
-        let mut joint = others[0].clone();
-        joint.scene.parts.extend(lessons[0].scene.parts.clone());
-        lessons.extend(others);
-        assert_eq!(systems(&lessons).into_values().collect::<BTreeSet<_>>().len(), 2);
-        lessons.push(joint);
-        assert_eq!(systems(&lessons).into_values().collect::<BTreeSet<_>>().len(), 1);
-        assert_eq!(Systems::learned(&lessons).apart.len(), 0);
+    fn one_component_of_the_same_name_makes_no_system_of_two() {
+        let both = [("cpu", "cpu_hog"), ("mem", "memory_leak")];
+        let mut lessons = [lessons("shop", both, 2), lessons("bank", both, 2)].concat();
+        let front = lessons[0].scene.parts[0].clone();
+        lessons[5].scene.parts[0] = front;
+        assert_eq!(systems(&lessons).len(), 2);
+        lessons.reverse();
+        assert_eq!(systems(&lessons).len(), 2);
+        assert_eq!(systems(&lessons[..4]).len(), 1);
+        assert_eq!(Systems::learned(&lessons[..4]).apart.len(), 0);
     }
 }
