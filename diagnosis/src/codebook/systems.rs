@@ -1,15 +1,16 @@
 //! Codebooks of systems that have nothing to do with each other.
 //!
-//! What a base learned of one system helps with another as long as little is known of that one. With
-//! lessons enough of its own, those of others only blur what its kinds of fault look like: their
-//! components alarm by other names and rules.
+//! Which component is the cause shows by where it stands and who shows what, everywhere alike: there
+//! the lessons of all systems help each other. What a kind of fault looks like is a matter of which
+//! metrics a system has and what its alarms are called: with lessons enough of its own, those of
+//! others only blur it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use events::ComponentName;
+use events::{ComponentName, FaultKind};
 
-use super::{Codebook, Lesson, Scene};
+use super::{Codebook, Hypothesis, Lesson, Scene};
 
 /// From so many lessons on a system is known by its own alone.
 const ENOUGH: usize = 50;
@@ -55,10 +56,28 @@ impl Systems {
         &self.all
     }
 
-    /// What is known of the system that an incident is in.
-    pub fn about(&self, scene: &Scene) -> &Codebook {
+    /// Every component of an incident as its cause, the likeliest first, by what all lessons came to;
+    /// of which kind its fault is, by what is known of the system that the incident is in.
+    pub fn hypotheses(&self, scene: &Scene) -> Vec<Hypothesis> {
+        let mut hypotheses = self.all.hypotheses(scene);
         let number = system(&self.apart, &names(scene));
-        number.and_then(|number| self.apart[number].own.as_ref()).unwrap_or(&self.all)
+        let Some(own) = number.and_then(|number| self.apart[number].own.as_ref()) else {
+            return hypotheses;
+        };
+        let known = own.hypotheses(scene).into_iter().map(|it| (it.component.clone(), it));
+        let mut known: BTreeMap<ComponentName, Hypothesis> = known.collect();
+        for hypothesis in &mut hypotheses {
+            if let Some(own) = known.remove(&hypothesis.component) {
+                (hypothesis.kinds, hypothesis.kind_terms) = (own.kinds, own.kind_terms);
+            }
+        }
+        hypotheses
+    }
+
+    /// The kinds of fault whatever component has it, the likeliest first; none when no kind was
+    /// ever seen.
+    pub fn kinds(&self, scene: &Scene) -> Vec<(FaultKind, f64)> {
+        self.all.kinds_of(&self.hypotheses(scene))
     }
 }
 
@@ -145,8 +164,7 @@ mod tests {
     }
 
     fn kind(known: &Systems, scene: &Scene) -> String {
-        let codebook = known.about(scene);
-        codebook.kinds_of(&codebook.hypotheses(scene))[0].0.to_string()
+        known.kinds(scene)[0].0.to_string()
     }
 
     #[test]
@@ -156,7 +174,14 @@ mod tests {
         let known = Systems::learned(&[here, there].concat());
         assert_eq!(kind(&known, &scene("shop", 0, "cpu")), "cpu_hog");
         assert_eq!(kind(&known, &scene("bank", 0, "cpu")), "memory_leak");
-        assert_eq!(known.about(&scene("mill", 0, "cpu")), known.all(), "of a third one");
+        let third = scene("mill", 0, "cpu");
+        assert_eq!(known.kinds(&third), known.all().kinds_of(&known.all().hypotheses(&third)));
+        let shop = scene("shop", 0, "cpu");
+        let order = |of: Vec<Hypothesis>| -> Vec<_> {
+            of.into_iter().map(|it| (it.component, it.probability)).collect()
+        };
+        let (by_kind, by_all) = (known.hypotheses(&shop), known.all().hypotheses(&shop));
+        assert_eq!(order(by_kind), order(by_all), "causes are told by all");
     }
 
     #[test]

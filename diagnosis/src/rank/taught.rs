@@ -78,7 +78,7 @@ impl Taught {
         }
         let hypotheses = match unlearned.measured && self.lessons == 0 {
             true => Vec::new(),
-            false => self.codebook.about(scene).hypotheses(scene),
+            false => self.codebook.hypotheses(scene),
         };
         let likely = |it: &Hypothesis| {
             let least = if unlearned.measured { LEAST_LIKELY_KIND } else { 0.0 };
@@ -122,8 +122,7 @@ impl Taught {
         if scene.parts.iter().all(|part| part.signs.is_empty()) {
             return Vec::new();
         }
-        let codebook = self.codebook.about(&scene);
-        codebook.kinds_of(&codebook.hypotheses(&scene))
+        self.codebook.kinds(&scene)
     }
 
     fn by_symptoms(evidence: &Evidence, hypotheses: &[Hypothesis]) -> Ranking {
@@ -154,7 +153,7 @@ impl Ranker for Taught {
         if scene.parts.iter().all(|part| part.signs.is_empty()) && !measured {
             return abstained(NAME, "neither telemetry nor alerts from the time of the incident");
         }
-        let hypotheses = self.codebook.about(&scene).hypotheses(&scene);
+        let hypotheses = self.codebook.hypotheses(&scene);
         if !measured {
             return Self::by_symptoms(evidence, &hypotheses);
         }
