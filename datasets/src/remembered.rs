@@ -15,7 +15,7 @@ use diagnosis::wording;
 
 use crate::case::{Case, DataSet};
 use crate::evidence::{Span, gather};
-pub use near::{By, Near};
+pub use near::{By, MOST, Near};
 
 /// What is known of a case.
 #[derive(Clone, Debug)]
@@ -98,13 +98,18 @@ pub struct Found {
     pub nearest: Vec<(usize, Option<(f64, usize)>)>,
 }
 
+/// The questions in the order of time; of a data set without times, those of ten orders.
+pub fn orders(data_set: &DataSet, remembered: &[Remembered]) -> Vec<Vec<Question>> {
+    match data_set.name {
+        "tvdiag" => (0..DRAWS).map(|seed| by_draw(remembered, seed)).collect(),
+        _ => vec![by_time(remembered)],
+    }
+}
+
 /// Every case asks those that came before it; of a data set without times ten orders are drawn.
 pub fn found(data_set: &DataSet, known: &[Known]) -> Found {
     let remembered: Vec<Remembered> = known.iter().map(|it| it.remembered.clone()).collect();
-    let orders: Vec<Vec<Question>> = match data_set.name {
-        "tvdiag" => (0..DRAWS).map(|seed| by_draw(&remembered, seed)).collect(),
-        _ => vec![by_time(&remembered)],
-    };
+    let orders = orders(data_set, &remembered);
     let ask = |way: &dyn Fn(&Question) -> Vec<usize>| -> Vec<Judged> {
         orders.iter().flat_map(|questions| judged(&remembered, questions, way)).collect()
     };
@@ -115,10 +120,11 @@ pub fn found(data_set: &DataSet, known: &[Known]) -> Found {
     let (mut measured, mut all, mut nearest) = (Vec::new(), Vec::new(), Vec::new());
     for questions in &orders {
         let near = Near::of(known, questions);
-        let places = |it: &Question, by| near.ask(it, by).into_iter().map(|(_, it)| it).collect();
+        let places =
+            |it: &Question, by| near.ask(it, by, MOST).into_iter().map(|(_, it)| it).collect();
         measured.extend(judged(&remembered, questions, |it| places(it, By::Fingerprint)));
         all.extend(judged(&remembered, questions, |it| {
-            let found = near.ask(it, By::All);
+            let found = near.ask(it, By::All, MOST);
             nearest.push((it.asked, found.first().copied()));
             found.into_iter().map(|(_, place)| place).collect()
         }));

@@ -9,7 +9,7 @@ use events::IncidentId;
 use super::Known;
 
 /// What is further down counts as not found, which matters to nobody who looks for it.
-const MOST: usize = 30;
+pub const MOST: usize = 30;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +42,14 @@ impl<'k> Near<'k> {
         Self { known, histories, positions }
     }
 
-    /// The past incidents, the most similar first, with their scores.
-    pub fn ask(&self, question: &Question, by: By) -> Vec<(f64, usize)> {
+    /// The past incidents, at most so many, the most similar first, with their scores.
+    pub fn ask(&self, question: &Question, by: By, most: usize) -> Vec<(f64, usize)> {
         let Known { remembered, fingerprint, told, .. } = &self.known[question.asked];
         let Some(last) = question.past.last() else { return Vec::new() };
         let asked = Nearest {
             fingerprint,
             at: self.positions[*last],
-            first: MOST,
+            first: most,
             min_score: 0.0,
             excluding: None,
             withheld: &BTreeSet::new(),
