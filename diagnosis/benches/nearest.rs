@@ -6,6 +6,8 @@
 //! the system, some shared by all, few of them frequent. Both ways have to answer the same.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::path::Path;
@@ -16,26 +18,16 @@ use diagnosis::similarity::index::{FingerprintIndex, Nearest};
 use diagnosis::similarity::{PastIncident, Told, nearest, nearest_told};
 use events::catalogue::diagnosis::SimilarIncident;
 use events::{ComponentName, IncidentId};
+use random::Random;
 
 const SYSTEMS: u64 = 40;
 const FIRST: usize = 10;
 const MIN_SCORE: f64 = 0.3;
 
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
-struct Random(u64);
-
 impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// From `1 - by` to `1 + by`.
     fn about_one(&mut self, by: f64) -> f64 {
-        1.0 - by + 2.0 * by * (self.number() as f64 / u64::MAX as f64)
+        1.0 - by + 2.0 * by * self.share()
     }
 }
 

@@ -5,11 +5,14 @@
 //! so that the bench needs no embedding: what is measured is the comparison with every paragraph.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
+mod random;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diagnosis::search::{DocumentId, DocumentKind, Meaning, Query, TextIndex};
+use random::Random;
 
 const DIMENSIONS: usize = 256;
 const VOCABULARY: f64 = 20_000.0;
@@ -18,21 +21,10 @@ const ASKED_WORDS: usize = 6;
 const QUESTIONS: usize = 200;
 const FIRST: usize = 20;
 
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
-struct Random(u64);
-
 impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn text(&mut self, words: usize) -> String {
         let word = |share: f64| format!("word{}", VOCABULARY.powf(share) as u64);
-        let words = (0..words).map(|_| word(self.number() as f64 / u64::MAX as f64));
+        let words = (0..words).map(|_| word(self.share()));
         words.collect::<Vec<_>>().join(" ")
     }
 }
@@ -46,7 +38,7 @@ impl Meaning for Drawn {
         for word in text.split(' ') {
             let mut random = Random(word.bytes().fold(7, |n, byte| n * 31 + u64::from(byte)));
             for number in &mut sum {
-                *number += random.number() as f32 / u64::MAX as f32 - 0.5;
+                *number += random.share() as f32 - 0.5;
             }
         }
         Some(sum)

@@ -12,7 +12,7 @@ use events::{ComponentName, FaultKind};
 
 use super::{Codebook, Hypothesis, Lesson, Scene};
 
-/// From so many lessons on a system is known by its own alone.
+/// From so many lessons on a system's kinds of fault are told by its own alone.
 const ENOUGH: usize = 50;
 
 /// A codebook of all lessons, and one of each system's own where these are enough.
@@ -98,6 +98,8 @@ fn systems(lessons: &[Lesson]) -> Vec<System> {
         lessons.iter().map(|lesson| names(&lesson.scene)).collect();
     shown.sort_by_cached_key(|names| (Reverse(names.len()), names.clone()));
     shown.dedup();
+    // Where nothing shows is nowhere.
+    shown.retain(|names| !names.is_empty());
     let mut systems: Vec<System> = Vec::new();
     for names in shown {
         match system(&systems, &names) {
@@ -202,6 +204,8 @@ mod tests {
         lessons.reverse();
         assert_eq!(systems(&lessons).len(), 2);
         assert_eq!(systems(&lessons[..4]).len(), 1);
+        lessons[0].scene.parts.clear();
+        assert_eq!(systems(&lessons[..4]).len(), 1, "one that shows nothing is of none");
         assert_eq!(Systems::learned(&lessons[..4]).apart.len(), 0);
     }
 }

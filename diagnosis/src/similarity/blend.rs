@@ -15,8 +15,8 @@ use super::{PLACE, PastIncident, REASONS, SYMPTOMS, Similarity, Told, compare};
 use crate::fingerprint::Fingerprint;
 use crate::rank::{finite, grains};
 
-/// Less similar incidents are not near: where the nearest scored less, 15 in 100 were of the same
-/// kind (181 questions of TVDiag), which is what chance comes to.
+/// Less similar incidents are not near: where the nearest scored less, 14 in 100 were of the same
+/// kind (184 questions of TVDiag), which is what chance comes to.
 pub const LEAST_NEAR: f64 = 0.2;
 
 /// What a mark can weigh at most is some ten; so many marks of one make a text half trusted.
