@@ -32,6 +32,7 @@ pub mod evidence;
 pub mod fingerprint;
 pub mod learning;
 pub mod objectives;
+mod parts;
 pub mod rank;
 pub mod search;
 pub mod similarity;

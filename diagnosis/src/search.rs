@@ -31,7 +31,7 @@ mod vocabulary;
 mod words;
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -183,24 +183,18 @@ impl TextIndex {
             known.add(asked.term, asked.idf, &mut scores);
         }
         let scores = Scores::new(&known, scores, known.cosines(query.text()));
-        let best = known.best_of_documents(
-            |unit| scores.of(&known, unit),
-            |kind| kinds.is_empty() || kinds.contains(&kind),
-        );
-        let mut top: BinaryHeap<Candidate<'_>> = BinaryHeap::with_capacity(first + 1);
-        for (unit, score) in best {
-            let (document, since) = self.corpus.origin(unit);
-            let candidate = Candidate { score, since, document, unit };
-            if top.len() < first {
-                top.push(candidate);
-            } else if let Some(mut worst) = top.peek_mut()
-                && candidate < *worst
-            {
-                *worst = candidate;
+        let mut top = Top::of(first);
+        // The latest come first: of equal ones, of which there may be very many, none has to make
+        // room for another.
+        for unit in known.held().rev() {
+            let Some(score) = scores.of(&known, unit) else { continue };
+            if score < top.least() || !(kinds.is_empty() || kinds.contains(&known.kind(unit))) {
+                continue;
             }
+            let (document, since) = self.corpus.origin(unit);
+            top.offer(Candidate { score, since, document, unit });
         }
-        let top = top.into_sorted_vec();
-        top.into_iter().map(|found| self.hit(&found, &asked, &known, &scores)).collect()
+        top.found.iter().map(|found| self.hit(found, &asked, &known, &scores)).collect()
     }
 
     fn hit(
@@ -214,7 +208,7 @@ impl TextIndex {
         let shares = asked.iter().filter_map(|asked| {
             let count = passage.count(asked.term)?;
             let share = known.share(asked.idf, count, passage.length);
-            Some((asked.word.to_owned(), share / scores.spread_of_words()))
+            Some((asked.word.to_owned(), share * scores.per_word()))
         });
         let place: HashMap<u32, usize> = asked.iter().map(|asked| asked.term).zip(0..).collect();
         let mut places = Vec::new();
@@ -243,6 +237,41 @@ struct Asked<'q> {
     word: &'q str,
     term: u32,
     idf: f64,
+}
+
+/// The best candidates, each of another document, the best first.
+struct Top<'i> {
+    first: usize,
+    found: Vec<Candidate<'i>>,
+}
+
+impl<'i> Top<'i> {
+    fn of(first: usize) -> Self {
+        Self { first, found: Vec::with_capacity(first + 1) }
+    }
+
+    /// What scores less is not among them.
+    fn least(&self) -> f64 {
+        match self.found.last() {
+            Some(last) if self.found.len() == self.first => last.score,
+            _ => f64::NEG_INFINITY,
+        }
+    }
+
+    fn offer(&mut self, candidate: Candidate<'i>) {
+        let place = self.found.partition_point(|better| *better <= candidate);
+        if place == self.first {
+            return;
+        }
+        let same = self.found.iter().position(|other| other.document == candidate.document);
+        match same {
+            Some(better) if better < place => return,
+            Some(worse) => drop(self.found.remove(worse)),
+            None if self.found.len() == self.first => drop(self.found.pop()),
+            None => {}
+        }
+        self.found.insert(place, candidate);
+    }
 }
 
 /// A document on its way into the answer, by its best paragraph; the smaller the better.

@@ -37,11 +37,18 @@ impl Passage {
     }
 }
 
-#[derive(Debug)]
-struct Unit {
-    document: u32,
-    passage: u32,
-    field: &'static str,
+/// Part of every unit, in lists of their own: a question reads one or two of them from end to end.
+#[derive(Debug, Default)]
+struct Units {
+    document: Vec<u32>,
+    passage: Vec<u32>,
+    field: Vec<&'static str>,
+    since: Vec<u64>,
+    until: Vec<u64>,
+    /// Words in all units up to each, that one included.
+    words: Vec<u64>,
+    /// Passages that stood in any unit up to each, that one included: they are numbered by that.
+    passages: Vec<u32>,
 }
 
 /// That a unit has a term; all that a score needs, so that scoring reads one list in order.
@@ -75,11 +82,7 @@ pub struct Corpus {
     by_text: HashMap<Arc<str>, u32>,
     documents: Vec<Document>,
     by_id: HashMap<DocumentId, u32>,
-    units: Vec<Unit>,
-    since: Vec<u64>,
-    until: Vec<u64>,
-    /// Words in all units up to each, that one included.
-    begun: Vec<u64>,
+    units: Units,
     /// The position at which each end happened, and the words of all units that had ended then.
     ended: Vec<(u64, u64)>,
     terms: Vec<Postings>,
@@ -94,7 +97,7 @@ impl Corpus {
 
     /// How many units there ever were.
     pub fn units(&self) -> usize {
-        self.units.len()
+        self.units.since.len()
     }
 
     /// Whether there ever was such a document.
@@ -149,8 +152,8 @@ impl Corpus {
         let mut live = Vec::with_capacity(contents.len());
         for content in contents {
             let stays = before.iter().position(|unit| {
-                let unit = &self.units[*unit as usize];
-                (unit.field, unit.passage) == *content
+                let unit = *unit as usize;
+                (self.units.field[unit], self.units.passage[unit]) == *content
             });
             match stays {
                 Some(at) => live.push(before.remove(at)),
@@ -171,7 +174,7 @@ impl Corpus {
     }
 
     fn begin(&mut self, position: u64, document: u32, content: (&'static str, u32)) -> u32 {
-        let unit = u32::try_from(self.units.len()).expect("fewer than memory holds");
+        let unit = u32::try_from(self.units()).expect("fewer than memory holds");
         let (field, passage) = content;
         let Passage { length, counts, .. } = &self.passages[passage as usize];
         for &(term, count) in counts {
@@ -181,18 +184,22 @@ impl Corpus {
             }
             self.terms[term].units.push(Posting { unit, count, length: *length });
         }
-        self.begun.push(self.begun.last().copied().unwrap_or(0) + u64::from(*length));
-        self.units.push(Unit { document, passage, field });
-        self.since.push(position);
-        self.until.push(OPEN);
+        let units = &mut self.units;
+        units.words.push(units.words.last().copied().unwrap_or(0) + u64::from(*length));
+        units.passages.push(units.passages.last().copied().unwrap_or(0).max(passage + 1));
+        units.document.push(document);
+        units.passage.push(passage);
+        units.field.push(field);
+        units.since.push(position);
+        units.until.push(OPEN);
         self.documents[document as usize].units.push(unit);
         unit
     }
 
     fn end(&mut self, position: u64, unit: u32) {
-        self.until[unit as usize] = position;
-        let Passage { length, counts, .. } =
-            &self.passages[self.units[unit as usize].passage as usize];
+        let unit = unit as usize;
+        self.units.until[unit] = position;
+        let Passage { length, counts, .. } = &self.passages[self.units.passage[unit] as usize];
         for (term, _) in counts {
             self.terms[*term as usize].ended.push(position);
         }
@@ -202,21 +209,20 @@ impl Corpus {
 
     /// The document that a unit is of, and the position that made the unit known.
     pub fn origin(&self, unit: usize) -> (&DocumentId, u64) {
-        (&self.documents[self.units[unit].document as usize].id, self.since[unit])
+        (&self.documents[self.units.document[unit] as usize].id, self.units.since[unit])
     }
 
     /// The field and the paragraph that a unit is.
     pub fn content(&self, unit: usize) -> (&'static str, &Passage) {
-        let unit = &self.units[unit];
-        (unit.field, &self.passages[unit.passage as usize])
+        (self.units.field[unit], &self.passages[self.units.passage[unit] as usize])
     }
 
     /// What was known at a position.
     pub fn as_of(&self, at: u64) -> AsOf<'_> {
-        let units = self.since.partition_point(|since| *since <= at);
+        let units = self.units.since.partition_point(|since| *since <= at);
         let ended = self.ended.partition_point(|(position, _)| *position <= at);
         let words = |sums: Option<u64>| sums.unwrap_or(0);
-        let begun = words(units.checked_sub(1).map(|last| self.begun[last]));
+        let begun = words(units.checked_sub(1).map(|last| self.units.words[last]));
         let gone = words(ended.checked_sub(1).map(|last| self.ended[last].1));
         let count = (units - ended) as f64;
         let mean = if units > ended { (begun - gone) as f64 / count } else { 0.0 };
@@ -241,33 +247,39 @@ impl AsOf<'_> {
         self.units
     }
 
-    /// The units that held then.
-    pub fn held(&self) -> impl Iterator<Item = usize> {
-        (0..self.units).filter(|unit| self.corpus.until[*unit] > self.at)
+    /// The units that held then, the latest last.
+    pub fn held(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let until = self.corpus.units.until[..self.units].iter().enumerate();
+        until.filter(|(_, until)| **until > self.at).map(|(unit, _)| unit)
     }
 
-    /// The number of the paragraph that a unit is.
-    pub fn passage(&self, unit: usize) -> usize {
-        self.corpus.units[unit].passage as usize
+    /// The number of the paragraph that each unit is.
+    pub fn passages(&self) -> &[u32] {
+        &self.corpus.units.passage[..self.units]
+    }
+
+    /// The kind of the document that a unit is of.
+    pub fn kind(&self, unit: usize) -> DocumentKind {
+        self.corpus.origin(unit).0.kind
     }
 
     /// How near each paragraph that was known is to what a question means, and from where on that
     /// is near enough; none where nothing has a direction, or the question has none.
     pub fn cosines(&self, question: &str) -> Option<(Vec<f32>, f64)> {
         let directions = self.corpus.directions.as_ref()?;
-        let known = (0..self.units).map(|unit| self.passage(unit) + 1).max().unwrap_or(0);
-        Some((directions.cosines(question, known)?, directions.least_near()))
+        let known = self.corpus.units.passages[..self.units].last().copied().unwrap_or(0);
+        Some((directions.cosines(question, known as usize)?, directions.least_near()))
     }
 
     /// The fields of the unit's document that had any of the terms then.
     pub fn fields_with(&self, unit: usize, terms: &[u32]) -> Vec<&'static str> {
         let corpus = self.corpus;
-        let document = &corpus.documents[corpus.units[unit].document as usize];
+        let document = &corpus.documents[corpus.units.document[unit] as usize];
         let mut fields = Vec::new();
         for unit in document.units.iter().map(|unit| *unit as usize) {
             let (field, passage) = corpus.content(unit);
-            if corpus.since[unit] <= self.at
-                && corpus.until[unit] > self.at
+            if corpus.units.since[unit] <= self.at
+                && corpus.units.until[unit] > self.at
                 && !fields.contains(&field)
                 && terms.iter().any(|term| passage.count(*term).is_some())
             {
@@ -320,26 +332,5 @@ impl AsOf<'_> {
             };
             scores[posting.unit as usize] += share;
         }
-    }
-
-    /// The best unit of each document that has one with a score, held then and is of a kind that
-    /// is wanted, with that score; of equal ones the latest.
-    pub fn best_of_documents(
-        &self,
-        score: impl Fn(usize) -> Option<f64>,
-        wanted: impl Fn(DocumentKind) -> bool,
-    ) -> impl Iterator<Item = (usize, f64)> {
-        let corpus = self.corpus;
-        let mut best: Vec<Option<(u32, f64)>> = vec![None; corpus.documents.len()];
-        for unit in self.held() {
-            let Some(score) = score(unit) else { continue };
-            let slot = &mut best[corpus.units[unit].document as usize];
-            if slot.is_none_or(|(_, best)| score >= best) {
-                *slot = Some((u32::try_from(unit).expect("units are numbered so"), score));
-            }
-        }
-        let kept = best.into_iter().zip(&corpus.documents);
-        kept.filter(move |(_, document)| wanted(document.id.kind))
-            .filter_map(|(best, _)| best.map(|(unit, score)| (unit as usize, score)))
     }
 }

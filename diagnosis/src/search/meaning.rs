@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::parts::in_parts;
+
 /// What texts mean, as directions: the nearer the meaning, the smaller the angle.
 ///
 /// The same text always has the same direction. An answer as of a position would change otherwise,
@@ -77,11 +79,13 @@ impl Directions {
     pub fn cosines(&self, question: &str, count: usize) -> Option<Vec<f32>> {
         let (numbers, scale) = self.rounded(question, QUESTION_STEPS)?;
         let question: Vec<i16> = numbers.into_iter().map(|number| number as i16).collect();
-        let paragraphs = self.numbers.chunks_exact(self.dimensions).zip(&self.scales);
         let cosine = |(numbers, length): (&[i8], &f32)| {
             (product(numbers, &question) as f32 * scale * length).clamp(-1.0, 1.0)
         };
-        Some(paragraphs.take(count).map(cosine).collect())
+        Some(in_parts(count.min(self.scales.len()), |part| {
+            let numbers = &self.numbers[part.start * self.dimensions..part.end * self.dimensions];
+            numbers.chunks_exact(self.dimensions).zip(&self.scales[part]).map(cosine).collect()
+        }))
     }
 
     /// The numbers of a direction as whole numbers up to `steps` to either side, and one over the
@@ -113,7 +117,8 @@ fn product(a: &[i8], b: &[i16]) -> i32 {
     let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<CHUNK>(), b.as_chunks::<CHUNK>());
     let mut sum = products(rest_of_a, rest_of_b);
     for (a, b) in a.iter().zip(b) {
-        let wide = a.map(i16::from);
+        let mut wide = [0; CHUNK];
+        wide.iter_mut().zip(a).for_each(|(wide, a)| *wide = i16::from(*a));
         let pairs = wide.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
         sum += pairs.sum::<i32>();
     }

@@ -17,18 +17,23 @@ struct Meant {
     /// By passage.
     cosines: Vec<f32>,
     least_near: f64,
-    spread_of_words: f64,
-    spread_of_cosines: f64,
+    /// One over the standard deviation of each.
+    per_word: f64,
+    per_cosine: f64,
 }
 
 impl Scores {
     /// Of the BM25 scores of all units, and of the cosines of all passages that were known.
     pub fn new(known: &AsOf<'_>, words: Vec<f64>, cosines: Option<(Vec<f32>, f64)>) -> Self {
-        let meant = cosines.map(|(cosines, least_near)| Meant {
-            spread_of_words: spread(known, |unit| words[unit]),
-            spread_of_cosines: spread(known, |unit| f64::from(cosines[known.passage(unit)])),
-            cosines,
-            least_near,
+        let meant = cosines.map(|(cosines, least_near)| {
+            let (mut of_words, mut of_cosines) = (Spread::default(), Spread::default());
+            let passages = known.passages();
+            for unit in known.held() {
+                of_words.add(words[unit]);
+                of_cosines.add(f64::from(cosines[passages[unit] as usize]));
+            }
+            let (per_word, per_cosine) = (1.0 / of_words.spread(), 1.0 / of_cosines.spread());
+            Meant { cosines, least_near, per_word, per_cosine }
         });
         Self { words, meant }
     }
@@ -40,35 +45,51 @@ impl Scores {
         let Some(meant) = &self.meant else { return (words > 0.0).then_some(words) };
         let cosine = meant.cosine(known, unit);
         let answers = words > 0.0 || cosine >= meant.least_near;
-        answers.then(|| words / meant.spread_of_words + cosine / meant.spread_of_cosines)
+        answers.then_some(words * meant.per_word + cosine * meant.per_cosine)
     }
 
-    /// What a word's BM25 share is divided by.
-    pub fn spread_of_words(&self) -> f64 {
-        self.meant.as_ref().map_or(1.0, |meant| meant.spread_of_words)
+    /// What a word's BM25 share is multiplied by.
+    pub fn per_word(&self) -> f64 {
+        self.meant.as_ref().map_or(1.0, |meant| meant.per_word)
     }
 
     /// The cosine of a unit, and its share of the score.
     pub fn nearness(&self, known: &AsOf<'_>, unit: usize) -> Option<(f64, f64)> {
         let meant = self.meant.as_ref()?;
         let cosine = meant.cosine(known, unit);
-        Some((cosine, cosine / meant.spread_of_cosines))
+        Some((cosine, cosine * meant.per_cosine))
     }
 }
 
 impl Meant {
     fn cosine(&self, known: &AsOf<'_>, unit: usize) -> f64 {
-        f64::from(self.cosines[known.passage(unit)])
+        f64::from(self.cosines[known.passages()[unit] as usize])
     }
 }
 
-/// The standard deviation over the paragraphs that held; 1 where all are the same, for what sets
-/// none apart may count as it likes.
-fn spread(known: &AsOf<'_>, of: impl Fn(usize) -> f64) -> f64 {
-    let (count, sum) =
-        known.held().fold((0usize, 0.0), |(count, sum), unit| (count + 1, sum + of(unit)));
-    let mean = sum / count.max(1) as f64;
-    let squares: f64 = known.held().map(|unit| (of(unit) - mean).powi(2)).sum();
-    let spread = (squares / count.max(1) as f64).sqrt();
-    if spread > LEAST_SPREAD { spread } else { 1.0 }
+/// The standard deviation of what was added, told from sums in one pass. They are sums of distances
+/// from the first value, so that what is the same throughout has none, to the last bit.
+#[derive(Default)]
+struct Spread {
+    first: Option<f64>,
+    count: u32,
+    sum: f64,
+    squares: f64,
+}
+
+impl Spread {
+    fn add(&mut self, value: f64) {
+        let distance = value - *self.first.get_or_insert(value);
+        self.count += 1;
+        self.sum += distance;
+        self.squares += distance * distance;
+    }
+
+    /// 1 where all are the same, for what sets none apart may count as it likes.
+    fn spread(&self) -> f64 {
+        let count = f64::from(self.count.max(1));
+        let mean = self.sum / count;
+        let spread = (self.squares / count - mean * mean).max(0.0).sqrt();
+        if spread > LEAST_SPREAD { spread } else { 1.0 }
+    }
 }

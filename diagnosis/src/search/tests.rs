@@ -190,6 +190,19 @@ fn a_hit_says_where_and_by_what() {
 }
 
 #[test]
+fn of_paragraphs_that_score_the_same_the_last_is_shown() {
+    let mut index = TextIndex::default();
+    index.put(1, &runbook("a"), &[("title", "slow"), ("text", "slow")]);
+    index.put(2, &runbook("b"), &[("title", "slow"), ("text", "fast")]);
+    index.put(3, &runbook("b"), &[("title", "slow"), ("text", "slow")]);
+    let hits = index.search(&query("slow"), &[], 9, 1);
+    assert_eq!((keys(&hits), hits[0].field, hits[0].since), (vec!["b"], "text", 3));
+    let hits = index.search(&query("slow"), &[], 9, 9);
+    let shown: Vec<_> = hits.iter().map(|hit| (hit.field, hit.since)).collect();
+    assert_eq!(shown, [("text", 3), ("text", 1)]);
+}
+
+#[test]
 fn a_kind_that_is_not_asked_for_is_left_out() {
     let mut index = TextIndex::default();
     let incident = DocumentId { kind: DocumentKind::Incident, key: "i".into() };

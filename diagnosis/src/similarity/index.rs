@@ -24,6 +24,7 @@ use self::marks::Marks;
 use self::row::Rows;
 use super::{Similarity, Told, compare};
 use crate::fingerprint::Fingerprint;
+use crate::parts::in_parts;
 use crate::verdict::{Opinion, verdict};
 
 /// Still known.
@@ -202,18 +203,20 @@ impl FingerprintIndex {
         &self,
         asked: &Nearest<'_>,
         least: f64,
-        most: impl Fn(usize) -> f64,
+        most: impl Fn(usize) -> f64 + Sync,
     ) -> Vec<Promising> {
         let may_answer = self.may_answer(asked);
-        let mut promising = Vec::new();
-        for entry in (0..self.known(asked.at)).filter(|entry| may_answer(*entry)) {
-            let most = most(entry);
-            if most > 0.0 && most >= least {
-                let entry = u32::try_from(entry).expect("entries are numbered so");
-                promising.push(Promising { most, entry });
+        in_parts(self.known(asked.at), |part| {
+            let mut promising = Vec::new();
+            for entry in part.filter(|entry| may_answer(*entry)) {
+                let most = most(entry);
+                if most > 0.0 && most >= least {
+                    let entry = u32::try_from(entry).expect("entries are numbered so");
+                    promising.push(Promising { most, entry });
+                }
             }
-        }
-        promising
+            promising
+        })
     }
 
     /// Whether an entry was the latest of an incident that is not excluded.
