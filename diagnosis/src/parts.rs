@@ -7,14 +7,20 @@ use std::thread;
 
 /// Fewer entries are passed over sooner than a thread begins.
 const LEAST: usize = 8_192;
+/// Parts begin at multiples of this many, so that bits of entries are not cut within a byte.
+const GRANULE: usize = 64;
 /// No question takes more processors than these: such passes wait for memory soon.
 const MOST: usize = 8;
 
 /// What `of` makes of the numbers up to `count`, which are cut into a range for each processor, in
-/// the order of the ranges. Whatever the machine, the parts together are the same.
+/// the order of the ranges. Whatever the machine, the parts together are the same. Ranges begin at
+/// multiples of 64.
 pub fn in_parts<T: Send>(count: usize, of: impl Fn(Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
     let parts = processors().min(count / LEAST).max(1);
-    let end = |part: usize| count * part / parts;
+    let end = |part: usize| match part == parts {
+        true => count,
+        false => count * part / parts / GRANULE * GRANULE,
+    };
     let of = &of;
     thread::scope(|scope| {
         let others: Vec<_> =
@@ -42,6 +48,8 @@ mod tests {
         for count in [0, 1, LEAST - 1, LEAST, 2 * LEAST, 7 * LEAST + 3] {
             let all = in_parts(count, |range| range.filter(|n| n % 3 != 1).collect());
             assert!(all.into_iter().eq((0..count).filter(|n| n % 3 != 1)), "{count}");
+            let begins = in_parts(count, |range| vec![range.start]);
+            assert!(begins.iter().all(|begin| begin % 64 == 0), "{begins:?}");
         }
     }
 

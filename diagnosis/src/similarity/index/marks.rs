@@ -5,6 +5,7 @@
 //! of entries that rarity is ever counted over.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::blend::{Shared, alike, counted, rarity};
@@ -84,7 +85,6 @@ pub struct Marks {
 
 /// The marks of a question.
 pub struct AskedMarks {
-    known: usize,
     /// The place of the step it is asked at; none without an entry.
     step: Option<usize>,
     /// Those that any entry has, by number, each with its weight.
@@ -140,7 +140,7 @@ impl Marks {
     pub fn ask(&self, marks: &BTreeSet<String>, known: usize) -> AskedMarks {
         let step = self.steps.partition_point(|step| step.counted <= known).checked_sub(1);
         let counted = counted(known);
-        let mut asked = AskedMarks { known, step, marks: Vec::new(), sum: 0 };
+        let mut asked = AskedMarks { step, marks: Vec::new(), sum: 0 };
         for mark in marks {
             let number = self.numbers.get(mark.as_str()).copied();
             let weight = number.map_or_else(|| rarity(0, counted), |it| self.weight(it, counted));
@@ -164,37 +164,38 @@ impl Marks {
         &self.of[from..self.ends[entry]]
     }
 
-    /// Adds the most that each of the known entries can be alike, times `voice`: what both have is
-    /// rounded up.
-    pub fn add_most(&self, asked: &AskedMarks, voice: f64, to: &mut [f64]) {
+    /// Adds the most that each entry of a part of the known ones can be alike, times `voice`: what
+    /// both have is rounded up. The part begins at a whole byte of bits.
+    pub fn add_most(&self, asked: &AskedMarks, voice: f64, part: Range<usize>, to: &mut [f64]) {
         let Some(at) = asked.step else { return };
         // Weights are rounded up, so that a sum is never too small.
         let step = asked.sum.div_ceil(MOST_STEPS).max(1);
-        let sums = self.sums(asked, step);
-        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own).zip(sums) {
+        let sums = self.sums(asked, step, part.clone());
+        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own[part]).zip(sums) {
             let both = (u64::from(sum) * step).min(asked.sum).min(*own);
             *to += voice * alike(asked.sum, *own, both);
         }
     }
 
-    /// What each of the known entries has of the marks that are asked for, in steps.
-    fn sums(&self, asked: &AskedMarks, step: u64) -> Vec<u16> {
-        let mut sums = vec![0u16; asked.known.next_multiple_of(8)];
+    /// What each entry of a part has of the marks that are asked for, in steps.
+    fn sums(&self, asked: &AskedMarks, step: u64, part: Range<usize>) -> Vec<u16> {
+        let mut sums = vec![0u16; part.len().next_multiple_of(8)];
         let mut rows = Vec::new();
         for &(mark, weight) in &asked.marks {
             let steps = weight.div_ceil(step) as u16;
             match &self.having[mark as usize] {
                 Having::Few(entries) => {
-                    let known = entries.iter().take_while(|entry| (**entry as usize) < asked.known);
-                    known.for_each(|entry| sums[*entry as usize] += steps);
+                    let place = |entry: usize| entries.partition_point(|it| (*it as usize) < entry);
+                    let entries = &entries[place(part.start)..place(part.end)];
+                    entries.iter().for_each(|entry| sums[*entry as usize - part.start] += steps);
                 }
                 Having::Many { bits, .. } => rows.push((bits.as_slice(), steps)),
             }
         }
         // Part by part, so that the sums stay near the processor while all rows are added to them.
-        for (part, sums) in sums.chunks_mut(PART).enumerate() {
+        for (from, sums) in (part.start..).step_by(PART).zip(sums.chunks_mut(PART)) {
             for (bits, steps) in &rows {
-                add(sums, bits.get(part * PART / 8..).unwrap_or_default(), *steps);
+                add(sums, bits.get(from / 8..).unwrap_or_default(), *steps);
             }
         }
         sums
@@ -273,14 +274,15 @@ mod tests {
         }
         let rows = marks.having.iter().filter(|it| matches!(it, Having::Many { .. })).count();
         assert!((1..marks.having.len()).contains(&rows), "{rows} rows of bits");
-        for known in [entries, PART + 3, 500] {
+        for part in [0..entries, 0..PART + 3, 0..500, 64..65, PART - 64..entries] {
+            let known = part.end;
             let asked = marks.ask(&(0..12).map(named).collect(), known);
             let step = asked.sum.div_ceil(MOST_STEPS).max(1);
-            let sums = marks.sums(&asked, step);
-            for (entry, sum) in sums.iter().enumerate().take(known) {
+            let sums = marks.sums(&asked, step, part.clone());
+            for (entry, sum) in part.zip(sums) {
                 let both = in_both(&asked, marks.marks_of(entry));
                 let steps: u64 = both.map(|(_, weight)| weight.div_ceil(step)).sum();
-                assert_eq!(u64::from(*sum), steps, "entry {entry} of {known}");
+                assert_eq!(u64::from(sum), steps, "entry {entry} of {known}");
             }
         }
     }

@@ -6,6 +6,7 @@ use super::super::blend::{Voices, answer};
 use super::super::{Told, compare};
 use super::best::Best;
 use super::{FingerprintIndex, Nearest, OPEN};
+use crate::parts::in_parts;
 use crate::rank::GRAIN;
 
 /// So many entries for each that is asked for are held against the question before any other.
@@ -41,9 +42,12 @@ impl FingerprintIndex {
         let text = self.text.ask(&told.text, known);
         let structure = self.structure.ask(&told.structure, known);
         let voices = Voices::of(asked.fingerprint, text.sum, structure.sum);
-        let mut said = vec![0.0; known];
-        self.text.add_most(&text, voices.text, &mut said);
-        self.structure.add_most(&structure, voices.structure, &mut said);
+        let said = in_parts(known, |part| {
+            let mut said = vec![0.0; part.len()];
+            self.text.add_most(&text, voices.text, part.clone(), &mut said);
+            self.structure.add_most(&structure, voices.structure, part, &mut said);
+            said
+        });
 
         let score = |entry: usize| {
             let measured = self.rows.score(&prepared, entry);
