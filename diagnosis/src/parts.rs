@@ -33,7 +33,7 @@ pub fn in_parts<T: Send>(count: usize, of: impl Fn(Range<usize>) -> Vec<T> + Syn
     })
 }
 
-/// Asking for them reads files, so they are asked for once.
+/// The system is asked for them once: that takes longer than a small pass.
 fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get).min(MOST))
