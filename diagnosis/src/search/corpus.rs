@@ -37,7 +37,7 @@ impl Passage {
     }
 }
 
-/// Part of every unit, in lists of their own: a question reads one or two of them from end to end.
+/// The units, each part of them in a list of its own: a question reads few of the lists, from end to end.
 #[derive(Debug, Default)]
 struct Units {
     document: Vec<u32>,
@@ -47,7 +47,7 @@ struct Units {
     until: Vec<u64>,
     /// Words in all units up to each, that one included.
     words: Vec<u64>,
-    /// Passages that stood in any unit up to each, that one included: they are numbered by that.
+    /// One more than the highest number of a passage up to each, that one included.
     passages: Vec<u32>,
 }
 
