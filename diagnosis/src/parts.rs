@@ -1,20 +1,21 @@
-//! One pass over many entries on all processors at once.
+//! One pass over many entries, on several processors at once.
 
 use std::num::NonZero;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 use std::thread;
 
-/// Fewer entries are passed over sooner than a thread begins.
-const LEAST: usize = 8_192;
+/// A part has so many entries at least: fewer are passed over sooner than a thread begins.
+const LEAST: usize = if cfg!(test) { 64 } else { 8_192 };
 /// Parts begin at multiples of this many, so that bits of entries are not cut within a byte.
 const GRANULE: usize = 64;
 /// No question takes more processors than these: such passes wait for memory soon.
 const MOST: usize = 8;
 
-/// What `of` makes of the numbers up to `count`, which are cut into a range for each processor, in
-/// the order of the ranges. Whatever the machine, the parts together are the same. Ranges begin at
-/// multiples of 64.
+/// What `of` makes of the numbers up to `count`, which are cut into ranges for several processors,
+/// in the order of the ranges, which begin at multiples of 64. Where `of` looks at each number by
+/// itself, the parts together are the same on any machine.
 pub fn in_parts<T: Send>(count: usize, of: impl Fn(Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
     let parts = processors().min(count / LEAST).max(1);
     let end = |part: usize| match part == parts {
@@ -23,18 +24,30 @@ pub fn in_parts<T: Send>(count: usize, of: impl Fn(Range<usize>) -> Vec<T> + Syn
     };
     let of = &of;
     thread::scope(|scope| {
-        let others: Vec<_> =
-            (1..parts).map(|part| scope.spawn(move || of(end(part)..end(part + 1)))).collect();
+        let begin = |part: usize| {
+            let range = end(part)..end(part + 1);
+            let theirs = range.clone();
+            (range, thread::Builder::new().spawn_scoped(scope, move || of(theirs)))
+        };
+        let others: Vec<_> = (1..parts).map(begin).collect();
         let mut all = of(0..end(1));
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        for (range, other) in others {
+            all.extend(match other {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // The system has no thread left.
+                Err(_) => of(range),
+            });
         }
         all
     })
 }
 
-/// The system is asked for them once: that takes longer than a small pass.
+/// How many processors there are is asked once: the system may read files for it. No answer
+/// depends on it.
 fn processors() -> usize {
+    if cfg!(test) {
+        return 3;
+    }
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get).min(MOST))
 }

@@ -184,8 +184,8 @@ impl TextIndex {
         }
         let scores = Scores::new(&known, scores, known.cosines(query.text()));
         let mut top = Top::of(first);
-        // The latest come first: of equal ones, of which there may be very many, none has to make
-        // room for another.
+        // The latest come first: of equal ones, of which there may be very many, hardly any has to
+        // make room for another.
         for unit in known.held().rev() {
             let Some(score) = scores.of(&known, unit) else { continue };
             if score < top.least() || !(kinds.is_empty() || kinds.contains(&known.kind(unit))) {
@@ -247,7 +247,7 @@ struct Top<'i> {
 
 impl<'i> Top<'i> {
     fn of(first: usize) -> Self {
-        Self { first, found: Vec::with_capacity(first + 1) }
+        Self { first, found: Vec::with_capacity(first) }
     }
 
     /// What scores less is not among them.

@@ -37,7 +37,8 @@ impl Passage {
     }
 }
 
-/// The units, each part of them in a list of its own: a question reads few of the lists, from end to end.
+/// The units, each part of them in a list of its own: a question reads few of the lists, from end
+/// to end.
 #[derive(Debug, Default)]
 struct Units {
     document: Vec<u32>,
@@ -48,7 +49,7 @@ struct Units {
     /// Words in all units up to each, that one included.
     words: Vec<u64>,
     /// One more than the highest number of a passage up to each, that one included.
-    passages: Vec<u32>,
+    passages_known: Vec<u32>,
 }
 
 /// That a unit has a term; all that a score needs, so that scoring reads one list in order.
@@ -186,7 +187,9 @@ impl Corpus {
         }
         let units = &mut self.units;
         units.words.push(units.words.last().copied().unwrap_or(0) + u64::from(*length));
-        units.passages.push(units.passages.last().copied().unwrap_or(0).max(passage + 1));
+        units
+            .passages_known
+            .push(units.passages_known.last().copied().unwrap_or(0).max(passage + 1));
         units.document.push(document);
         units.passage.push(passage);
         units.field.push(field);
@@ -267,7 +270,7 @@ impl AsOf<'_> {
     /// is near enough; none where nothing has a direction, or the question has none.
     pub fn cosines(&self, question: &str) -> Option<(Vec<f32>, f64)> {
         let directions = self.corpus.directions.as_ref()?;
-        let known = self.corpus.units.passages[..self.units].last().copied().unwrap_or(0);
+        let known = self.corpus.units.passages_known[..self.units].last().copied().unwrap_or(0);
         Some((directions.cosines(question, known as usize)?, directions.least_near()))
     }
 

@@ -117,6 +117,7 @@ fn product(a: &[i8], b: &[i16]) -> i32 {
     let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<CHUNK>(), b.as_chunks::<CHUNK>());
     let mut sum = products(rest_of_a, rest_of_b);
     for (a, b) in a.iter().zip(b) {
+        // `array::map` is not inlined here, and took as long as the products.
         let mut wide = [0; CHUNK];
         wide.iter_mut().zip(a).for_each(|(wide, a)| *wide = i16::from(*a));
         let pairs = wide.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
@@ -188,6 +189,20 @@ mod tests {
         assert_eq!(directions.cosines("0.8 -0.6", 2).unwrap().len(), 2);
         for text in ["0 0", "NaN NaN", "unknown"] {
             assert_eq!(directions.cosines(text, 5), None, "{text}");
+        }
+    }
+
+    /// More paragraphs than one processor takes.
+    #[test]
+    fn each_cosine_is_that_of_its_paragraph() {
+        let told = |n: usize| said(&[n as f32 - 150.0, (n * 7 % 300) as f32]);
+        let mut all = Directions::new(Arc::new(Literal(2)));
+        (0..300).for_each(|n| all.push(&told(n)));
+        let cosines = all.cosines("1 2", 300).unwrap();
+        for (n, cosine) in cosines.iter().enumerate() {
+            let mut alone = Directions::new(Arc::new(Literal(2)));
+            alone.push(&told(n));
+            assert_eq!(alone.cosines("1 2", 1).unwrap(), [*cosine], "{n}");
         }
     }
 

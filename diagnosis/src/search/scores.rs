@@ -17,7 +17,7 @@ struct Meant {
     /// By passage.
     cosines: Vec<f32>,
     least_near: f64,
-    /// One over the standard deviation of each.
+    /// One over the standard deviation of the BM25 scores, and of the cosines.
     per_word: f64,
     per_cosine: f64,
 }
@@ -68,7 +68,8 @@ impl Meant {
 }
 
 /// The standard deviation of what was added, told from sums in one pass. They are sums of distances
-/// from the first value, so that what is the same throughout has none, to the last bit.
+/// from the first value, so that what is the same throughout has none, to the last bit; where the
+/// first is far from nearly all others, it is right to a millionth.
 #[derive(Default)]
 struct Spread {
     first: Option<f64>,

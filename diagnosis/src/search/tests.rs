@@ -203,6 +203,20 @@ fn of_paragraphs_that_score_the_same_the_last_is_shown() {
 }
 
 #[test]
+fn of_documents_that_score_the_same_at_one_position_the_first_by_key_comes_first() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let mut index = TextIndex::default();
+        for key in order {
+            index.put(1, &runbook(key), &[("title", "slow")]);
+        }
+        let found = |first| index.search(&query("slow"), &[], 9, first);
+        assert_eq!(keys(&found(9)), ["a", "b"]);
+        assert_eq!(keys(&found(1)), ["a"]);
+        assert!(found(0).is_empty());
+    }
+}
+
+#[test]
 fn a_kind_that_is_not_asked_for_is_left_out() {
     let mut index = TextIndex::default();
     let incident = DocumentId { kind: DocumentKind::Incident, key: "i".into() };
@@ -211,6 +225,8 @@ fn a_kind_that_is_not_asked_for_is_left_out() {
     assert_eq!(keys(&index.search(&query("slow"), &[], 9, 9)), ["r", "i"], "the latest first");
     let only = index.search(&query("slow"), &[DocumentKind::Incident], 9, 9);
     assert_eq!(keys(&only), ["i"]);
+    let only = index.search(&query("slow"), &[DocumentKind::Incident], 9, 1);
+    assert_eq!(keys(&only), ["i"], "the better one is of another kind");
 }
 
 #[test]
