@@ -83,6 +83,7 @@ pub(super) struct Counter(Arc<Numbers>);
 
 #[derive(Debug, Default)]
 struct Numbers {
+    begun: AtomicU64,
     made: AtomicU64,
     delivered: AtomicU64,
 }
@@ -91,6 +92,12 @@ impl Counter {
     pub(super) fn get(&self) -> Count {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         Count { made: load(&self.0.made), delivered: load(&self.0.delivered) }
+    }
+
+    /// Spans that began and have not ended.
+    pub(super) fn open(&self) -> u64 {
+        let ended = self.0.made.load(Ordering::Relaxed);
+        self.0.begun.load(Ordering::Relaxed).saturating_sub(ended)
     }
 
     fn made_one(&self) {
@@ -105,7 +112,9 @@ impl Counter {
 }
 
 impl SpanProcessor for Counter {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+    fn on_start(&self, _span: &mut Span, _cx: &Context) {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+    }
 
     fn on_end(&self, _span: SpanData) {
         self.made_one();

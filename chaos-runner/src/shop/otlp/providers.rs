@@ -31,7 +31,12 @@ const BATCH_DELAY: Duration = Duration::from_secs(1);
 const METRICS_EVERY: Duration = Duration::from_secs(2);
 /// How long the last export may take. A process that is asked to end is killed when it does not.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
-/// The same where the receiver was away until then: no reason to hold up whoever waits.
+/// How long the last spans may take to end. A request whose caller hung up is let go of by a task
+/// that nobody waits for.
+const LAST_SPANS_PATIENCE: Duration = Duration::from_millis(200);
+/// How often they are looked for.
+const LAST_SPANS_POLL: Duration = Duration::from_millis(5);
+/// [`FLUSH_PATIENCE`] where the receiver was away until then: no reason to hold up whoever waits.
 const AWAY_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a process is, for its resource.
@@ -95,6 +100,12 @@ impl Telemetry {
         let Providers { traces, logs, metrics, spans, lines, away } = self.0?;
         let away = away.load(Ordering::Relaxed);
         let patience = if away { AWAY_PATIENCE } else { FLUSH_PATIENCE };
+        let _ = tokio::time::timeout(LAST_SPANS_PATIENCE, async {
+            while spans.open() > 0 {
+                tokio::time::sleep(LAST_SPANS_POLL).await;
+            }
+        })
+        .await;
         // Each waits on a thread of its own; what the receiver does not take in time is lost.
         let ends = [
             tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(patience)),
@@ -172,4 +183,39 @@ fn metrics(post: Post, resource: Resource) -> Result<SdkMeterProvider, ExporterB
         .build()?;
     let reader = PeriodicReader::builder(exporter).with_interval(METRICS_EVERY).build();
     Ok(SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use opentelemetry::trace::{Span, Tracer};
+    use tokio::net::TcpListener;
+
+    use super::super::ReceiverArgs;
+    use super::super::counts::Count;
+    use super::*;
+
+    /// Telemetry to a receiver that takes everything.
+    async fn telemetry() -> Telemetry {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let otlp = Some(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async { axum::serve(listener, Router::new().fallback(|| async {})).await });
+        let receiver = ReceiverArgs { otlp, ..ReceiverArgs::default() }.receiver().unwrap();
+        let identity = Identity { component: "cart", version: "1.0.0" };
+        Telemetry::start(receiver.as_ref(), &identity).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_span_that_ends_late_is_sent_and_one_that_never_ends_holds_up_nobody() {
+        let telemetry = telemetry().await;
+        let tracer = telemetry.instruments().tracer;
+        let (mut late, endless) = (tracer.start("late"), tracer.start("endless"));
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_SPANS_PATIENCE / 4).await;
+            late.end();
+        });
+        let delivery = telemetry.end().await.unwrap();
+        assert_eq!(delivery.spans, Count { made: 1, delivered: 1 });
+        drop(endless);
+    }
 }
