@@ -94,3 +94,34 @@ impl Spread {
         if spread > LEAST_SPREAD { spread } else { 1.0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spread(values: &[f64]) -> f64 {
+        let mut spread = Spread::default();
+        values.iter().for_each(|value| spread.add(*value));
+        spread.spread()
+    }
+
+    proptest! {
+        #[test]
+        fn the_spread_is_the_standard_deviation(
+            values in prop::collection::vec(-50.0..50.0f64, 2..200),
+        ) {
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / count;
+            let right = variance.sqrt();
+            prop_assert!((spread(&values) - right).abs() <= 1e-9 * right.max(1.0));
+        }
+
+        #[test]
+        fn what_sets_none_apart_counts_as_it_likes(value in -1e6..1e6f64, count in 0usize..200) {
+            prop_assert_eq!(spread(&vec![value; count]), 1.0);
+        }
+    }
+}

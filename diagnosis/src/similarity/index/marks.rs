@@ -17,7 +17,7 @@ const SPARSE: usize = 16;
 const MOST_STEPS: u64 = 1 << 15;
 
 /// Rows of bits are added up for so many entries at a time.
-const PART: usize = 1 << 12;
+const PIECE: usize = 1 << 12;
 
 /// The entries that have a mark, which were put in order.
 #[derive(Debug)]
@@ -192,8 +192,8 @@ impl Marks {
                 Having::Many { bits, .. } => rows.push((bits.as_slice(), steps)),
             }
         }
-        // Part by part, so that the sums stay near the processor while all rows are added to them.
-        for (from, sums) in (part.start..).step_by(PART).zip(sums.chunks_mut(PART)) {
+        // Piece by piece, so that the sums stay near the processor while all rows are added to them.
+        for (from, sums) in (part.start..).step_by(PIECE).zip(sums.chunks_mut(PIECE)) {
             for (bits, steps) in &rows {
                 add(sums, bits.get(from / 8..).unwrap_or_default(), *steps);
             }
@@ -268,13 +268,13 @@ mod tests {
             _ => (entry * 31 + mark * 17).is_multiple_of(mark * mark * 5 + 2),
         };
         let named = |mark: usize| format!("mark {mark}");
-        let entries = 2 * PART + 77;
+        let entries = 2 * PIECE + 77;
         for entry in 0..entries {
             marks.push(&(0..12).filter(|mark| has(entry, *mark)).map(named).collect());
         }
         let rows = marks.having.iter().filter(|it| matches!(it, Having::Many { .. })).count();
         assert!((1..marks.having.len()).contains(&rows), "{rows} rows of bits");
-        for part in [0..entries, 0..PART + 3, 0..500, 64..65, PART - 64..entries] {
+        for part in [0..entries, 0..PIECE + 3, 0..500, 64..65, PIECE - 64..entries] {
             let known = part.end;
             let asked = marks.ask(&(0..12).map(named).collect(), known);
             let step = asked.sum.div_ceil(MOST_STEPS).max(1);
