@@ -82,7 +82,7 @@ impl Directions {
         let cosine = |(numbers, length): (&[i8], &f32)| {
             (product(numbers, &question) as f32 * scale * length).clamp(-1.0, 1.0)
         };
-        Some(in_parts(count.min(self.scales.len()), |part| {
+        Some(in_parts(0..count.min(self.scales.len()), |part| {
             let numbers = &self.numbers[part.start * self.dimensions..part.end * self.dimensions];
             numbers.chunks_exact(self.dimensions).zip(&self.scales[part]).map(cosine).collect()
         }))

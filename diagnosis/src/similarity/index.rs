@@ -7,6 +7,7 @@
 //! the nearest (the threshold algorithm: R. Fagin, A. Lotem, M. Naor, 2003).
 
 mod best;
+mod layers;
 mod marks;
 mod row;
 #[cfg(test)]
@@ -14,17 +15,19 @@ mod tests;
 mod told;
 
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::ops::Range;
 
 use events::catalogue::diagnosis::SimilarIncident;
 use events::catalogue::label::Claim;
 use events::{FaultId, IncidentId, LabelId};
 
 use self::best::{Best, Candidate, Promising};
+use self::layers::{Entry, Layer, Layers};
 use self::marks::Marks;
 use self::row::Rows;
 use super::{Similarity, Told, compare};
 use crate::fingerprint::Fingerprint;
-use crate::parts::in_parts;
+use crate::parts::{GRANULE, in_parts};
 use crate::verdict::{Opinion, verdict};
 
 /// Still known.
@@ -71,9 +74,17 @@ struct Span {
 #[derive(Debug)]
 struct Incident {
     id: IncidentId,
-    /// The entry of its latest fingerprint.
-    latest: Option<u32>,
+    /// Where its latest fingerprint stands.
+    place: Option<usize>,
     labels: Vec<Span>,
+}
+
+/// Whose fingerprint an entry is, from which position to which.
+#[derive(Debug)]
+struct Life {
+    of: u32,
+    since: u64,
+    until: u64,
 }
 
 /// The index. Positions of fingerprints never go back: each replaces what its incident looked
@@ -82,10 +93,9 @@ struct Incident {
 pub struct FingerprintIndex {
     incidents: Vec<Incident>,
     by_id: HashMap<IncidentId, u32>,
-    /// Entry by entry: whose fingerprint, from which position to which.
-    of: Vec<u32>,
+    /// Since when each fingerprint is known.
     since: Vec<u64>,
-    until: Vec<u64>,
+    lives: Layers<Life>,
     rows: Rows,
     text: Marks,
     structure: Marks,
@@ -116,18 +126,17 @@ impl FingerprintIndex {
     ) {
         let last = self.since.last().copied().unwrap_or(0);
         assert!(position >= last, "position {position} comes behind {last}");
-        let number = self.number(incident);
-        let entry = u32::try_from(self.of.len()).expect("fewer entries than memory holds");
-        let replaced = self.incidents[number as usize].latest.replace(entry);
-        if let Some(replaced) = replaced {
-            self.until[replaced as usize] = position;
+        let of = self.number(incident);
+        let next = self.lives.all(Layer::Standing).len();
+        let place = *self.incidents[of as usize].place.get_or_insert(next);
+        if let Some(replaced) = self.lives.standing_mut(place) {
+            replaced.until = position;
         }
-        self.of.push(number);
         self.since.push(position);
-        self.until.push(OPEN);
-        self.rows.push(fingerprint);
-        self.text.push(&told.text);
-        self.structure.push(&told.structure);
+        self.lives.put(place, Life { of, since: position, until: OPEN });
+        self.rows.put(place, fingerprint);
+        self.text.put(place, &told.text);
+        self.structure.put(place, &told.structure);
     }
 
     /// A label was given at `position`. A label is given once.
@@ -152,7 +161,7 @@ impl FingerprintIndex {
 
     /// How many fingerprints the index keeps, those that were replaced included.
     pub fn kept(&self) -> usize {
-        self.of.len()
+        self.since.len()
     }
 
     /// The incidents most like the one in question, the most similar first, by
@@ -163,15 +172,8 @@ impl FingerprintIndex {
         let prepared = self.rows.ask(asked.fingerprint);
         let most = |entry| self.rows.most(&prepared, entry);
         let promising = self.promising(asked, asked.min_score, most);
-        let mut last: Option<(usize, f64)> = None;
         let mut best = Best::of(asked);
-        self.search(asked, &mut best, promising, |entry| {
-            // The same experiment leaves the same fingerprint again and again.
-            let same = last.filter(|(before, _)| self.rows.are_alike(*before, entry));
-            let score = same.map_or_else(|| self.rows.score(&prepared, entry), |(_, score)| score);
-            last = Some((entry, score));
-            score
-        });
+        self.search(asked, &mut best, promising, self.rows.scores(&prepared));
         best.sorted().into_iter().map(|found| self.answer(asked, &found)).collect()
     }
 
@@ -182,15 +184,14 @@ impl FingerprintIndex {
         asked: &Nearest<'_>,
         best: &mut Best<'i>,
         promising: Vec<Promising>,
-        mut score: impl FnMut(usize) -> f64,
+        mut score: impl FnMut(Entry) -> f64,
     ) {
         let mut promising = BinaryHeap::from(promising);
         while let Some(Promising { most, entry }) = promising.pop() {
             if most < best.least() {
                 break;
             }
-            let entry = entry as usize;
-            let incident = &self.incidents[self.of[entry] as usize];
+            let incident = &self.incidents[self.lives.get(entry).of as usize];
             if incident.counts(asked) {
                 best.offer(Candidate { score: score(entry), incident: &incident.id, entry });
             }
@@ -203,26 +204,42 @@ impl FingerprintIndex {
         &self,
         asked: &Nearest<'_>,
         least: f64,
-        most: impl Fn(usize) -> f64 + Sync,
+        most: impl Fn(Entry) -> f64 + Sync,
     ) -> Vec<Promising> {
-        let may_answer = self.may_answer(asked);
-        in_parts(self.known(asked.at), |part| {
-            let mut promising = Vec::new();
-            for entry in part.filter(|entry| may_answer(*entry)) {
-                let most = most(entry);
-                if most > 0.0 && most >= least {
-                    let entry = u32::try_from(entry).expect("entries are numbered so");
-                    promising.push(Promising { most, entry });
+        let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
+        let may_answer = |life: &Life| {
+            life.since <= asked.at && life.until > asked.at && Some(life.of) != excluded
+        };
+        let in_layer = |(layer, places): (Layer, Range<usize>)| {
+            in_parts(places, |part| {
+                let mut promising = Vec::new();
+                let lives = part.clone().zip(&self.lives.all(layer)[part]);
+                for (place, _) in lives.filter(|(_, life)| may_answer(life)) {
+                    let entry = Entry::new(layer, place);
+                    let most = most(entry);
+                    if most > 0.0 && most >= least {
+                        promising.push(Promising { most, entry });
+                    }
                 }
-            }
-            promising
-        })
+                promising
+            })
+        };
+        let [mut promising, ended] = self.layers(asked.at).map(in_layer);
+        promising.extend(ended);
+        promising
     }
 
-    /// Whether an entry was the latest of an incident that is not excluded.
-    fn may_answer<'s>(&'s self, asked: &'s Nearest<'_>) -> impl Fn(usize) -> bool + 's {
-        let excluded = asked.excluding.and_then(|incident| self.by_id.get(incident)).copied();
-        move |entry| self.until[entry] > asked.at && Some(self.of[entry]) != excluded
+    /// The places of each layer that may have been the latest of an incident: an entry that ended
+    /// before is no answer. They begin at a whole byte of bits.
+    fn layers(&self, at: u64) -> [(Layer, Range<usize>); 2] {
+        Layer::ALL.map(|layer| {
+            let lives = self.lives.all(layer);
+            let from = match layer {
+                Layer::Standing => 0,
+                Layer::Ended => lives.partition_point(|life| life.until <= at),
+            };
+            (layer, from / GRANULE * GRANULE..lives.len())
+        })
     }
 
     /// How many entries were put up to a position.
@@ -243,7 +260,7 @@ impl FingerprintIndex {
         }
         let number = u32::try_from(self.incidents.len()).expect("fewer than memory holds");
         self.by_id.insert(incident.clone(), number);
-        let new = Incident { id: incident.clone(), latest: None, labels: Vec::new() };
+        let new = Incident { id: incident.clone(), place: None, labels: Vec::new() };
         self.incidents.push(new);
         number
     }

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use events::IncidentId;
 
 use super::Nearest;
+use super::layers::Entry;
 
 /// The best so far.
 pub struct Best<'i> {
@@ -54,8 +55,8 @@ impl<'i> Best<'i> {
 pub struct Promising {
     /// The most that it can score.
     pub most: f64,
-    /// Its number.
-    pub entry: u32,
+    /// Which one.
+    pub entry: Entry,
 }
 
 impl Ord for Promising {
@@ -85,8 +86,8 @@ pub struct Candidate<'i> {
     pub score: f64,
     /// The incident that it is of.
     pub incident: &'i IncidentId,
-    /// Its number.
-    pub entry: usize,
+    /// Which one.
+    pub entry: Entry,
 }
 
 impl Ord for Candidate<'_> {

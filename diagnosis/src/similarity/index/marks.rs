@@ -1,62 +1,102 @@
 //! Which entries have which marks, and how much of a question's marks each can have.
 //!
-//! Marks that few entries have are lists of entries, those that many have are rows of bits, which
-//! are added up eight entries at a time. What all marks of an entry weigh is kept for each number
-//! of entries that rarity is ever counted over.
+//! Marks that few entries have are lists of places, those that many have are rows of bits, which
+//! are added up eight places at a time. What each mark weighs is kept for each number of entries
+//! that rarity is ever counted over, and what all marks of an entry weigh for the last of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::blend::{Shared, alike, counted, rarity};
+use super::layers::{Entry, Layer};
 
-/// A mark that more than one in so many entries have is a row of bits.
+/// A mark that more than one in so many places have is a row of bits.
 const SPARSE: usize = 16;
 /// In as many steps the sum of a question is counted. Rounding up adds one for each of its marks,
 /// of which there are less than as many again: a lane holds both.
 const MOST_STEPS: u64 = 1 << 15;
 
-/// Rows of bits are added up for so many entries at a time.
+/// Rows of bits are added up for so many places at a time.
 const PIECE: usize = 1 << 12;
 
-/// The entries that have a mark, which were put in order.
+/// The places that have a mark.
 #[derive(Debug)]
 enum Having {
+    /// In order.
     Few(Vec<u32>),
-    Many { bits: Vec<u8>, count: usize, last: u32 },
+    /// A bit for each place.
+    Many(Vec<u8>),
 }
 
 impl Having {
-    /// How many of the first `known` entries.
-    fn count(&self, known: usize) -> usize {
+    /// The place, one of so many, has it.
+    fn set(&mut self, place: u32, places: usize) {
         match self {
-            Self::Few(entries) => entries.partition_point(|entry| (*entry as usize) < known),
-            Self::Many { count, last, .. } if known > *last as usize => *count,
-            Self::Many { bits, .. } => {
-                let whole: u32 = bits[..known / 8].iter().map(|byte| byte.count_ones()).sum();
-                let rest = bits[known / 8] & ((1u16 << (known % 8)) - 1) as u8;
-                (whole + rest.count_ones()) as usize
+            Self::Few(having) => {
+                let at = having.partition_point(|it| *it < place);
+                having.insert(at, place);
+                if having.len() * SPARSE > places + SPARSE * SPARSE {
+                    let mut bits = vec![0u8; places.div_ceil(8)];
+                    having.iter().for_each(|it| bits[*it as usize / 8] |= 1 << (it % 8));
+                    *self = Self::Many(bits);
+                }
+            }
+            Self::Many(bits) => {
+                let byte = place as usize / 8;
+                if bits.len() <= byte {
+                    bits.resize(byte + 1, 0);
+                }
+                bits[byte] |= 1 << (place % 8);
             }
         }
     }
 
-    fn push(&mut self, entry: u32) {
-        let place = entry as usize;
+    /// The place has it no more.
+    fn clear(&mut self, place: u32) {
         match self {
-            Self::Few(entries) => {
-                entries.push(entry);
-                if entries.len() * SPARSE > place + SPARSE * SPARSE {
-                    let mut bits = vec![0u8; place / 8 + 1];
-                    entries.iter().for_each(|it| bits[*it as usize / 8] |= 1 << (it % 8));
-                    *self = Self::Many { bits, count: entries.len(), last: entry };
-                }
+            Self::Few(having) => {
+                let at = having.binary_search(&place);
+                at.map(|at| having.remove(at)).expect("what is cleared was set");
             }
-            Self::Many { bits, count, last } => {
-                bits.resize(place / 8 + 1, 0);
-                bits[place / 8] |= 1 << (place % 8);
-                *count += 1;
-                *last = entry;
+            Self::Many(bits) => bits[place as usize / 8] &= !(1 << (place % 8)),
+        }
+    }
+}
+
+/// The marks of a layer's entries.
+#[derive(Debug, Default)]
+struct Marked {
+    /// By mark.
+    having: Vec<Having>,
+    /// By place, where in [`Marks::of`] its marks are.
+    of: Vec<Range<usize>>,
+    /// By place, what all its marks weigh at the last step.
+    own: Vec<u64>,
+}
+
+impl Marked {
+    /// These are the marks of a place from now on, the next one or an earlier one.
+    fn put(&mut self, place: usize, marks: Range<usize>, own: u64, all: &[u32]) {
+        let before = self.of.get(place).cloned().unwrap_or_default();
+        if place == self.of.len() {
+            self.of.push(marks.clone());
+            self.own.push(own);
+        } else {
+            (self.of[place], self.own[place]) = (marks.clone(), own);
+        }
+        let number = u32::try_from(place).expect("fewer entries than memory holds");
+        let (before, now) = (&all[before], &all[marks]);
+        for mark in before.iter().filter(|mark| now.binary_search(mark).is_err()) {
+            self.having[*mark as usize].clear(number);
+        }
+        for mark in now.iter().filter(|mark| before.binary_search(mark).is_err()) {
+            let mark = *mark as usize;
+            if self.having.len() <= mark {
+                self.having.resize_with(mark + 1, || Having::Few(Vec::new()));
             }
+            self.having[mark].set(number, self.of.len());
         }
     }
 }
@@ -65,8 +105,19 @@ impl Having {
 #[derive(Debug)]
 struct Step {
     counted: usize,
-    /// By entry, up to the last before the next step, what all its marks weigh.
-    own: Vec<u64>,
+    /// By mark, of those that were there.
+    weights: Vec<u64>,
+}
+
+impl Step {
+    fn weight(&self, mark: u32) -> u64 {
+        let known = self.weights.get(mark as usize).copied();
+        known.unwrap_or_else(|| rarity(0, self.counted))
+    }
+
+    fn sum(&self, marks: &[u32]) -> u64 {
+        marks.iter().map(|mark| self.weight(*mark)).sum()
+    }
 }
 
 /// See the [module](self).
@@ -74,13 +125,14 @@ struct Step {
 pub struct Marks {
     names: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
-    having: Vec<Having>,
-    /// The marks of each entry, in the order of their numbers, one entry behind the other.
+    /// How many entries ever had each mark.
+    with: Vec<usize>,
+    /// How many entries there ever were.
+    entries: usize,
+    /// The marks of each entry in the order of their numbers, one entry behind the other.
     of: Vec<u32>,
-    ends: Vec<usize>,
+    layers: [Marked; 2],
     steps: Vec<Step>,
-    /// What each mark weighs at the last step, for those that were there.
-    weights: Vec<u64>,
 }
 
 /// The marks of a question.
@@ -94,34 +146,37 @@ pub struct AskedMarks {
 }
 
 impl Marks {
-    /// Adds the marks of the next entry.
-    pub fn push(&mut self, marks: &BTreeSet<String>) {
-        let entry = u32::try_from(self.ends.len()).expect("entries are numbered so");
+    /// The entry that stands at `place` from now on has these marks. The place is the next one or
+    /// that of an entry that ends.
+    pub fn put(&mut self, place: usize, marks: &BTreeSet<String>) {
         let from = self.of.len();
         for mark in marks {
             let number = self.number(mark);
-            self.having[number as usize].push(entry);
+            self.with[number as usize] += 1;
             self.of.push(number);
         }
         self.of[from..].sort_unstable();
-        self.ends.push(self.of.len());
-        let known = self.ends.len();
-        if counted(known) == known {
-            let weights = self.having.iter().map(|having| rarity(having.count(known), known));
-            self.weights = weights.collect();
-            let own = (0..known).map(|entry| self.own(entry, known)).collect();
-            self.steps.push(Step { counted: known, own });
-        } else {
-            let own = self.own(known - 1, counted(known));
-            self.steps.last_mut().expect("the first entry began a step").own.push(own);
+        self.entries += 1;
+        let [standing, ended] = &mut self.layers;
+        if let Some(marks) = standing.of.get(place) {
+            ended.put(ended.of.len(), marks.clone(), standing.own[place], &self.of);
+        }
+        let own = self.steps.last().map_or(0, |step| step.sum(&self.of[from..]));
+        standing.put(place, from..self.of.len(), own, &self.of);
+        if counted(self.entries) == self.entries {
+            self.step();
         }
     }
 
-    /// What all marks of an entry weigh at the last step, which is counted over so many.
-    fn own(&self, entry: usize, counted: usize) -> u64 {
-        let new = rarity(0, counted);
-        let weight = |mark: &u32| self.weights.get(*mark as usize).copied().unwrap_or(new);
-        self.marks_of(entry).iter().map(weight).sum()
+    /// From now on rarity is counted over all entries that there are.
+    fn step(&mut self) {
+        let counted = self.entries;
+        let weights = self.with.iter().map(|with| rarity(*with, counted)).collect();
+        let step = Step { counted, weights };
+        for layer in &mut self.layers {
+            layer.own = layer.of.iter().map(|marks| step.sum(&self.of[marks.clone()])).collect();
+        }
+        self.steps.push(step);
     }
 
     fn number(&mut self, mark: &str) -> u32 {
@@ -132,18 +187,19 @@ impl Marks {
         let mark: Arc<str> = mark.into();
         self.names.push(mark.clone());
         self.numbers.insert(mark, number);
-        self.having.push(Having::Few(Vec::new()));
+        self.with.push(0);
         number
     }
 
     /// Makes a question of marks, as of the first `known` entries.
     pub fn ask(&self, marks: &BTreeSet<String>, known: usize) -> AskedMarks {
         let step = self.steps.partition_point(|step| step.counted <= known).checked_sub(1);
-        let counted = counted(known);
+        let none = Step { counted: 0, weights: Vec::new() };
+        let weights = step.map_or(&none, |step| &self.steps[step]);
         let mut asked = AskedMarks { step, marks: Vec::new(), sum: 0 };
         for mark in marks {
             let number = self.numbers.get(mark.as_str()).copied();
-            let weight = number.map_or_else(|| rarity(0, counted), |it| self.weight(it, counted));
+            let weight = weights.weight(number.unwrap_or(u32::MAX));
             asked.marks.extend(number.map(|number| (number, weight)));
             asked.sum += weight;
         }
@@ -151,45 +207,60 @@ impl Marks {
         asked
     }
 
-    fn weight(&self, mark: u32, counted: usize) -> u64 {
-        let is_last = self.steps.last().is_some_and(|last| last.counted == counted);
-        match self.weights.get(mark as usize).filter(|_| is_last) {
-            Some(weight) => *weight,
-            None => rarity(self.having[mark as usize].count(counted), counted),
+    fn marks_of(&self, entry: Entry) -> &[u32] {
+        &self.of[self.layers[entry.layer as usize].of[entry.place as usize].clone()]
+    }
+
+    /// What all marks of an entry weigh, where it is asked.
+    fn own(&self, asked: &AskedMarks, entry: Entry) -> u64 {
+        match asked.step {
+            _ if self.is_last(asked) => self.layers[entry.layer as usize].own[entry.place as usize],
+            Some(step) => self.steps[step].sum(self.marks_of(entry)),
+            None => 0,
         }
     }
 
-    fn marks_of(&self, entry: usize) -> &[u32] {
-        let from = entry.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.of[from..self.ends[entry]]
+    fn is_last(&self, asked: &AskedMarks) -> bool {
+        asked.step.is_some_and(|step| step + 1 == self.steps.len())
     }
 
-    /// Adds the most that each entry of a part of the known ones can be alike, times `voice`: what
-    /// both have is rounded up. The part begins at a whole byte of bits.
-    pub fn add_most(&self, asked: &AskedMarks, voice: f64, part: Range<usize>, to: &mut [f64]) {
-        let Some(at) = asked.step else { return };
+    /// Adds the most that each place in a part of a layer can be alike, times `voice`: what both
+    /// have is rounded up. The part begins at a whole byte of bits.
+    pub fn add_most(
+        &self,
+        asked: &AskedMarks,
+        voice: f64,
+        layer: Layer,
+        part: Range<usize>,
+        to: &mut [f64],
+    ) {
         // Weights are rounded up, so that a sum is never too small.
         let step = asked.sum.div_ceil(MOST_STEPS).max(1);
-        let sums = self.sums(asked, step, part.clone());
-        for ((to, own), sum) in to.iter_mut().zip(&self.steps[at].own[part]).zip(sums) {
+        let sums = self.sums(asked, step, layer, part.clone());
+        let own = match self.is_last(asked) {
+            true => Cow::Borrowed(&self.layers[layer as usize].own[part]),
+            false => part.map(|place| self.own(asked, Entry::new(layer, place))).collect(),
+        };
+        for ((to, own), sum) in to.iter_mut().zip(own.iter()).zip(sums) {
             let both = (u64::from(sum) * step).min(asked.sum).min(*own);
             *to += voice * alike(asked.sum, *own, both);
         }
     }
 
-    /// What each entry of a part has of the marks that are asked for, in steps.
-    fn sums(&self, asked: &AskedMarks, step: u64, part: Range<usize>) -> Vec<u16> {
+    /// What each place in a part has of the marks that are asked for, in steps.
+    fn sums(&self, asked: &AskedMarks, step: u64, layer: Layer, part: Range<usize>) -> Vec<u16> {
         let mut sums = vec![0u16; part.len().next_multiple_of(8)];
         let mut rows = Vec::new();
         for &(mark, weight) in &asked.marks {
             let steps = weight.div_ceil(step) as u16;
-            match &self.having[mark as usize] {
-                Having::Few(entries) => {
-                    let place = |entry: usize| entries.partition_point(|it| (*it as usize) < entry);
-                    let entries = &entries[place(part.start)..place(part.end)];
-                    entries.iter().for_each(|entry| sums[*entry as usize - part.start] += steps);
+            match self.layers[layer as usize].having.get(mark as usize) {
+                Some(Having::Few(having)) => {
+                    let at = |place: usize| having.partition_point(|it| (*it as usize) < place);
+                    let having = &having[at(part.start)..at(part.end)];
+                    having.iter().for_each(|place| sums[*place as usize - part.start] += steps);
                 }
-                Having::Many { bits, .. } => rows.push((bits.as_slice(), steps)),
+                Some(Having::Many(bits)) => rows.push((bits.as_slice(), steps)),
+                None => {}
             }
         }
         // Piece by piece, so that the sums stay near the processor while all rows are added to them.
@@ -202,14 +273,13 @@ impl Marks {
     }
 
     /// How alike an entry is.
-    pub fn alike(&self, asked: &AskedMarks, entry: usize) -> f64 {
+    pub fn alike(&self, asked: &AskedMarks, entry: Entry) -> f64 {
         let both: u64 = in_both(asked, self.marks_of(entry)).map(|(_, weight)| weight).sum();
-        let own = asked.step.map_or(0, |step| self.steps[step].own[entry]);
-        alike(asked.sum, own, both)
+        alike(asked.sum, self.own(asked, entry), both)
     }
 
     /// How alike an entry is, and what both have.
-    pub fn shared(&self, asked: &AskedMarks, entry: usize) -> Shared {
+    pub fn shared(&self, asked: &AskedMarks, entry: Entry) -> Shared {
         let both = in_both(asked, self.marks_of(entry));
         let both = both.map(|(mark, weight)| (self.names[mark as usize].to_string(), weight));
         Shared { alike: self.alike(asked, entry), marks: both.collect() }
@@ -259,7 +329,7 @@ mod tests {
     use super::*;
 
     /// Some marks that nearly all have, some that few have, and one that ends early; more entries
-    /// than are added up at a time.
+    /// than are added up at a time, of which some replaced others.
     #[test]
     fn sums_are_those_of_each_entry_by_itself() {
         let mut marks = Marks::default();
@@ -268,21 +338,50 @@ mod tests {
             _ => (entry * 31 + mark * 17).is_multiple_of(mark * mark * 5 + 2),
         };
         let named = |mark: usize| format!("mark {mark}");
-        let entries = 2 * PIECE + 77;
-        for entry in 0..entries {
-            marks.push(&(0..12).filter(|mark| has(entry, *mark)).map(named).collect());
+        let standing = 2 * PIECE + 77;
+        for entry in 0..2 * standing {
+            // Each has the place of the one before it or the next.
+            let place = entry % standing / (1 + entry / standing);
+            marks.put(place, &(0..12).filter(|mark| has(entry, *mark)).map(named).collect());
         }
-        let rows = marks.having.iter().filter(|it| matches!(it, Having::Many { .. })).count();
-        assert!((1..marks.having.len()).contains(&rows), "{rows} rows of bits");
-        for part in [0..entries, 0..PIECE + 3, 0..500, 64..65, PIECE - 64..entries] {
-            let known = part.end;
-            let asked = marks.ask(&(0..12).map(named).collect(), known);
-            let step = asked.sum.div_ceil(MOST_STEPS).max(1);
-            let sums = marks.sums(&asked, step, part.clone());
-            for (entry, sum) in part.zip(sums) {
-                let both = in_both(&asked, marks.marks_of(entry));
-                let steps: u64 = both.map(|(_, weight)| weight.div_ceil(step)).sum();
-                assert_eq!(u64::from(sum), steps, "entry {entry} of {known}");
+        let asked = marks.ask(&(0..12).map(named).collect(), 2 * standing);
+        let step = asked.sum.div_ceil(MOST_STEPS).max(1);
+        for layer in Layer::ALL {
+            let marked = &marks.layers[layer as usize];
+            assert_eq!(marked.of.len(), standing);
+            let rows = marked.having.iter().filter(|it| matches!(it, Having::Many(_))).count();
+            assert!((1..marked.having.len()).contains(&rows), "{rows} rows of bits");
+            for part in [0..standing, 0..PIECE + 3, 0..500, 64..65, PIECE - 64..standing] {
+                let sums = marks.sums(&asked, step, layer, part.clone());
+                for (place, sum) in part.zip(sums) {
+                    let both = in_both(&asked, marks.marks_of(Entry::new(layer, place)));
+                    let steps: u64 = both.map(|(_, weight)| weight.div_ceil(step)).sum();
+                    assert_eq!(u64::from(sum), steps, "place {place} of {layer:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_entry_weighs_is_told_for_any_number_that_rarity_is_counted_over() {
+        let mut marks = Marks::default();
+        let of =
+            |entry: usize| BTreeSet::from([format!("of {}", entry % 3), format!("is {entry}")]);
+        for entry in 0..100 {
+            marks.put(entry / 2, &of(entry));
+        }
+        for known in [1, 7, 30, 64, 99, 100] {
+            let counted = counted(known);
+            let weight = |mark: &String| {
+                rarity((0..counted).filter(|entry| of(*entry).contains(mark)).count(), counted)
+            };
+            let asked = marks.ask(&of(0), known);
+            assert_eq!(asked.sum, of(0).iter().map(weight).sum::<u64>());
+            for entry in 0..known {
+                let layer = if entry % 2 == 0 { Layer::Ended } else { Layer::Standing };
+                let own: u64 = of(entry).iter().map(weight).sum();
+                let entry = Entry::new(layer, entry / 2);
+                assert_eq!(marks.own(&asked, entry), own, "{entry:?} among {known}");
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use events::ComponentName;
 
 use super::super::{PLACE, REASONS, SYMPTOMS, common, place, symptom_share, weight};
+use super::layers::{Entry, Layers};
 use crate::fingerprint::{Feature, Fingerprint, Role, Symptom};
 use crate::rank::{GRAIN, grains};
 
@@ -76,8 +77,10 @@ enum Naming {
     Component = 1,
 }
 
+/// A fingerprint, and what it can be like at most.
 #[derive(Debug)]
 struct Row {
+    profile: Profile,
     /// Where its numbers begin: symptoms, then reasons, then components, then the next row's.
     symptoms: usize,
     reasons: usize,
@@ -91,8 +94,7 @@ struct Row {
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub struct Rows {
-    rows: Vec<Row>,
-    profiles: Vec<Profile>,
+    rows: Layers<Row>,
     coordinates: Vec<u32>,
     values: Vec<f64>,
     names: Vec<Arc<str>>,
@@ -115,8 +117,9 @@ pub struct Asked<'q> {
 }
 
 impl Rows {
-    /// Adds a row for a fingerprint.
-    pub fn push(&mut self, fingerprint: &Fingerprint) {
+    /// The entry that stands at `place` from now on has this fingerprint. The place is the next one
+    /// or that of an entry that ends.
+    pub fn put(&mut self, place: usize, fingerprint: &Fingerprint) {
         let dense = dense(fingerprint);
         let symptoms = self.values.len();
         let mut sums = [0.0; 3];
@@ -139,8 +142,9 @@ impl Rows {
         let suspect = fingerprint.suspect.as_ref();
         let suspect = suspect.map(|name| self.name(Naming::Component, name.as_str()));
         let end = self.values.len();
-        self.profiles.push(profile(&dense));
-        self.rows.push(Row { symptoms, reasons, components, end, sums, suspect });
+        let profile = profile(&dense);
+        let row = Row { profile, symptoms, reasons, components, end, sums, suspect };
+        self.rows.put(place, row);
     }
 
     fn number(&mut self, coordinate: u32, value: f64) {
@@ -203,9 +207,9 @@ impl Rows {
 
     /// The most that [`Self::score`] can be: two lists have at most the smaller sum in common, and
     /// symptoms no more than their profiles say.
-    pub fn most(&self, asked: &Asked<'_>, row: usize) -> f64 {
-        let overlap = overlap(&asked.profile, &self.profiles[row]);
-        let row = &self.rows[row];
+    pub fn most(&self, asked: &Asked<'_>, entry: Entry) -> f64 {
+        let row = self.rows.get(entry);
+        let overlap = overlap(&asked.profile, &row.profile);
         let share = |part: usize, common: f64| {
             let (ours, theirs) = (asked.sums[part], row.sums[part]);
             let common = common.min(ours).min(theirs);
@@ -219,9 +223,21 @@ impl Rows {
         shares + PLACE * place + asked.slack
     }
 
+    /// What entries score, by [`Self::score`]. Entries that have the same are best asked for one behind
+    /// the other: the same experiment leaves the same fingerprint again and again.
+    pub fn scores<'s>(&'s self, asked: &'s Asked<'_>) -> impl FnMut(Entry) -> f64 + 's {
+        let mut last: Option<(Entry, f64)> = None;
+        move |entry| {
+            let same = last.filter(|(before, _)| self.are_alike(*before, entry));
+            let score = same.map_or_else(|| self.score(asked, entry), |(_, score)| score);
+            last = Some((entry, score));
+            score
+        }
+    }
+
     /// The score that `compare` gives, to the last bit.
-    pub fn score(&self, asked: &Asked<'_>, row: usize) -> f64 {
-        let row = &self.rows[row];
+    fn score(&self, asked: &Asked<'_>, entry: Entry) -> f64 {
+        let row = self.rows.get(entry);
         let mut theirs = [0.0; COORDINATES];
         for (coordinate, value) in self.numbers(row.symptoms..row.reasons) {
             theirs[coordinate] = value;
@@ -258,10 +274,10 @@ impl Rows {
         coordinates.map(|at| self.name_at(*at)).zip(self.values[range].iter().copied())
     }
 
-    /// Whether two rows are the same.
-    pub fn are_alike(&self, a: usize, b: usize) -> bool {
+    /// Whether two entries have the same.
+    fn are_alike(&self, a: Entry, b: Entry) -> bool {
         let numbers = |row: &Row| row.symptoms..row.end;
-        let (a, b) = (&self.rows[a], &self.rows[b]);
+        let (a, b) = (self.rows.get(a), self.rows.get(b));
         a.suspect == b.suspect
             && a.reasons - a.symptoms == b.reasons - b.symptoms
             && a.components - a.symptoms == b.components - b.symptoms
@@ -269,9 +285,9 @@ impl Rows {
             && self.values[numbers(a)] == self.values[numbers(b)]
     }
 
-    /// The fingerprint of a row, without the events that showed it.
-    pub fn fingerprint(&self, row: usize) -> Fingerprint {
-        let row = &self.rows[row];
+    /// The fingerprint of an entry, without the events that showed it.
+    pub fn fingerprint(&self, entry: Entry) -> Fingerprint {
+        let row = self.rows.get(entry);
         let name = |text: &str| ComponentName::new(text).expect("it was one when it was put");
         let symptoms = self.numbers(row.symptoms..row.reasons).map(|(coordinate, strength)| {
             let (role, feature) = at(coordinate);

@@ -204,31 +204,38 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// So many that marks are rows of bits, and that most are passed over.
+    /// So many that marks are rows of bits, and that most are passed over; as of the end and of a
+    /// position before it.
     #[test]
     fn the_nearest_among_many_are_those_of_an_exhaustive_comparison(
         put in prop::collection::vec((fingerprint(), told()), 400..900),
+        incidents in 100..900usize,
         looks in fingerprint(),
         told in told(),
         ahead in 0..60usize,
+        before in 0..400u64,
     ) {
         let put = put.into_iter().enumerate();
-        let steps: Vec<Step> = put.map(|(n, (it, told))| Step::Put(n, it, told)).collect();
-        let asked = Nearest {
-            fingerprint: &looks,
-            at: steps.len() as u64,
-            first: 10,
-            min_score: 0.1,
-            excluding: None,
-            withheld: &BTreeSet::new(),
-            of_known_kind: false,
-        };
-        let past = past_of(&steps, &asked);
-        let past: Vec<_> = past.iter().map(|(past, told)| (past, told)).collect();
-        let known = ever_told(&steps, asked.at);
-        let expected = nearest_told((&looks, &told), &known, &past, asked.first, asked.min_score);
+        let put = put.map(|(n, (it, told))| Step::Put(n % incidents, it, told));
+        let steps: Vec<Step> = put.collect();
         let index = index_of(&steps);
-        prop_assert_eq!(index.nearest_ahead(&asked, &told, ahead), expected);
+        for at in [steps.len() as u64, before] {
+            let asked = Nearest {
+                fingerprint: &looks,
+                at,
+                first: 10,
+                min_score: 0.1,
+                excluding: None,
+                withheld: &BTreeSet::new(),
+                of_known_kind: false,
+            };
+            let past = past_of(&steps, &asked);
+            let past: Vec<_> = past.iter().map(|(past, told)| (past, told)).collect();
+            let known = ever_told(&steps, at);
+            let (first, least) = (asked.first, asked.min_score);
+            let expected = nearest_told((&looks, &told), &known, &past, first, least);
+            prop_assert_eq!(index.nearest_ahead(&asked, &told, ahead), expected);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use events::catalogue::diagnosis::SimilarIncident;
 use super::super::blend::{Voices, answer};
 use super::super::{Told, compare};
 use super::best::Best;
+use super::layers::Entry;
 use super::{FingerprintIndex, Nearest, OPEN};
 use crate::parts::in_parts;
 use crate::rank::GRAIN;
@@ -42,36 +43,44 @@ impl FingerprintIndex {
         let text = self.text.ask(&told.text, known);
         let structure = self.structure.ask(&told.structure, known);
         let voices = Voices::of(asked.fingerprint, text.sum, structure.sum);
-        let said = in_parts(known, |part| {
-            let mut said = vec![0.0; part.len()];
-            self.text.add_most(&text, voices.text, part.clone(), &mut said);
-            self.structure.add_most(&structure, voices.structure, part, &mut said);
-            said
+        let said = self.layers(asked.at).map(|(layer, places)| {
+            let said = in_parts(places.clone(), |part| {
+                let mut said = vec![0.0; part.len()];
+                self.text.add_most(&text, voices.text, layer, part.clone(), &mut said);
+                self.structure.add_most(&structure, voices.structure, layer, part, &mut said);
+                said
+            });
+            (places.start, said)
         });
+        let said_of = |entry: Entry| {
+            let (from, said) = &said[entry.layer as usize];
+            said[entry.place as usize - from]
+        };
 
-        let score = |entry: usize| {
-            let measured = self.rows.score(&prepared, entry);
+        let mut measured = self.rows.scores(&prepared);
+        let mut score = |entry: Entry| {
             let said = self.text.alike(&text, entry);
-            voices.score(measured, said, self.structure.alike(&structure, entry))
+            voices.score(measured(entry), said, self.structure.alike(&structure, entry))
         };
         let mut best = Best::of(asked);
         // A score is rounded to a grain.
         let most = |said: f64, measured: f64| said + voices.measured * measured + GRAIN;
-        let ahead = reached_by(&said, asked.first.saturating_mul(ahead));
-        let promising = self.promising(asked, best.least(), |entry| match said[entry] >= ahead {
-            true => most(said[entry], self.rows.most(&prepared, entry)),
-            false => f64::NEG_INFINITY,
+        let all = || said.iter().flat_map(|(_, said)| said).copied();
+        let ahead = reached_by(all(), asked.first.saturating_mul(ahead));
+        let promising = self.promising(asked, best.least(), |entry| match said_of(entry) {
+            said if said >= ahead => most(said, self.rows.most(&prepared, entry)),
+            _ => f64::NEG_INFINITY,
         });
-        self.search(asked, &mut best, promising, score);
+        self.search(asked, &mut best, promising, &mut score);
         let least = best.least();
         let promising = self.promising(asked, least, |entry| {
-            let at_all = most(said[entry], 1.0);
-            if said[entry] >= ahead || at_all < least {
+            let said = said_of(entry);
+            if said >= ahead || most(said, 1.0) < least {
                 return f64::NEG_INFINITY;
             }
-            most(said[entry], self.rows.most(&prepared, entry))
+            most(said, self.rows.most(&prepared, entry))
         });
-        self.search(asked, &mut best, promising, score);
+        self.search(asked, &mut best, promising, &mut score);
         let answered = best.sorted().into_iter().map(|found| {
             let measured = compare(asked.fingerprint, &self.rows.fingerprint(found.entry));
             let text = self.text.shared(&text, found.entry);
@@ -84,11 +93,9 @@ impl FingerprintIndex {
 
 /// A value that at least `first` of the values reach and, unless many lie close together, few
 /// more; 0 when there are not so many. They are from 0 to 1.
-fn reached_by(values: &[f64], first: usize) -> f64 {
+fn reached_by(values: impl Iterator<Item = f64>, first: usize) -> f64 {
     let mut counts = [0; BUCKETS + 1];
-    for value in values {
-        counts[((value * BUCKETS as f64) as usize).min(BUCKETS)] += 1;
-    }
+    values.for_each(|value| counts[((value * BUCKETS as f64) as usize).min(BUCKETS)] += 1);
     let mut reached = 0;
     let enough = |bucket: &usize| {
         reached += counts[*bucket];
@@ -106,12 +113,12 @@ mod tests {
     fn at_least_so_many_reach_the_value_and_few_more() {
         let values: Vec<f64> = (0..5_000).map(|n| f64::from(n * 7 % 5_000) / 5_000.0).collect();
         for first in [1, 10, 300, 4_999, 5_000] {
-            let value = reached_by(&values, first);
+            let value = reached_by(values.iter().copied(), first);
             let reach = values.iter().filter(|it| **it >= value).count();
             assert!((first..=first + 5).contains(&reach), "{reach} reach {value}, not {first}");
         }
-        assert_eq!(reached_by(&values, 5_001), 0.0);
-        assert_eq!(reached_by(&[1.0, 1.0, 0.5], 2), 1.0);
-        assert_eq!(reached_by(&[], 1), 0.0);
+        assert_eq!(reached_by(values.into_iter(), 5_001), 0.0);
+        assert_eq!(reached_by([1.0, 1.0, 0.5].into_iter(), 2), 1.0);
+        assert_eq!(reached_by([].into_iter(), 1), 0.0);
     }
 }
