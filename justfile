@@ -16,6 +16,10 @@ score-demo first="1" last="10" *args:
 record-seed-data *args:
     cargo build --bins && cargo run --quiet --bin record-seed-data -- {{args}}
 
+# False alarms in an hour of traffic without faults, better on a machine with nothing else to do
+quiet-hour *args:
+    cargo build --bins && cargo run --quiet --bin quiet-hour -- {{args}}
+
 # All tests
 test:
     cargo test

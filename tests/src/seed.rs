@@ -121,7 +121,7 @@ impl Recording {
         self.incidents.values().any(|incident| !incident.over)
     }
 
-    /// The newest fault that was injected, when there are `count`, and whether it was cleared.
+    /// Faults that were injected so far.
     pub fn injected(&self) -> usize {
         self.faults.len()
     }

@@ -1,9 +1,11 @@
 //! A server of one test, and how it is asked.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use events::EventId;
+use events::log::{EmbeddedLog, EventLog, Options};
+use events::{EventId, Timestamp};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use server::RunningServer;
@@ -43,6 +45,20 @@ impl Server {
         let (mut config, data) = settings();
         change(&mut config);
         let running = server::run(config.clone()).await.expect("the server starts");
+        Self { running, client: Client::new(), config, data }
+    }
+
+    /// On a log that is made of one in the server's folder.
+    pub async fn start_on<L: EventLog>(
+        make: impl FnOnce(EmbeddedLog) -> L,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let (mut config, data) = settings();
+        change(&mut config);
+        let log = EmbeddedLog::open(&data.path().join("log"), Options::default());
+        let log = Arc::new(make(log.expect("the log opens")));
+        let running = server::run_on(log, config.clone(), Timestamp::now).await;
+        let running = running.expect("the server starts");
         Self { running, client: Client::new(), config, data }
     }
 

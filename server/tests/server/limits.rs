@@ -1,6 +1,7 @@
 //! Past a limit, or when the log cannot take more, the answer is clear and nothing is written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use events::log::{
     AppendError, Appended, EmbeddedLog, EventLog, ExpectedRevision, Options, ReadError,
@@ -9,11 +10,11 @@ use events::{Event, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::harness::{JSON, Server, discovered, eventually, settings};
+use crate::otlp::{a_call, calls, quick};
 
 #[tokio::test]
 async fn too_much_is_413() {
@@ -51,23 +52,49 @@ async fn a_full_or_poisoned_log_is_503() {
         (Refusal::DiskFull, "disk_full", true),
         (Refusal::Poisoned, "log_poisoned", false),
     ] {
-        let (config, data) = settings();
-        let log =
-            EmbeddedLog::open(&data.path().join("log"), Options::default()).expect("the log opens");
-        let log: Arc<dyn EventLog> = Arc::new(Refusing { log, error });
-        let running = server::run_on(log, config, Timestamp::now).await.expect("the server starts");
-        let answer = Client::new()
-            .post(format!("{}/v1/events", running.url()))
-            .header("content-type", JSON)
-            .body(discovered("a").to_string())
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), 503);
-        assert_eq!(answer.headers().contains_key("retry-after"), retry);
-        let body: Value = answer.json().await.expect("JSON");
-        assert_eq!(body["error"]["code"], code);
+        let refuses = Arc::new(AtomicBool::new(true));
+        let server = Server::start_on(|log| Refusing { log, error, refuses }, |_| {}).await;
+        let answer = server.append(&discovered("a")).await;
+        assert_eq!(answer.code(), (503, code));
+        assert_eq!(answer.headers.contains_key("retry-after"), retry);
     }
+}
+
+#[tokio::test]
+async fn telemetry_waits_for_a_full_disk_up_to_a_limit_and_none_that_was_taken_is_lost() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let make = |log| Refusing { log, error: Refusal::DiskFull, refuses: refuses.clone() };
+    let server = Server::start_on(make, |config| {
+        quick(config);
+        config.otlp.windows.lateness_ms = 0;
+        config.otlp.max_waiting_events = 10;
+    })
+    .await;
+    let taken = AtomicU64::new(0);
+    let declined = eventually("no room for more", async || {
+        let answer = server.post("/v1/traces", JSON, a_call().to_string()).await;
+        if answer.status == 200 {
+            taken.fetch_add(1, Ordering::Relaxed);
+            return Err("it was taken".to_owned());
+        }
+        Ok(answer)
+    })
+    .await;
+    let taken = taken.into_inner();
+    assert_eq!(declined.code(), (503, "overloaded"));
+    assert!(declined.headers.contains_key("retry-after"));
+    let metrics = server.get("/metrics").await.text;
+    let waiting = metrics.lines().find_map(|it| it.strip_prefix("faultline_otlp_waiting_events "));
+    assert!(waiting.is_some_and(|count| count.parse::<u64>().unwrap() > 10), "{metrics}");
+
+    refuses.store(false, Ordering::Relaxed);
+    eventually("all that was taken", async || match calls(&server).await {
+        count if count == taken => Ok(()),
+        count => Err(format!("{count} of {taken}")),
+    })
+    .await;
+    let answer = server.post("/v1/traces", JSON, a_call().to_string()).await;
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
@@ -178,19 +205,24 @@ enum Refusal {
     Poisoned,
 }
 
-/// A log in the state that its writer reports when the disk is slow or failed.
+/// A log in the state that its writer reports when the disk is slow or failed, for as long as it
+/// refuses.
 struct Refusing {
     log: EmbeddedLog,
     error: Refusal,
+    refuses: Arc<AtomicBool>,
 }
 
 impl EventLog for Refusing {
     fn append(
         &self,
-        _: StreamId,
-        _: ExpectedRevision,
-        _: Vec<Event>,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        events: Vec<Event>,
     ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
+        if !self.refuses.load(Ordering::Relaxed) {
+            return self.log.append(stream, expected, events);
+        }
         ready(Err(match self.error {
             Refusal::Overloaded => AppendError::Overloaded,
             Refusal::DiskFull => AppendError::DiskFull,

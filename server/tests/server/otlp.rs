@@ -26,13 +26,13 @@ use crate::security::create;
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Windows of a second. What a busy machine sends late is not too late.
-fn quick(config: &mut Config) {
+pub fn quick(config: &mut Config) {
     config.otlp.windows.window_ms = 1_000;
     config.otlp.windows.lateness_ms = 5_000;
 }
 
 /// A request of OTLP in JSON in which `frontend` calls `cart` in a trace of its own.
-fn a_call() -> Value {
+pub fn a_call() -> Value {
     static TRACES: AtomicU64 = AtomicU64::new(1);
     let number = TRACES.fetch_add(1, Ordering::Relaxed);
     let (trace, client, server) = (
@@ -81,7 +81,7 @@ async fn send(server: &Server, path: &str, form: &str, packed: bool, body: Vec<u
 const EDGES: &str = "io.faultline.traces.edgesrecorded.v1";
 
 /// The calls of `frontend` to `cart` that the log tells of.
-async fn calls(server: &Server) -> u64 {
+pub async fn calls(server: &Server) -> u64 {
     let of = |event: Value| {
         assert_eq!(event["data"]["caller"], "frontend");
         assert_eq!(event["data"]["edges"][0]["callee"], "cart");

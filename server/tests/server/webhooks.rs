@@ -10,15 +10,24 @@ use crate::harness::{JSON, Server, event, eventually};
 const ALERTMANAGER: &str = "/v1/webhooks/alertmanager";
 
 fn notification(status: &str, service: &str, began: Timestamp) -> Value {
-    json!({
-        "version": "4", "status": status, "receiver": "faultline", "groupLabels": {},
-        "alerts": [{
+    group(status, &[service.to_owned()], began)
+}
+
+/// Alerts of several services, in one notification.
+fn group(status: &str, services: &[String], began: Timestamp) -> Value {
+    let alert = |service: &String| {
+        json!({
             "status": status,
             "labels": { "alertname": "HighErrorRate", "service": service, "severity": "page" },
             "annotations": { "summary": format!("{service} answers errors") },
             "startsAt": began.to_string(), "endsAt": "0001-01-01T00:00:00Z",
             "fingerprint": format!("fp-{service}"),
-        }],
+        })
+    };
+    let alerts: Vec<Value> = services.iter().map(alert).collect();
+    json!({
+        "version": "4", "status": status, "receiver": "faultline", "groupLabels": {},
+        "alerts": alerts,
     })
 }
 
@@ -58,6 +67,45 @@ async fn alerts_become_an_incident_that_ends_with_them() {
         other => Err(format!("{other:?}")),
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_storm_of_alerts_is_one_incident_of_what_is_connected_and_one_for_each_that_is_not() {
+    const OF_EACH: usize = 120;
+    let server = Server::start().await;
+    let behind: Vec<String> = (0..OF_EACH).map(|n| format!("behind-{n}")).collect();
+    let alone: Vec<String> = (0..OF_EACH).map(|n| format!("alone-{n}")).collect();
+    let calls = behind.iter().map(|callee| {
+        let calls = json!({ "caller": "gateway", "callee": callee, "protocol": "http" });
+        event("dependency.observed", calls)
+    });
+    let answer = server.append(&calls.collect()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let services: Vec<String> =
+        behind.iter().zip(&alone).flat_map(|(a, b)| [a, b]).cloned().collect();
+    let now = Timestamp::now();
+    let ended = async |status: &str| {
+        let told = group(if status == "OPEN" { "firing" } else { "resolved" }, &services, now);
+        let answer = server.post(ALERTMANAGER, JSON, told.to_string()).await;
+        assert_eq!(answer.body["recorded"], json!(2 * OF_EACH), "{}", answer.text);
+        eventually(status, async || {
+            let query = "{ incidents(first: 200) { nodes { status affects { component { name } }
+                diagnoses(first: 1) { nodes { id } } } } }";
+            let found = server.graphql(query).await;
+            let found = found["incidents"]["nodes"].as_array().unwrap();
+            let mut sizes: Vec<usize> =
+                found.iter().map(|it| it["affects"].as_array().unwrap().len()).collect();
+            sizes.sort_unstable();
+            let done = |it: &Value| it["status"] == status;
+            match (found.iter().all(done), &sizes[..]) {
+                (true, [rest @ .., OF_EACH]) if *rest == [1; OF_EACH] => Ok(()),
+                _ => Err(format!("{sizes:?}, {}", found.iter().filter(|it| done(it)).count())),
+            }
+        })
+        .await;
+    };
+    ended("OPEN").await;
+    ended("RESOLVED").await;
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub const WINDOW: Duration = Duration::from_secs(2);
 const LATENESS: Duration = Duration::from_millis(2_500);
 
 /// Nothing of a recording takes longer than this.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const LONGEST: Duration = Duration::from_secs(2 * 3_600);
 
 /// An incident may take so long to end and to be labelled after its experiment.
 const SETTLE_LIMIT: Duration = Duration::from_secs(45);
@@ -133,6 +133,12 @@ impl Recorder {
         self.look().await
     }
 
+    /// Lets as many users come as `shape` says, for a time.
+    pub async fn users(&mut self, shape: &LoadShape, time: Duration) -> anyhow::Result<()> {
+        self.control.set_load(shape).await?;
+        self.calm(time).await
+    }
+
     /// Sends events of others than the shop and the runner.
     pub async fn publish(&mut self, events: &[Event]) -> anyhow::Result<()> {
         let documents: Vec<_> = events.iter().map(Event::to_cloud_event).collect();
@@ -186,12 +192,10 @@ impl Recorder {
         let LoadShape::Steady { rps } = usual else { bail!("users are steady at first") };
         let over_ms = u64::try_from(ramp.as_millis())?;
         let shape = LoadShape::Ramp { from_rps: rps, to_rps: rps * 1.5, over_ms };
-        self.control.set_load(&shape).await?;
-        self.calm(ramp).await?;
+        self.users(&shape, ramp).await?;
         let (every_ms, burst_ms) = (10_000, 2_000);
         let shape = LoadShape::Burst { base_rps: rps, burst_rps: rps * 1.75, every_ms, burst_ms };
-        self.control.set_load(&shape).await?;
-        self.calm(bursts).await?;
+        self.users(&shape, bursts).await?;
         self.control.set_load(&usual).await?;
         Ok(())
     }
