@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use events::catalogue::diagnosis::{AnomalyDetected, AnomalyPart};
 use events::catalogue::telemetry::Window;
 use events::value::{Line, NonNegative};
-use events::{ComponentName, EventData, EventId, MaintenanceId, RecordedEvent};
+use events::{ComponentName, EventData, EventId, IncidentId, MaintenanceId, RecordedEvent};
 use jiff::{SignedDuration, Timestamp};
 
 pub use grouping::{Decided, Decision, Grouping, GroupingSettings, OPENED_BY};
@@ -30,7 +30,7 @@ use assembly::{Assembly, Slot};
 use history::{History, Subject};
 
 /// The detector's name and version, as it stands in the events.
-pub const DETECTOR: &str = "robust-window@3";
+pub const DETECTOR: &str = "robust-window@4";
 
 /// When a window counts as unusual.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,8 @@ pub struct Settings {
     pub most_windows: usize,
     /// Unusual windows in a row that make an anomaly, unless one alone is overwhelming.
     pub in_a_row: usize,
-    /// Windows after which what stays unusual is the new usual.
+    /// Windows after which what stays unusual is the new usual: more or less load, or use of a
+    /// resource. Failures, slow answers and absence never are, unless a person ended their incident.
     pub relearn_after: usize,
     /// A time without telemetry after which what was usual says nothing of now: it is learned
     /// anew.
@@ -116,6 +117,8 @@ pub struct Detector {
     topology: Topology,
     histories: BTreeMap<Subject, History>,
     maintenance: BTreeMap<MaintenanceId, BTreeSet<ComponentName>>,
+    /// The components of incidents that are open.
+    open: BTreeMap<IncidentId, BTreeSet<ComponentName>>,
     /// End of the latest window that was judged.
     latest_end: Option<Timestamp>,
 }
@@ -132,6 +135,7 @@ impl Detector {
     pub fn observe(&mut self, recorded: &RecordedEvent) -> Vec<Anomaly> {
         let event = recorded.event.id;
         self.topology.observe(&recorded.event.data);
+        self.follow_incidents(&recorded.event.data);
         let closed = match &recorded.event.data {
             // What was pruned was judged when it was whole.
             _ if recorded.pruned.is_some() => Vec::new(),
@@ -150,6 +154,33 @@ impl Detector {
             _ => Vec::new(),
         };
         closed.into_iter().flat_map(|slot| self.judge(&slot)).collect()
+    }
+
+    /// What a person ends may become usual where it goes on all the same.
+    fn follow_incidents(&mut self, data: &EventData) {
+        match data {
+            EventData::IncidentOpened(it) => {
+                self.open.entry(it.incident.clone()).or_default().insert(it.component.clone());
+            }
+            EventData::SymptomAttached(it) => {
+                if let Some(components) = self.open.get_mut(&it.incident) {
+                    components.insert(it.component.clone());
+                }
+            }
+            EventData::IncidentMerged(it) => {
+                let components = self.open.remove(&it.incident).unwrap_or_default();
+                self.open.entry(it.into.clone()).or_default().extend(components);
+            }
+            EventData::IncidentResolved(it) => {
+                let components = self.open.remove(&it.incident).unwrap_or_default();
+                if it.by.as_str() != OPENED_BY {
+                    let of = |subject: &Subject| components.contains(subject.component());
+                    let histories = self.histories.iter_mut();
+                    histories.filter(|(it, _)| of(it)).for_each(|(_, history)| history.accept());
+                }
+            }
+            _ => {}
+        }
     }
 
     fn judge(&mut self, slot: &Slot) -> Vec<Anomaly> {

@@ -24,6 +24,9 @@ const BLIP_REMEMBERED: u64 = 500;
 /// So many such moments are a habit.
 const HABIT: usize = 3;
 
+/// What is bad in itself is never usual, however long it lasts, unless a person says that it is over.
+const BAD: [Signal; 3] = [Signal::Errors, Signal::Latency, Signal::Availability];
+
 /// What has a past of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -69,6 +72,10 @@ pub struct History {
     values: VecDeque<Values>,
     streaks: BTreeMap<Signal, Streak>,
     unusual: VecDeque<Values>,
+    /// Windows in a row whose unusual values may become usual.
+    other: usize,
+    /// A person ended the incident that these windows belong to.
+    accepted: bool,
     vocabulary: Vocabulary,
     rhythm: Rhythm,
     /// How many windows there were.
@@ -179,14 +186,26 @@ impl History {
         self.rhythm != Rhythm::default()
     }
 
-    fn remember(&mut self, values: Values, calm: bool, settings: &Settings) {
+    /// A person says that it is over. If it goes on all the same, it may become usual.
+    pub fn accept(&mut self) {
+        self.accepted = !self.unusual.is_empty();
+    }
+
+    fn remember(&mut self, values: Values, found: &[&Finding], calm: bool, settings: &Settings) {
         if calm {
             self.unusual.clear();
+            (self.other, self.accepted) = (0, false);
             self.values.push_back(values);
         } else {
+            let bad = found.iter().any(|it| it.triggers && BAD.contains(&it.part.signal));
+            self.other = if bad && !self.accepted { 0 } else { self.other + 1 };
             self.unusual.push_back(values);
-            if self.unusual.len() >= settings.relearn_after {
+            if self.unusual.len() > settings.relearn_after {
+                self.unusual.pop_front();
+            }
+            if self.other >= settings.relearn_after {
                 self.values = std::mem::take(&mut self.unusual);
+                (self.other, self.accepted) = (0, false);
                 self.streaks.clear();
             }
         }
@@ -222,6 +241,6 @@ pub fn learn(
         if let (Subject::Component(_), Some(rate)) = (&subject, values.calls_per_s) {
             history.rhythm.learn(at, rate);
         }
-        history.remember(values, calm, settings);
+        history.remember(values, &own, calm, settings);
     }
 }

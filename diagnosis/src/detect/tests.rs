@@ -1,6 +1,7 @@
 //! The detector over windows of one component.
 
 use events::Event;
+use events::catalogue::incident::{IncidentOpened, IncidentResolved, Severity};
 use events::catalogue::telemetry::{
     Latency, LogPattern, LogPatternsRecorded, LogSeverity, MetricSnapshotRecorded,
 };
@@ -70,6 +71,52 @@ fn who_is_wild_for_a_moment_now_and_then_must_be_wild_for_longer() {
     assert_eq!(often, [9, 19, 29], "three times are a habit");
     let then_lasting = (0..100).map(blips).chain([0, 50, 50, 50, 0]);
     assert_eq!(unusual(then_lasting), [9, 19, 29, 102, 103], "what lasts is told");
+}
+
+#[test]
+fn what_fails_for_however_long_is_usual_only_if_a_person_ended_its_incident() {
+    let opened = |number| {
+        recorded(
+            number,
+            IncidentOpened {
+                incident: "i".parse().unwrap(),
+                title: Line::clipped("cart fails"),
+                component: "cart".parse().unwrap(),
+                severity: Severity::Critical,
+                opened_by: Line::clipped(OPENED_BY),
+                evidence: Vec::new(),
+            },
+        )
+    };
+    let resolved = |number, by: &str| {
+        let resolved = IncidentResolved {
+            incident: "i".parse().unwrap(),
+            by: Line::clipped(by),
+            resolution: None,
+        };
+        recorded(number, resolved)
+    };
+    let last_of = |by: Option<&str>| {
+        let mut detector = Detector::new(Settings::default());
+        let mut last = 0;
+        for number in 0..630 {
+            if number == 31 {
+                detector.observe(&opened(number));
+            }
+            if let Some(by) = by.filter(|_| number == 230) {
+                detector.observe(&resolved(number, by));
+            }
+            let errors = if number < 30 { 0 } else { 90 };
+            if !detector.observe(&snapshot(number, errors)).is_empty() {
+                last = number;
+            }
+        }
+        last
+    };
+    assert_eq!(last_of(None), 629, "it fails");
+    assert_eq!(last_of(Some(OPENED_BY)), 629, "nobody looked at it");
+    let learned = 230 + Settings::default().relearn_after as i64;
+    assert!((learned - 2..=learned + 1).contains(&last_of(Some("ada"))), "ada lives with it");
 }
 
 #[test]

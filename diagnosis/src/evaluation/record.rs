@@ -166,7 +166,7 @@ mod tests {
             resolved_after_ms: Some(60_000.0),
             false_positive: false,
             explained: cause.is_some(),
-            noticed_by: "robust-window@3 latency".to_owned(),
+            noticed_by: "robust-window@4 latency".to_owned(),
             answer: Some(Answer { by: by.to_owned(), cause, kind: Some(true), similar: None }),
         }
     }

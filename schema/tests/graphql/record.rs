@@ -20,7 +20,7 @@ async fn what_was_noticed_is_told_by_detector_and_by_fault() {
     };
     let part = |signal: &str, deviation: f64| json!({ "signal": signal, "observed": 2.0, "baseline": 1.0, "deviation": deviation });
     let anomaly = json!({
-        "component": "cart", "detector": "robust-window@3", "score": 9.0,
+        "component": "cart", "detector": "robust-window@4", "score": 9.0,
         "window": { "start": "2026-03-01T10:00:20Z", "duration_ms": 2000 },
         "parts": [part("errors", 9.0), part("latency", 5.0)],
     });
@@ -48,7 +48,7 @@ async fn what_was_noticed_is_told_by_detector_and_by_fault() {
     let expected = json!({
         "faults": 3, "unnoticedFaults": 2, "all": { "incidents": 2, "unexplained": 1 },
         "byDetector": [
-            { "key": "robust-window@3 errors", "incidents": 1, "unexplained": 0,
+            { "key": "robust-window@4 errors", "incidents": 1, "unexplained": 0,
               "timeToDetect": { "p50Ms": 3000.0 } },
             { "key": "kim", "incidents": 1, "unexplained": 1, "timeToDetect": { "p50Ms": null } },
         ],
