@@ -14,6 +14,12 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
 
+/// A batch waits in the log's queue for so many streams at most: one of very many must not take the
+/// queue from everyone else.
+const STREAMS_AT_ONCE: usize = 256;
+/// How often it is looked anew which events of a sender are new, while others tell the same.
+const LOOKS: usize = 3;
+
 /// An event of a batch that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejected {
@@ -175,33 +181,52 @@ pub async fn record(
     } else {
         refuse_other_content(log, &parts[0].1).await?;
     }
-    // All at once, so that one sync of the log serves all parts.
-    let appended = join_all(parts.into_iter().map(|(stream, events)| async move {
-        let appended = log.append(stream.clone(), expected, events).await?;
-        Ok::<_, AppendError>(appended.into_iter().map(move |at| recorded(&stream, at)))
-    }))
-    .await;
     let mut places = HashMap::with_capacity(order.len());
-    for part in appended {
-        places.extend(part?.map(|recorded| (recorded.id, recorded)));
+    let mut parts = parts.into_iter();
+    loop {
+        // Many at once, so that one sync of the log serves them.
+        let some = parts.by_ref().take(STREAMS_AT_ONCE).map(|(stream, events)| async move {
+            let appended = log.append(stream.clone(), expected, events).await?;
+            Ok::<_, AppendError>(appended.into_iter().map(move |at| recorded(&stream, at)))
+        });
+        let appended = join_all(some).await;
+        if appended.is_empty() {
+            break;
+        }
+        for part in appended {
+            places.extend(part?.map(|recorded| (recorded.id, recorded)));
+        }
     }
     Ok(order.iter().filter_map(|id| places.remove(id)).collect())
 }
 
 /// Appends those events of which the log does not know the id, for senders that repeat what they
-/// said before in other words. Answers where the new ones are.
+/// said before in other words, and for several that say the same. Answers where the new ones are.
 pub async fn record_new(
     log: &dyn EventLog,
-    events: Vec<Event>,
+    mut events: Vec<Event>,
 ) -> Result<Vec<Recorded>, IngestError> {
     let mut seen = HashSet::with_capacity(events.len());
-    let mut new = Vec::with_capacity(events.len());
-    for event in events {
-        if seen.insert(event.id) && log.find(event.id).await?.is_none() {
-            new.push(event);
+    events.retain(|event| seen.insert(event.id));
+    for left in (0..LOOKS).rev() {
+        let mut new = Vec::with_capacity(events.len());
+        for event in &events {
+            if log.find(event.id).await?.is_none() {
+                new.push(event.clone());
+            }
+        }
+        if new.is_empty() {
+            break;
+        }
+        match record(log, new, ExpectedRevision::Any).await {
+            // Another sender was faster with one of them.
+            Err(
+                IngestError::IdTaken { .. } | IngestError::Append(AppendError::PartlyKnown { .. }),
+            ) if left > 0 => {}
+            recorded => return recorded,
         }
     }
-    if new.is_empty() { Ok(Vec::new()) } else { record(log, new, ExpectedRevision::Any).await }
+    Ok(Vec::new())
 }
 
 /// Refuses events from the future, as [`read`] does.

@@ -24,7 +24,51 @@ pub(crate) struct Standings(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     objectives: Objectives,
-    components: BTreeMap<ComponentName, MetricSnapshotRecorded>,
+    components: BTreeMap<ComponentName, Reported>,
+}
+
+/// The newest windows of a component. Its calls and what it uses may be reported in windows of
+/// different lengths, so that one says nothing of the other.
+#[derive(Debug)]
+struct Reported {
+    newest: MetricSnapshotRecorded,
+    /// The newest that tells of calls.
+    calls: Option<MetricSnapshotRecorded>,
+    /// The newest that tells how much of a resource is in use.
+    saturation: Option<MetricSnapshotRecorded>,
+}
+
+impl Reported {
+    fn new(newest: MetricSnapshotRecorded) -> Self {
+        let mut reported = Self { newest: newest.clone(), calls: None, saturation: None };
+        reported.take(&newest);
+        reported
+    }
+
+    fn take(&mut self, data: &MetricSnapshotRecorded) {
+        if data.window.end() < self.newest.window.end() {
+            return;
+        }
+        self.newest = data.clone();
+        if data.requests.is_some() {
+            self.calls = Some(data.clone());
+        }
+        if data.saturation.is_some() {
+            self.saturation = Some(data.clone());
+        }
+    }
+
+    /// A window, unless the one behind it is over by now.
+    fn current<'d>(
+        &self,
+        of: &'d Option<MetricSnapshotRecorded>,
+    ) -> Option<&'d MetricSnapshotRecorded> {
+        of.as_ref().filter(|data| {
+            let longest = data.window.duration_ms.max(self.newest.window.duration_ms);
+            let longest = SignedDuration::from_millis(i64::try_from(longest).unwrap_or(i64::MAX));
+            self.newest.window.end().duration_since(data.window.end()) < longest
+        })
+    }
 }
 
 /// Components that are kept at most; whoever is gone is forgotten first.
@@ -78,8 +122,8 @@ impl Standings {
         let recent = state
             .components
             .iter()
-            .filter(|(_, data)| now.duration_since(data.window.end()) <= GONE);
-        recent.map(|(name, data)| (name.clone(), Signals::of(data, now))).collect()
+            .filter(|(_, it)| now.duration_since(it.newest.window.end()) <= GONE);
+        recent.map(|(name, reported)| (name.clone(), Signals::of(reported, now))).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,20 +136,26 @@ impl State {
     fn take(&mut self, data: &MetricSnapshotRecorded) {
         let end = data.window.end();
         if self.components.len() >= MOST_COMPONENTS {
-            self.components.retain(|_, known| end.duration_since(known.window.end()) <= GONE);
+            self.components.retain(|_, it| end.duration_since(it.newest.window.end()) <= GONE);
         }
-        let known = self.components.get(&data.component);
-        if known.is_none_or(|known| known.window.end() <= end) {
-            self.components.insert(data.component.clone(), data.clone());
+        match self.components.get_mut(&data.component) {
+            Some(known) => known.take(data),
+            None => {
+                self.components.insert(data.component.clone(), Reported::new(data.clone()));
+            }
         }
     }
 }
 
 impl Signals {
-    fn of(data: &MetricSnapshotRecorded, now: Timestamp) -> Self {
-        let requests = data.requests.map(|requests| requests as f64);
-        let seconds = data.window.duration_ms as f64 / 1_000.0;
-        let errors = data.errors.map(|errors| errors as f64);
+    fn of(reported: &Reported, now: Timestamp) -> Self {
+        let calls = reported.current(&reported.calls);
+        let requests = calls.and_then(|it| it.requests).map(|requests| requests as f64);
+        let seconds = calls.map_or(0.0, |it| it.window.duration_ms as f64 / 1_000.0);
+        let errors = calls.and_then(|it| it.errors).map(|errors| errors as f64);
+        let latency = calls.and_then(|it| it.latency.as_ref());
+        let saturation = reported.current(&reported.saturation).and_then(|it| it.saturation);
+        let data = &reported.newest;
         let ratio = requests.filter(|all| *all > 0.0).zip(errors).map(|(all, bad)| bad / all);
         let patience = data.window.duration_ms.saturating_mul(SILENT_WINDOWS);
         let patience = SignedDuration::from_millis(i64::try_from(patience).unwrap_or(i64::MAX));
@@ -114,8 +164,8 @@ impl Signals {
         Self {
             requests_per_second: requests.filter(|_| seconds > 0.0).map(|all| all / seconds),
             error_ratio: ratio,
-            latency_p95_seconds: data.latency.as_ref().map(|it| it.p95_ms.get() / 1_000.0),
-            saturation_ratio: data.saturation.map(|share| share.get()),
+            latency_p95_seconds: latency.map(|it| it.p95_ms.get() / 1_000.0),
+            saturation_ratio: saturation.map(|share| share.get()),
             available: !down && now.duration_since(data.window.end()) <= patience,
         }
     }
@@ -160,6 +210,27 @@ mod tests {
         standings.observe(&window("cart", 30, json!({ "requests": 0, "errors": 0 })));
         let cart = standings.components(at(40))[0].1;
         assert_eq!(cart.error_ratio, None, "of nothing there is no share");
+    }
+
+    #[test]
+    fn calls_and_use_may_be_told_in_windows_of_different_lengths() {
+        let standings = Standings::default();
+        let calls = |start| window("cart", start, json!({ "requests": 50, "errors": 0 }));
+        let mut of_a_minute = window("cart", 0, json!({ "saturation": 0.5 }));
+        let EventData::MetricSnapshotRecorded(data) = &mut of_a_minute.event.data else { panic!() };
+        data.window.duration_ms = 60_000;
+        for told in [calls(50), of_a_minute] {
+            standings.observe(&told);
+        }
+        let seen = |second| {
+            let cart = standings.components(at(second))[0].1;
+            (cart.requests_per_second, cart.saturation_ratio)
+        };
+        assert_eq!(seen(60), (Some(5.0), Some(0.5)));
+        (60..110).step_by(10).for_each(|start| drop(standings.observe(&calls(start))));
+        assert_eq!(seen(110), (Some(5.0), Some(0.5)));
+        standings.observe(&calls(110));
+        assert_eq!(seen(120), (Some(5.0), None), "a minute has passed");
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub(super) async fn alertmanager(
     let body = read(&app, &headers, body).await?;
     let told = alerts::notification(&body, &app.config.alerts.rules, (app.clock)());
     let told = told.map_err(invalid)?;
-    let mut answer = record(&app, not_ahead(&app, told.events)).await?;
+    let mut events = not_ahead(&app, told.events);
+    for event in &mut events {
+        as_news(&app, event).await?;
+    }
+    let mut answer = record(&app, events).await?;
     answer["unmapped"] = told.unmapped.into();
     answer["truncated"] = told.truncated.into();
     Ok(Json(answer))
@@ -58,8 +62,9 @@ pub(super) async fn pagerduty(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// PagerDuty's events tell no times of their own, so that one that is sent again and one that is
-/// new may look alike. What turns an alert over is new.
+/// PagerDuty's events tell no times of their own, and Prometheus tells the same beginning of an alert
+/// that was taken for over: one that is sent again and one that is new may look alike. What turns an
+/// alert over is new, and is not older than what it turns.
 async fn as_news(app: &App, event: &mut Event) -> Result<(), ApiError> {
     let known = app.log.find(event.id).await?;
     if known.is_some()
@@ -67,6 +72,7 @@ async fn as_news(app: &App, event: &mut Event) -> Result<(), ApiError> {
         && last.event.data.event_type() != event.data.event_type()
     {
         event.id = event.id.derived(&format!("after {}", last.position));
+        event.time = event.time.max(last.event.time);
     }
     Ok(())
 }

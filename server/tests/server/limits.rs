@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::harness::{JSON, Server, discovered, eventually, settings};
 use crate::otlp::{a_call, calls, quick};
+use crate::webhooks::{ALERTMANAGER, group, notification};
 
 #[tokio::test]
 async fn too_much_is_413() {
@@ -53,7 +54,8 @@ async fn a_full_or_poisoned_log_is_503() {
         (Refusal::Poisoned, "log_poisoned", false),
     ] {
         let refuses = Arc::new(AtomicBool::new(true));
-        let server = Server::start_on(|log| Refusing { log, error, refuses }, |_| {}).await;
+        let server =
+            Server::start_on(|log| Refusing { refuses, ..Refusing::new(log, error) }, |_| {}).await;
         let answer = server.append(&discovered("a")).await;
         assert_eq!(answer.code(), (503, code));
         assert_eq!(answer.headers.contains_key("retry-after"), retry);
@@ -63,7 +65,7 @@ async fn a_full_or_poisoned_log_is_503() {
 #[tokio::test]
 async fn telemetry_waits_for_a_full_disk_up_to_a_limit_and_none_that_was_taken_is_lost() {
     let refuses = Arc::new(AtomicBool::new(true));
-    let make = |log| Refusing { log, error: Refusal::DiskFull, refuses: refuses.clone() };
+    let make = |log| Refusing { refuses: refuses.clone(), ..Refusing::new(log, Refusal::DiskFull) };
     let server = Server::start_on(make, |config| {
         quick(config);
         config.otlp.windows.lateness_ms = 0;
@@ -95,6 +97,22 @@ async fn telemetry_waits_for_a_full_disk_up_to_a_limit_and_none_that_was_taken_i
     .await;
     let answer = server.post("/v1/traces", JSON, a_call().to_string()).await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn what_another_sender_told_in_between_is_known_and_the_rest_is_recorded() {
+    let overlooks = Arc::new(AtomicU64::new(0));
+    let make =
+        |log| Refusing { overlooks: overlooks.clone(), ..Refusing::new(log, Refusal::Poisoned) };
+    let server = Server::start_on(make, |_| {}).await;
+    let now = Timestamp::now();
+    let told = notification("firing", "cart", now).to_string();
+    assert_eq!(server.post(ALERTMANAGER, JSON, told).await.body["recorded"], 1);
+    overlooks.store(1, Ordering::Relaxed);
+    let both = ["cart".to_owned(), "gateway".to_owned()];
+    let told = group("firing", &both, now).to_string().replace("answers", "still answers");
+    let answer = server.post(ALERTMANAGER, JSON, told).await;
+    assert_eq!((&answer.body["recorded"], &answer.body["known"]), (&json!(1), &json!(1)));
 }
 
 #[tokio::test]
@@ -211,6 +229,14 @@ struct Refusing {
     log: EmbeddedLog,
     error: Refusal,
     refuses: Arc<AtomicBool>,
+    /// So many more events are not found, as if they came a moment later.
+    overlooks: Arc<AtomicU64>,
+}
+
+impl Refusing {
+    fn new(log: EmbeddedLog, error: Refusal) -> Self {
+        Self { log, error, refuses: Arc::default(), overlooks: Arc::default() }
+    }
 }
 
 impl EventLog for Refusing {
@@ -249,7 +275,11 @@ impl EventLog for Refusing {
     }
 
     fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
-        self.log.find(id)
+        let less = |left: u64| left.checked_sub(1);
+        match self.overlooks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => ready(Ok(None)).boxed(),
+            Err(_) => self.log.find(id),
+        }
     }
 
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {

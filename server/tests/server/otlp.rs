@@ -263,6 +263,19 @@ async fn the_sdk_exports_over_grpc_with_a_token_only() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_large_is_not_to_be_sent_again_over_grpc_either() {
+    let server = Server::start_with(|config| config.otlp.max_body_bytes = 1_024).await;
+    let (spans, resource) = a_span_of("frontend");
+    let mut exporter = exporter(&server, None);
+    exporter.set_resource(&resource);
+    let many = (0..50).flat_map(|_| spans.clone()).collect();
+    let refused = exporter.export(many).await.unwrap_err();
+    let OTelSdkError::InternalFailure(why) = &refused else { panic!("{refused:?}") };
+    assert!(why.contains("InvalidArgument"), "{why}");
+    exporter.export(spans).await.unwrap();
+}
+
+#[tokio::test]
 async fn bodies_that_take_too_much_memory_together_wait_their_turn() {
     let server = Server::start_with(|config| {
         quick(config);

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::harness::{JSON, Server, event, eventually};
 
-const ALERTMANAGER: &str = "/v1/webhooks/alertmanager";
+pub const ALERTMANAGER: &str = "/v1/webhooks/alertmanager";
 
-fn notification(status: &str, service: &str, began: Timestamp) -> Value {
+pub fn notification(status: &str, service: &str, began: Timestamp) -> Value {
     group(status, &[service.to_owned()], began)
 }
 
 /// Alerts of several services, in one notification.
-fn group(status: &str, services: &[String], began: Timestamp) -> Value {
+pub fn group(status: &str, services: &[String], began: Timestamp) -> Value {
     let alert = |service: &String| {
         json!({
             "status": status,
@@ -106,6 +106,34 @@ async fn a_storm_of_alerts_is_one_incident_of_what_is_connected_and_one_for_each
     };
     ended("OPEN").await;
     ended("RESOLVED").await;
+}
+
+#[tokio::test]
+async fn an_alert_that_fires_again_with_the_same_beginning_is_news() {
+    let server = Server::start().await;
+    let began = Timestamp::now();
+    for status in ["firing", "resolved", "firing", "resolved"] {
+        let told = notification(status, "cart", began).to_string();
+        for recorded in [1, 0] {
+            let answer = server.post(ALERTMANAGER, JSON, told.clone()).await;
+            assert_eq!(answer.body["recorded"], recorded, "{status}: {}", answer.text);
+        }
+        let wanted = if status == "firing" { "OPEN" } else { "RESOLVED" };
+        eventually(wanted, async || match &incidents(&server).await[..] {
+            [newest, ..] if newest["status"] == wanted => Ok(()),
+            other => Err(json!(other).to_string()),
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn more_alerts_than_the_logs_queue_holds_are_recorded_by_one_request() {
+    let server = Server::start_with(|config| config.reactors.enabled = false).await;
+    let services: Vec<String> = (0..1_500).map(|n| format!("service-{n}")).collect();
+    let told = group("firing", &services, Timestamp::now()).to_string();
+    let answer = server.post(ALERTMANAGER, JSON, told).await;
+    assert_eq!(answer.body["recorded"], 1_500, "{}", answer.text);
 }
 
 #[tokio::test]

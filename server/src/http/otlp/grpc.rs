@@ -7,9 +7,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Buf, BufMut, Bytes};
-use receivers::Content;
 use receivers::body::{Encoding, Media};
 use receivers::otlp::answer;
+use receivers::{Content, Refusal};
 use tonic_otlp::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic_otlp::server::Grpc;
 use tonic_otlp::{Code, Status};
@@ -35,7 +35,14 @@ pub(in crate::http) async fn export<S: Signal>(
         let app = app.clone();
         async move { taken::<S>(&app, request.into_inner()).await }
     });
-    grpc.unary(service, request).await.map(Body::new)
+    let answer = grpc.unary(service, request).await.map(Body::new);
+    match Status::from_header_map(answer.headers()) {
+        // What tonic says of a message that is too large asks clients to send it again.
+        Some(refused) if refused.code() == Code::OutOfRange => {
+            status(Declined::Refused(Refusal::TooLarge { limit })).into_http()
+        }
+        _ => answer,
+    }
 }
 
 async fn taken<S: Signal>(
