@@ -134,7 +134,7 @@ fn parameters(value: &Value, without: &[&str]) -> BTreeMap<String, Value> {
 
 /// The workload that a pod is of: `cart` of `cart-7d9f8b6c5-x2x1z`, of `cart-0` and of
 /// `cart-x2x1z`.
-fn workload_of(pod: &str) -> &str {
+pub(crate) fn workload_of(pod: &str) -> &str {
     let generated = |part: &str, least: usize| {
         part.len() >= least
             && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit())

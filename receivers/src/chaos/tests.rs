@@ -92,6 +92,7 @@ fn what_goes_on_is_told_as_far_as_it_is_and_never_twice() {
 fn rules_name_targets_and_kinds_follow_actions() {
     let rule = LabelRule {
         labels: [("tier".to_owned(), "back*".to_owned())].into(),
+        except: Vec::new(),
         component: "${namespace}/${workload}".to_owned(),
     };
     let told = object(&network("u-1"), &LabelRules(vec![rule])).unwrap();
