@@ -3,7 +3,7 @@
 //! OpenSLO leaves to the vendor where a measurement comes from. Here it comes from snapshots, so
 //! an indicator names a `metricSource` of type `faultline` with a `signal`; or the objective says
 //! by the annotation `faultline.io/indicator` what it counts, beside the queries of another
-//! system. What cannot be held against snapshots is refused, rather than judged by something else.
+//! system, and by `faultline.io/unit` what its thresholds are in. What cannot be held against snapshots is refused, rather than judged by something else.
 //! How an objective stands is told by who counts the snapshots, not here.
 
 use std::collections::BTreeMap;
@@ -149,16 +149,46 @@ fn measured(
     let ours = sources.iter().filter_map(|pointer| spec.pointer(pointer));
     let ours = ours.into_iter().find(|source| text(source, "/type") == Some("faultline"));
     let signal = said.or_else(|| text(ours?, "/spec/signal"));
-    let unit_ms = match ours.and_then(|source| text(source, "/spec/unit")) {
-        Some("s") => 1_000.0,
-        _ => 1.0,
-    };
     let indicator = match signal {
         Some("availability") => Indicator::Availability,
         Some("latency") => Indicator::Latency,
         _ => return Err(field("/spec/indicator", expected)),
     };
+    let unit_ms = match threshold_unit_ms(document, ours)? {
+        Some(unit_ms) => unit_ms,
+        None if ours.is_some() || indicator == Indicator::Availability => 1.0,
+        None => return Err(field(UNIT_ANNOTATION, UNIT_ANNOTATED)),
+    };
     Ok(Measured { indicator, unit_ms })
+}
+
+const UNIT_ANNOTATION: &str = "/metadata/annotations/faultline.io~1unit";
+const UNIT_ANNOTATED: &str =
+    "the annotation faultline.io/unit with the unit of the threshold: s, ms or us";
+
+/// Milliseconds in the unit of thresholds, if the objective or our own source of it names one.
+fn threshold_unit_ms(
+    document: &Value,
+    ours: Option<&Value>,
+) -> Result<Option<f64>, InvalidDocument> {
+    let read = |unit: Option<&Value>, pointer: &str, expected: &str| {
+        unit.map(|unit| unit_ms(unit).ok_or_else(|| field(pointer, expected))).transpose()
+    };
+    let annotated = read(document.pointer(UNIT_ANNOTATION), UNIT_ANNOTATION, UNIT_ANNOTATED)?;
+    let of_source = ours.and_then(|source| source.pointer("/spec/unit"));
+    let expected = "a metricSource of type faultline whose unit is s, ms or us";
+    let of_source = read(of_source, "/spec/indicator", expected)?;
+    Ok(annotated.or(of_source))
+}
+
+/// Milliseconds in a unit.
+fn unit_ms(unit: &Value) -> Option<f64> {
+    match unit.as_str()? {
+        "s" | "seconds" => Some(1_000.0),
+        "ms" | "milliseconds" => Some(1.0),
+        "us" | "microseconds" => Some(0.001),
+        _ => None,
+    }
 }
 
 fn threshold(
@@ -297,6 +327,41 @@ spec:
     }
 
     #[test]
+    fn thresholds_beside_queries_of_others_have_a_unit() {
+        let annotated = |annotations: &str| {
+            let source = "type: Prometheus, spec: {query: histogram_quantile(0.9)";
+            FILE.replace("type: faultline, spec: {signal: latency, unit: s", source).replacen(
+                "metadata: {name: cart-fast}",
+                &format!("metadata: {{name: cart-fast, annotations: {{{annotations}}}}}"),
+                1,
+            )
+        };
+        let latency = "faultline.io/indicator: latency";
+        for (unit, threshold_ms) in [
+            ("s", 200.0),
+            ("seconds", 200.0),
+            ("ms", 0.2),
+            ("milliseconds", 0.2),
+            ("us", 0.000_2),
+            ("microseconds", 0.000_2),
+        ] {
+            let slos = read(&annotated(&format!("{latency}, faultline.io/unit: {unit}")));
+            assert_eq!(slos[0].threshold_ms.unwrap().get(), threshold_ms, "{unit}");
+        }
+        for annotations in [
+            latency.to_owned(),
+            format!("{latency}, faultline.io/unit: minutes"),
+            format!("{latency}, faultline.io/unit: 1"),
+        ] {
+            let refusal = objectives(&annotated(&annotations), now()).unwrap_err().to_string();
+            assert!(refusal.contains("/2/metadata/annotations/faultline.io~1unit"), "{refusal}");
+            assert!(refusal.contains("s, ms or us"), "{refusal}");
+        }
+        let plain = FILE.replace(", unit: s", "");
+        assert_eq!(read(&plain)[0].threshold_ms.unwrap().get(), 0.2, "ours is in milliseconds");
+    }
+
+    #[test]
     fn what_cannot_be_judged_is_refused_with_its_place() {
         for (from, to, pointer) in [
             ("faultline.io/indicator: availability, ", "", "/3/spec/indicator"),
@@ -307,6 +372,7 @@ spec:
             ("value: 0.2, ", "", "/2/spec/objectives/0/value"),
             ("op: lte", "op: gt", "/2/spec/objectives/0/op"),
             ("indicatorRef: cart-latency", "indicatorRef: other", "/2/spec/indicatorRef"),
+            ("unit: s", "unit: h", "/2/spec/indicator"),
             ("openslo/v1", "openslo/v2", "/0/apiVersion"),
         ] {
             let file = FILE.replacen(from, to, 1);
