@@ -32,8 +32,6 @@ pub enum Reason {
     TooManyComponents,
     /// No room for another pair of caller and callee.
     TooManyEdges,
-    /// No room for another span.
-    TooManySpans,
     /// No room for another series.
     TooManySeries,
     /// No room for another resource or address.
@@ -60,7 +58,6 @@ impl Reason {
             Self::TooManyBuckets => "too_many_buckets",
             Self::TooManyComponents => "too_many_components",
             Self::TooManyEdges => "too_many_edges",
-            Self::TooManySpans => "too_many_spans",
             Self::TooManySeries => "too_many_series",
             Self::TooManyResources => "too_many_resources",
             Self::TooManyShapes => "too_many_shapes",

@@ -124,7 +124,8 @@ pub struct Limits {
     pub components: usize,
     /// Pairs of caller and callee.
     pub edges: usize,
-    /// Spans that are remembered, to know their other half and to know them again.
+    /// Spans that are remembered, to know their other half and to know them again. With more of
+    /// them in the time that they are waited for, that time is shorter.
     pub spans: usize,
     /// Series whose state is kept.
     pub series: usize,

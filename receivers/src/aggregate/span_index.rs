@@ -1,7 +1,8 @@
 //! Spans by their ids, for as long as their other half may be under way.
 //!
 //! Two generations: what is older than a generation's time is dropped with the whole older one,
-//! which costs nothing for each span.
+//! which costs nothing for each span. A generation that is full ends before its time, so that
+//! every span is taken and only the memory of its parents is shorter.
 
 use ahash::AHashMap;
 
@@ -61,22 +62,28 @@ pub struct SpanIndex {
     young: Generation,
     old: Generation,
     since_ns: i64,
+    now_ns: i64,
 }
 
 impl SpanIndex {
-    /// An index that remembers for at least `memory_ms`, and at most `most` spans.
+    /// An index that remembers for at least `memory_ms`, unless that were more than `most` spans.
     pub fn new(memory_ms: u64, most: usize, now_ns: i64) -> Self {
         let generation_ns = i64::try_from(memory_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         let (young, old) = Default::default();
-        Self { most, generation_ns, young, old, since_ns: now_ns }
+        Self { most, generation_ns, young, old, since_ns: now_ns, now_ns }
     }
 
     /// Forgets what is too old.
     pub fn advance(&mut self, now_ns: i64) {
+        self.now_ns = now_ns;
         if now_ns.saturating_sub(self.since_ns) >= self.generation_ns {
-            self.old = std::mem::take(&mut self.young);
-            self.since_ns = now_ns;
+            self.begin_generation();
         }
+    }
+
+    fn begin_generation(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+        self.since_ns = self.now_ns;
     }
 
     /// How many spans are remembered.
@@ -84,13 +91,11 @@ impl SpanIndex {
         self.young.spans.len() + self.old.spans.len()
     }
 
-    /// Whether there is room for another span.
-    pub fn has_room(&self) -> bool {
-        self.len() < self.most
-    }
-
     /// Remembers a span; `false` if it is known already.
     pub fn insert(&mut self, key: SpanKey, seen: Seen) -> bool {
+        if self.young.spans.len() >= (self.most / 2).max(1) {
+            self.begin_generation();
+        }
         if self.old.spans.contains_key(&key) {
             return false;
         }

@@ -100,9 +100,6 @@ impl Aggregator {
         if span.attributes.len() > self.settings.limits.attributes {
             return Err(Reason::TooManyAttributes);
         }
-        if !self.spans.has_room() {
-            return Err(Reason::TooManySpans);
-        }
         let kind = span.kind();
         let outgoing = matches!(kind, SpanKind::Client | SpanKind::Producer);
         if !self.spans.insert(key, Seen { component, outgoing }) {

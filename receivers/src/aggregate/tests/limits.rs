@@ -77,7 +77,7 @@ fn a_request_or_a_span_that_is_sent_again_counts_once() {
 }
 
 #[test]
-fn components_spans_and_edges_have_limits_and_what_is_over_is_counted() {
+fn components_and_edges_have_limits_and_what_is_over_is_counted() {
     let limits = Limits { components: 3, spans: 50, edges: 1, ..Limits::default() };
     let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
     for n in 0..10_u64 {
@@ -90,13 +90,38 @@ fn components_spans_and_edges_have_limits_and_what_is_over_is_counted() {
     );
     let more = (0..100).map(|n| span(Server, 1_000, n + 1, 0, 1_000)).collect();
     let absorbed = aggregator.traces(&traces(vec![(resource("s1"), more)]).into());
-    assert_eq!(absorbed.dropped, [(Reason::TooManySpans, 52)].into());
+    assert_eq!(absorbed.accepted, 100);
+    assert!(aggregator.held().spans <= 50);
     aggregator.advance(at(20_000));
     assert!(aggregator.totals().dropped[&Reason::TooManyComponents] > 7, "no room for a callee");
     assert_eq!(aggregator.held().windows, 0);
     aggregator.advance(at(200_000));
     aggregator.advance(at(400_000));
     assert_eq!(aggregator.held().spans, 0, "spans are forgotten");
+}
+
+#[test]
+fn more_spans_than_are_remembered_are_all_taken() {
+    let limits = Limits { spans: 1_000, ..Limits::default() };
+    let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
+    let mut events = Vec::new();
+    for second in 0..100_u64 {
+        let ends = i64::try_from(second).unwrap() * 1_000 + 500;
+        let spans = (1..=300).flat_map(|id| {
+            let trace = u128::from(second * 300 + id);
+            [
+                (resource("web"), vec![span(Client, trace, 1, 0, ends)]),
+                (resource("cart"), vec![span(Server, trace, 2, 1, ends)]),
+            ]
+        });
+        let absorbed = aggregator.traces(&traces(spans.collect()).into());
+        assert_eq!((absorbed.accepted, absorbed.rejected()), (600, None));
+        assert!(aggregator.held().spans <= 1_000);
+        events.extend(aggregator.advance(at(ends)));
+    }
+    events.extend(aggregator.close());
+    let requests: Vec<_> = snapshots(&events, "cart").iter().map(|told| told.requests).collect();
+    assert_eq!(requests, [Some(3_000); 10]);
 }
 
 #[test]
