@@ -19,7 +19,7 @@ pub use versions::Versions;
 
 /// A component's number in this process.
 pub type ComponentNo = u32;
-/// A resource's number in this process.
+/// A resource's number in this process, until it is forgotten: then another may have it.
 pub type ResourceNo = u32;
 
 /// How a component came to be known, from what it is told by later to what it is told by first.
@@ -69,6 +69,8 @@ pub struct Component {
 #[derive(Debug)]
 pub struct Place {
     pub component: ComponentNo,
+    /// What the resource says of itself, as a hash: the same when it comes back.
+    pub hash: u64,
     pub version: Option<Box<str>>,
     placement: Vec<(&'static str, String)>,
     last: Number,
@@ -216,6 +218,7 @@ impl Components {
         }
         let place = Place {
             component,
+            hash,
             version: identity.version,
             placement: identity.placement,
             last: seen,

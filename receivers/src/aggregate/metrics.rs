@@ -43,14 +43,22 @@ pub enum Temporality {
     Delta,
 }
 
+/// Whose metrics they are.
+#[derive(Clone, Copy)]
+struct Sender {
+    place: ResourceNo,
+    component: ComponentNo,
+    /// The resource as a hash, because the number of its place may be another's one day.
+    resource: u64,
+}
+
 /// What all points of a metric in a request have in common.
 struct Of<'a> {
     meaning: u16,
-    place: ResourceNo,
-    component: ComponentNo,
+    sender: Sender,
     temporality: Temporality,
     sent: &'a Meaning,
-    /// Scope and name, as a hash.
+    /// Resource, scope and name, as a hash.
     identity: u64,
 }
 
@@ -70,11 +78,13 @@ impl Aggregator {
                         continue;
                     }
                 };
+            let resource = self.components.place(place).map_or(0, |place| place.hash);
+            let sender = Sender { place, component, resource };
             for of_scope in &of_resource.scope_metrics {
                 let scope = of_scope.scope.as_ref().map_or("", |scope| &scope.name);
-                let scope = xxh3_64_with_seed(scope.as_bytes(), u64::from(place));
+                let scope = xxh3_64_with_seed(scope.as_bytes(), resource);
                 for metric in &of_scope.metrics {
-                    self.absorb_metric(place, component, scope, metric, &mut absorbed);
+                    self.absorb_metric(sender, scope, metric, &mut absorbed);
                 }
             }
         }
@@ -84,8 +94,7 @@ impl Aggregator {
 
     fn absorb_metric(
         &mut self,
-        place: ResourceNo,
-        component: ComponentNo,
+        sender: Sender,
         scope: u64,
         metric: &Metric,
         absorbed: &mut Absorbed,
@@ -114,7 +123,7 @@ impl Aggregator {
             return absorbed.drop(Reason::NoTemporality, all);
         };
         let identity = xxh3_64_with_seed(metric.name.as_bytes(), scope);
-        let of = Of { meaning, place, component, temporality, sent: &sent, identity };
+        let of = Of { meaning, sender, temporality, sent: &sent, identity };
         points::each(metric, |point| match self.absorb_point(&of, &point) {
             Ok(()) => absorbed.accepted += 1,
             Err(reason) => absorbed.drop(reason, 1),
@@ -148,8 +157,8 @@ impl Aggregator {
                     _ => 0,
                 };
                 let stream = Stream {
-                    place: of.place,
-                    component: of.component,
+                    resource: of.sender.resource,
+                    component: of.sender.component,
                     meaning: of.meaning,
                     temporality: of.temporality,
                     peer,
@@ -158,7 +167,7 @@ impl Aggregator {
                 self.series.insert(key, stream, failed, number)?
             }
         };
-        self.note(number, of.place, of.component, time_ns);
+        self.note(number, of.sender.place, of.sender.component, time_ns);
         let most = self.series.most_points();
         let window = self.open.entry(number).or_default();
         let point = Point { series, start_ns, time_ns, value: self.series.pack(&value) };

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use super::packed::Packer;
 use super::{Kept, Point, Temporality, Value};
-use crate::aggregate::components::{ComponentNo, ResourceNo};
+use crate::aggregate::components::ComponentNo;
 use crate::aggregate::dropped::Reason;
 use crate::aggregate::peers::PeerNo;
 use crate::aggregate::window::{Grid, Number};
@@ -19,7 +19,8 @@ pub use growth::Growth;
 /// What the series of one metric of one resource have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stream {
-    pub place: ResourceNo,
+    /// As a hash: what has it is the same resource, though it was forgotten in between.
+    pub resource: u64,
     pub component: ComponentNo,
     pub meaning: u16,
     pub temporality: Temporality,
@@ -78,6 +79,7 @@ pub struct SeriesTable {
     swept: Number,
     streams: AHashMap<Stream, u32>,
     stream_list: Vec<(Stream, Option<Number>)>,
+    free_streams: Vec<u32>,
 }
 
 /// Windows for which a silent series is remembered when there is no room.
@@ -96,6 +98,7 @@ impl SeriesTable {
             swept: Number::MIN,
             streams: AHashMap::new(),
             stream_list: Vec::new(),
+            free_streams: Vec::new(),
         }
     }
 
@@ -125,20 +128,10 @@ impl SeriesTable {
         if self.by_key.len() >= self.most {
             self.forget(window);
         }
-        if self.by_key.len() >= self.most || self.stream_list.len() >= self.most {
+        if self.by_key.len() >= self.most {
             return Err(Reason::TooManySeries);
         }
-        let stream = match self.streams.get(&stream) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(self.stream_list.len());
-                let number = number.ok().filter(|number| *number < u32::MAX / 2);
-                let number = number.ok_or(Reason::TooManySeries)?;
-                self.streams.insert(stream, number);
-                self.stream_list.push((stream, None));
-                number
-            }
-        };
+        let stream = self.stream_number(stream)?;
         let of = StreamOf::new(stream, failed);
         let series = Series { key, of, window, slot: u32::MAX, told: None };
         let number = match self.free.pop() {
@@ -157,7 +150,29 @@ impl SeriesTable {
         Ok(number)
     }
 
-    /// Makes room by forgetting series that are long silent, once a window at most.
+    fn stream_number(&mut self, stream: Stream) -> Result<u32, Reason> {
+        if let Some(number) = self.streams.get(&stream) {
+            return Ok(*number);
+        }
+        let number = match self.free_streams.pop() {
+            Some(number) => {
+                self.stream_list[number as usize] = (stream, None);
+                number
+            }
+            None => {
+                let number = u32::try_from(self.stream_list.len()).ok();
+                let number = number.filter(|number| *number < u32::MAX / 2);
+                let number = number.ok_or(Reason::TooManySeries)?;
+                self.stream_list.push((stream, None));
+                number
+            }
+        };
+        self.streams.insert(stream, number);
+        Ok(number)
+    }
+
+    /// Makes room by forgetting series that are long silent, and streams without any, once a
+    /// window at most.
     fn forget(&mut self, now: Number) {
         if self.swept == now {
             return;
@@ -166,6 +181,18 @@ impl SeriesTable {
         let (list, free) = (&self.list, &mut self.free);
         self.by_key.retain(|number| {
             let stays = list[*number as usize].window + REMEMBERED >= now;
+            if !stays {
+                free.push(*number);
+            }
+            stays
+        });
+        let mut has_series = vec![false; self.stream_list.len()];
+        for number in &self.by_key {
+            has_series[list[*number as usize].of.number() as usize] = true;
+        }
+        let free = &mut self.free_streams;
+        self.streams.retain(|_, number| {
+            let stays = has_series[*number as usize];
             if !stays {
                 free.push(*number);
             }

@@ -358,3 +358,49 @@ fn series_have_a_limit_and_silent_ones_make_room() {
     assert_eq!(aggregator.metrics(&of(later, 100, 105).into()).accepted, 5);
     assert!(aggregator.held().series <= 10);
 }
+
+#[test]
+fn a_resource_that_takes_the_number_of_a_forgotten_one_has_its_own_series() {
+    let limits = crate::aggregate::Limits { resources: 1, ..Default::default() };
+    let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
+    let mut told = |service: &str, ms: i64, bytes: f64, cpu_s: f64| {
+        let of = vec![
+            gauge("process.memory.usage", vec![point(0, ms, bytes)]),
+            sum("process.cpu.time", CUMULATIVE, vec![point(1_000, ms, cpu_s)]),
+        ];
+        aggregator.advance(at(ms));
+        let absorbed = aggregator.metrics(&metrics(vec![(resource(service), of)]).into());
+        assert_eq!(absorbed.rejected(), None);
+        let events = aggregator.advance(at(ms + 20_000));
+        let of = |service: &str| {
+            let told = snapshots(&events, service).into_iter().cloned();
+            told.collect::<Vec<MetricSnapshotRecorded>>()
+        };
+        (of("cart"), of("stock"))
+    };
+    let (cart, _) = told("cart", 5_000, 1.0, 2.0);
+    assert_eq!(cart[0].memory_bytes.unwrap().get(), 1.0);
+    let (cart, stock) = told("stock", 1_005_000, 2.0, 900.0);
+    assert_eq!((cart.len(), stock[0].memory_bytes.unwrap().get()), (0, 2.0));
+    // It comes back, under another number, and its counter goes on.
+    let (cart, stock) = told("cart", 2_005_000, 3.0, 1_002.0);
+    assert_eq!(stock.len(), 0);
+    let cpu = cart.iter().find_map(|told| told.cpu_cores).unwrap();
+    assert!((cpu.get() - 0.5).abs() < 1e-6, "1,000 s of 2,000 s, not {}", cpu.get());
+}
+
+#[test]
+fn streams_of_resources_that_are_gone_make_room() {
+    let limits = crate::aggregate::Limits { series: 10, ..Default::default() };
+    let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
+    for round in 0..20 {
+        let ms = round * 1_000_000;
+        let of = (0..10).map(|n| {
+            let mut of = resource("cart");
+            of.attributes.push(said("k8s.pod.name", &format!("cart-{round}-{n}")));
+            (of, vec![gauge("process.memory.usage", vec![point(0, ms + 1_000, 1.0)])])
+        });
+        assert_eq!(aggregator.metrics(&metrics(of.collect()).into()).rejected(), None, "{round}");
+        aggregator.advance(at(ms + 1_000_000));
+    }
+}
