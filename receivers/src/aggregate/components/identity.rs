@@ -55,7 +55,10 @@ impl Identity {
         let mut workload: Option<(usize, &str)> = None;
         let mut placement = Vec::new();
         for attribute in attributes {
-            let Some(value) = text(attribute) else { continue };
+            let Some(mut value) = text(attribute) else { continue };
+            if attribute.key == "k8s.job.name" {
+                value = without_run(value);
+            }
             match attribute.key.as_str() {
                 "service.name" => service = Some(value),
                 "service.namespace" => namespace = Some(value),
@@ -83,6 +86,19 @@ impl Identity {
         };
         let name = ComponentName::new(printable(name)).map_err(|_| Reason::NameTooLong)?;
         Ok(Self { name, service: service.map(str::to_owned), version, placement })
+    }
+}
+
+/// The name of a job without the number of its run: a `CronJob` makes `backup-29545920` of
+/// `backup`, and each would be another component.
+fn without_run(job: &str) -> &str {
+    match job.rsplit_once('-') {
+        Some((name, run))
+            if !name.is_empty() && run.len() >= 8 && run.bytes().all(|it| it.is_ascii_digit()) =>
+        {
+            name
+        }
+        _ => job,
     }
 }
 

@@ -55,11 +55,16 @@ fn a_component_is_its_service_in_its_namespace_or_its_workload() {
     };
     let named = with(vec![("service.name", "cart"), ("service.namespace", "shop")]);
     let pod = with(vec![("k8s.pod.name", "cart-abc-1"), ("k8s.deployment.name", "cart")]);
+    let job = |name| with(vec![("k8s.job.name", name)]);
     let nobody = with(vec![("k8s.pod.name", "cart-abc-1")]);
     for (resource, settings, expected) in [
         (named.clone(), Settings::default(), Some("shop/cart")),
         (named, Settings { qualify_names: false, ..Settings::default() }, Some("cart")),
         (pod, Settings::default(), Some("cart")),
+        (job("backup-28333335"), Settings::default(), Some("backup")),
+        (job("backup-28333336"), Settings::default(), Some("backup")),
+        (job("backup-2026"), Settings::default(), Some("backup-2026")),
+        (job("28333335"), Settings::default(), Some("28333335")),
         (nobody, Settings::default(), None),
     ] {
         let mut aggregator = aggregator(settings);
