@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Aggregator;
 use super::components::{ComponentNo, ResourceNo};
@@ -146,16 +146,17 @@ impl Aggregator {
         }
         let number = self.accepts(time_ns)?;
         let value = sent.value.checked(limits.buckets)?;
-        let key = of.identity.wrapping_add(attributes::hash_all(sent.attributes));
+        let peer = match of.sent {
+            Meaning::Calls { .. } => self.peers.number(&Said::read(sent.attributes), number)?,
+            _ => 0,
+        };
+        // A peer that was forgotten comes back under another number, and its own may be
+        // another's by then.
+        let identity = of.identity.wrapping_add(attributes::hash_all(sent.attributes));
+        let key = identity.wrapping_add(xxh3_64(&peer.to_le_bytes()));
         let series = match self.series.find(key) {
             Some(series) => series,
             None => {
-                let peer = match of.sent {
-                    Meaning::Calls { .. } => {
-                        self.peers.number(&Said::read(sent.attributes), number)?
-                    }
-                    _ => 0,
-                };
                 let stream = Stream {
                     resource: of.sender.resource,
                     component: of.sender.component,

@@ -390,6 +390,23 @@ fn a_resource_that_takes_the_number_of_a_forgotten_one_has_its_own_series() {
 }
 
 #[test]
+fn a_peer_that_takes_the_number_of_a_forgotten_one_is_told_by_its_own_calls() {
+    let limits = crate::aggregate::Limits { resources: 1, ..Default::default() };
+    let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
+    for (database, ms) in [("orders", 5_000), ("stock", 1_005_000), ("orders", 2_005_000)] {
+        let mut point = duration(ms - 1_000, ms, [3, 0, 0]);
+        point.attributes = vec![said("db.system.name", "mysql"), said("db.namespace", database)];
+        let data = Histogram { data_points: vec![point], aggregation_temporality: DELTA };
+        let metric = named("db.client.operation.duration", Data::Histogram(data));
+        aggregator.advance(at(ms));
+        let absorbed = aggregator.metrics(&metrics(vec![(resource("cart"), vec![metric])]).into());
+        assert_eq!(absorbed.rejected(), None);
+        let events = aggregator.advance(at(ms + 20_000));
+        assert_eq!(snapshots(&events, &format!("mysql/{database}"))[0].requests, Some(3));
+    }
+}
+
+#[test]
 fn streams_of_resources_that_are_gone_make_room() {
     let limits = crate::aggregate::Limits { series: 10, ..Default::default() };
     let mut aggregator = aggregator(Settings { limits, ..Settings::default() });
