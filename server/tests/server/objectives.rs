@@ -19,7 +19,7 @@ spec:
 ---
 apiVersion: openslo/v1
 kind: SLO
-metadata: {name: cart-fast, annotations: {faultline.io/indicator: latency}}
+metadata: {name: cart-fast, annotations: {faultline.io/indicator: latency, faultline.io/unit: ms}}
 spec:
   service: cart
   timeWindow: [{duration: 30d, isRolling: true}]
