@@ -4,7 +4,8 @@
 //! an indicator names a `metricSource` of type `faultline` with a `signal`; or the objective says
 //! by the annotation `faultline.io/indicator` what it counts, beside the queries of another
 //! system, and by `faultline.io/unit` what its thresholds are in. What cannot be held against
-//! snapshots is refused, rather than judged by something else. How an objective stands is told by who counts the snapshots, not here.
+//! snapshots is refused, rather than judged by something else. How an objective stands is told by
+//! who counts the snapshots, not here.
 
 use std::collections::BTreeMap;
 
