@@ -7,7 +7,7 @@ use events::catalogue::experiment::{
     SteadyStateMeasured, SteadyStatePhase,
 };
 use events::catalogue::fault_kind as known;
-use events::value::Line;
+use events::value::{Line, NonNegative};
 use events::{ComponentName, Timestamp};
 use serde_json::{Value, json};
 
@@ -181,8 +181,10 @@ fn fault(
     let of = list(engine.unwrap_or(&Value::Null), "/spec/experiments").iter();
     let of = of.filter(|it| text(it, "/name") == Some(experiment));
     let settings = of.flat_map(|it| list(it, "/spec/components/env"));
-    let parameters =
-        settings.filter_map(|it| Some((text(it, "/name")?.to_owned(), json!(text(it, "/value")?))));
+    let settings: BTreeMap<&str, &str> =
+        settings.filter_map(|it| Some((text(it, "/name")?, text(it, "/value")?))).collect();
+    let seconds = settings.get("TOTAL_CHAOS_DURATION").and_then(|it| it.parse::<u32>().ok());
+    let parameters = settings.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
     let injected = FaultInjected {
         fault: fault.clone(),
         experiment: Some(story.experiment.clone()),
@@ -190,7 +192,7 @@ fn fault(
         component: component.clone(),
         peer: None,
         parameters: parameters.take(super::MOST_PARAMETERS).collect(),
-        deadline_ms: None,
+        deadline_ms: seconds.and_then(|it| NonNegative::new(f64::from(it) * 1e3).ok()),
     };
     story.tell(&format!("injected {fault}"), times.began, injected);
     if reverted {

@@ -7,8 +7,9 @@ use events::catalogue::experiment::{
     ClearedBy, ExperimentFinished, ExperimentOutcome, FaultCleared, FaultInjected,
 };
 use events::catalogue::fault_kind as known;
-use events::value::Line;
+use events::value::{Line, NonNegative};
 use events::{ComponentName, FaultKind, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::{Story, Told, kind, parameters, workload_of};
@@ -47,6 +48,13 @@ const KINDS: &[(&str, &str, &str)] = &[
 /// What of a specification is no parameter of the fault.
 const NOT_PARAMETERS: &[&str] = &["selector", "target", "mode", "value", "containerNames"];
 
+/// Actions that are done at once and undone by nobody: whoever watches the pods replaces them.
+const ONE_SHOT: &[&str] = &["pod-kill", "container-kill"];
+/// For so long what was killed counts as missing; no object tells when it was replaced.
+const REPLACED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+/// The records of the other side of a disturbed network.
+const TARGET: &str = ".Target";
+
 /// Reads an object as the cluster shows it (`kubectl get networkchaos NAME -o json`).
 ///
 /// Rules see the labels that it selects by, and `namespace`, `pod`, `workload` and
@@ -70,24 +78,36 @@ pub fn object(document: &Value, rules: &LabelRules) -> Result<Told, InvalidDocum
     let uid = text(document, "/metadata/uid");
     let began = created.to_string();
     let mut story = Story::new(SOURCE, name, &[of, namespace, name, uid.unwrap_or(began.as_str())]);
-    let kind = kind_of(of, &document["spec"]);
+    let spec = &document["spec"];
+    let kind = kind_of(of, spec);
     let description = format!("{of} {namespace}/{name} of Chaos Mesh");
     story.begin(name, &description, &["chaos-mesh", kind.as_str()], created);
+    let once = of == "PodChaos" && text(spec, "/action").is_some_and(|it| ONE_SHOT.contains(&it));
     let injections = injections(document, namespace, rules, &mut story);
-    let peer = peer(document, namespace, rules);
+    let fault = Fault {
+        kind,
+        once,
+        duration: text(spec, "/duration").and_then(|it| it.parse().ok()),
+        parameters: parameters(spec, NOT_PARAMETERS),
+        peers: [false, true].map(|is_target| other_side(spec, is_target, namespace, rules)),
+    };
     let mut ended = created;
     for ((component, number), injection) in &injections {
-        ended = ended.max(tell(
-            &mut story,
-            document,
-            (component, *number),
-            injection,
-            &kind,
-            peer.as_ref(),
-        ));
+        ended = ended.max(tell(&mut story, &fault, (component, *number), injection));
     }
-    finish(&mut story, document, injections.is_empty(), ended);
+    finish(&mut story, document, once, injections.is_empty(), ended);
     Ok(story.told())
+}
+
+/// What all injections of an object have in common.
+struct Fault {
+    kind: FaultKind,
+    /// It is done, and nothing undoes it.
+    once: bool,
+    duration: Option<SignedDuration>,
+    parameters: BTreeMap<String, Value>,
+    /// The other side of those who are selected, and of those who are their target.
+    peers: [Option<ComponentName>; 2],
 }
 
 /// One time that a component was disturbed: the containers of it together.
@@ -95,6 +115,8 @@ pub fn object(document: &Value, rules: &LabelRules) -> Result<Told, InvalidDocum
 struct Injection {
     applied: Vec<Timestamp>,
     recovered: Vec<Timestamp>,
+    /// It is the target of those who are selected.
+    is_target: bool,
 }
 
 fn injections(
@@ -106,7 +128,11 @@ fn injections(
     let mut injections = BTreeMap::<(ComponentName, usize), Injection>::new();
     for record in list(document, "/status/experiment/containerRecords") {
         let id = text(record, "/id").unwrap_or_default();
-        let Some(component) = component(document, id, namespace, rules) else {
+        let is_target = text(record, "/selectorKey") == Some(TARGET);
+        if !is_disturbed(&document["spec"], is_target) {
+            continue;
+        }
+        let Some(component) = component(&document["spec"], is_target, id, namespace, rules) else {
             story.unmapped.push(id.to_owned());
             continue;
         };
@@ -121,6 +147,7 @@ fn injections(
             };
             *number += 1;
             let injection = injections.entry((component.clone(), *number)).or_default();
+            injection.is_target = is_target;
             match text(event, "/operation") {
                 Some("Apply") => injection.applied.push(at),
                 _ => injection.recovered.push(at),
@@ -135,29 +162,36 @@ fn injections(
 /// Tells one injection and, once all containers have recovered, its end. Gives its last moment.
 fn tell(
     story: &mut Story,
-    document: &Value,
+    of: &Fault,
     (component, number): (&ComponentName, usize),
     injection: &Injection,
-    kind: &FaultKind,
-    peer: Option<&ComponentName>,
 ) -> Timestamp {
     let fault = story.fault(component, number);
     let began = injection.applied.iter().min().copied().unwrap_or_default();
+    let [of_selected, of_targets] = &of.peers;
+    let peer = if injection.is_target { of_targets } else { of_selected };
+    let most = if of.once { Some(REPLACED_WITHIN) } else { of.duration };
     let injected = FaultInjected {
         fault: fault.clone(),
         experiment: Some(story.experiment.clone()),
-        kind: kind.clone(),
+        kind: of.kind.clone(),
         component: component.clone(),
-        peer: peer.filter(|peer| *peer != component).cloned(),
-        parameters: parameters(&document["spec"], NOT_PARAMETERS),
-        deadline_ms: None,
+        peer: peer.as_ref().filter(|peer| *peer != component).cloned(),
+        parameters: of.parameters.clone(),
+        deadline_ms: most.and_then(|it| NonNegative::new(it.as_secs_f64() * 1e3).ok()),
     };
     story.tell(&format!("injected {fault}"), began, injected);
+    if of.once {
+        return injection.applied.iter().max().copied().unwrap_or(began);
+    }
     if injection.recovered.len() < injection.applied.len() {
         return began;
     }
     let ended = injection.recovered.iter().max().copied().unwrap_or(began).max(began);
-    let timed = document["spec"]["duration"].is_string();
+    // Times are told in seconds.
+    let timed = of
+        .duration
+        .is_some_and(|it| ended.duration_since(began) + SignedDuration::from_secs(1) >= it);
     let cleared = FaultCleared {
         fault: fault.clone(),
         experiment: Some(story.experiment.clone()),
@@ -170,20 +204,23 @@ fn tell(
 }
 
 /// Chaos Mesh checks no hypothesis: a run that injected and recovered held, one that could not
-/// inject failed.
-fn finish(story: &mut Story, document: &Value, nothing: bool, ended: Timestamp) {
+/// inject failed. One that is paused recovers too, and goes on later.
+fn finish(story: &mut Story, document: &Value, once: bool, nothing: bool, ended: Timestamp) {
     let stopped = text(document, "/status/experiment/desiredPhase") == Some("Stop");
     let condition = |name: &str| {
         let conditions = list(document, "/status/conditions");
         let found = conditions.iter().find(|it| text(it, "/type") == Some(name));
         found.is_some_and(|it| text(it, "/status") == Some("True"))
     };
-    if !stopped || !condition("AllRecovered") {
+    let recovered = stopped && condition("AllRecovered") && !condition("Paused");
+    let done = once && condition("AllInjected") && !nothing;
+    if !recovered && !done {
         return;
     }
-    let (outcome, reason) = match nothing {
-        true => (ExperimentOutcome::Failed, "nothing was injected"),
-        false => (ExperimentOutcome::Held, "injected and recovered; no hypothesis was checked"),
+    let (outcome, reason) = match (nothing, once) {
+        (true, _) => (ExperimentOutcome::Failed, "nothing was injected"),
+        (_, true) => (ExperimentOutcome::Held, "injected; no hypothesis was checked"),
+        _ => (ExperimentOutcome::Held, "injected and recovered; no hypothesis was checked"),
     };
     let experiment = story.experiment.clone();
     let reason = Some(Line::clipped(reason));
@@ -214,7 +251,8 @@ fn kind_of(of: &str, spec: &Value) -> FaultKind {
 /// The component that a record speaks of, whose id is `namespace/pod` or
 /// `namespace/pod/container`.
 fn component(
-    document: &Value,
+    spec: &Value,
+    is_target: bool,
     id: &str,
     namespace: &str,
     rules: &LabelRules,
@@ -222,7 +260,8 @@ fn component(
     let mut parts = id.split('/');
     let namespace = parts.next().filter(|it| !it.is_empty()).unwrap_or(namespace);
     let pod = parts.next().filter(|it| !it.is_empty())?;
-    let mut labels = selected(&document["spec"]["selector"]);
+    let selector = if is_target { "/target/selector" } else { "/selector" };
+    let mut labels = spec.pointer(selector).map(selected).unwrap_or_default();
     let workload = workload_of(pod);
     let own = [("namespace", namespace), ("pod", pod), ("workload", workload)];
     let own = own.into_iter().chain(parts.next().map(|name| ("container_name", name)));
@@ -230,9 +269,28 @@ fn component(
     rules.component(&labels).or_else(|| ComponentName::new(workload).ok())
 }
 
-/// The other side, where only the traffic to one is disturbed.
-fn peer(document: &Value, namespace: &str, rules: &LabelRules) -> Option<ComponentName> {
-    let mut labels = selected(document.pointer("/spec/target/selector")?);
+/// Whether the traffic of a side is disturbed: of those who are selected where it goes to the target,
+/// of the target where it comes from there.
+fn is_disturbed(spec: &Value, is_target: bool) -> bool {
+    if spec["target"].is_null() {
+        return !is_target;
+    }
+    match text(spec, "/direction") {
+        Some("both") => true,
+        Some("from") => is_target,
+        _ => !is_target,
+    }
+}
+
+/// The other side, where only the traffic between two is disturbed.
+fn other_side(
+    spec: &Value,
+    is_target: bool,
+    namespace: &str,
+    rules: &LabelRules,
+) -> Option<ComponentName> {
+    let target = spec.pointer("/target/selector")?;
+    let mut labels = if is_target { selected(&spec["selector"]) } else { selected(target) };
     labels.insert("namespace".to_owned(), namespace.to_owned());
     rules.component(&labels)
 }

@@ -1,4 +1,5 @@
 use events::catalogue::experiment::{ClearedBy, ExperimentOutcome};
+use events::value::NonNegative;
 use serde_json::json;
 
 use super::*;
@@ -71,6 +72,93 @@ fn an_object_of_chaos_mesh_is_a_run_with_a_fault_of_each_component() {
     assert_eq!(told.events[3].time.to_string(), "2026-03-01T12:01:05Z", "the last pod");
     let EventData::FaultCleared(cleared) = &told.events[3].data else { panic!("cleared") };
     assert_eq!((cleared.cleared_by, cleared.verified), (ClearedBy::Deadline, true));
+}
+
+/// Who has a fault, with whom, for how many milliseconds at most.
+fn faults(told: &Told) -> Vec<(&str, Option<&str>, Option<f64>)> {
+    let injected = told.events.iter().filter_map(|event| match &event.data {
+        EventData::FaultInjected(it) => Some(it),
+        _ => None,
+    });
+    injected
+        .map(|it| {
+            (
+                it.component.as_str(),
+                it.peer.as_ref().map(|it| it.as_str()),
+                it.deadline_ms.map(|it| it.get()),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_side_whose_traffic_is_disturbed_is_at_fault() {
+    let stock = "stock-6c7d8f9b5-q1w2r";
+    for (direction, expected) in [
+        (json!("to"), vec![("cart", Some("stock"), Some(60_000.0))]),
+        (Value::Null, vec![("cart", Some("stock"), Some(60_000.0))]),
+        (json!("from"), vec![("stock", None, Some(60_000.0))]),
+        (
+            json!("both"),
+            vec![("cart", Some("stock"), Some(60_000.0)), ("stock", None, Some(60_000.0))],
+        ),
+    ] {
+        let mut document = network("u-1");
+        document["spec"]["direction"] = direction.clone();
+        let records = document.pointer_mut("/status/experiment/containerRecords").unwrap();
+        let mut target = records[0].clone();
+        target["id"] = json!(format!("shop/{stock}/app"));
+        target["selectorKey"] = json!(".Target");
+        records.as_array_mut().unwrap().push(target);
+        let told = object(&document, &LabelRules::default()).unwrap();
+        assert_eq!(faults(&told), expected, "{direction}");
+    }
+}
+
+#[test]
+fn what_is_paused_is_not_finished() {
+    let mut document = network("u-1");
+    let paused = json!({"type": "Paused", "status": "True"});
+    document["status"]["conditions"].as_array_mut().unwrap().push(paused);
+    document["spec"]["duration"] = json!("10m");
+    let told = object(&document, &LabelRules::default()).unwrap();
+    assert_eq!(types(&told)[2..], ["fault.injected", "fault.cleared"]);
+    let EventData::FaultCleared(cleared) = &told.events[3].data else { panic!("cleared") };
+    assert_eq!(cleared.cleared_by, ClearedBy::Rollback, "its ten minutes are not over");
+
+    document["status"]["conditions"][2]["status"] = json!("False");
+    for record in 0..2 {
+        let events = format!("/status/experiment/containerRecords/{record}/events");
+        let events = document.pointer_mut(&events).unwrap().as_array_mut().unwrap();
+        let at = |operation: &str, at: &str| json!({"type": "Succeeded", "operation": operation, "timestamp": at});
+        events.push(at("Apply", "2026-03-01T12:05:00Z"));
+        events.push(at("Recover", "2026-03-01T12:15:00Z"));
+    }
+    let resumed = object(&document, &LabelRules::default()).unwrap();
+    check(&resumed);
+    assert_eq!(resumed.events[..4], told.events[..4], "what was told stays");
+    let rest = ["fault.injected", "fault.cleared", "experiment.finished"];
+    assert_eq!(types(&resumed)[4..], rest);
+}
+
+#[test]
+fn a_killed_pod_is_missing_for_a_moment_and_its_experiment_is_over() {
+    let mut document = network("u-1");
+    document["kind"] = json!("PodChaos");
+    document["spec"] = json!({"action": "pod-kill", "mode": "all",
+        "selector": {"labelSelectors": {"app": "cart"}}});
+    document["status"]["conditions"] = json!([{"type": "AllInjected", "status": "True"},
+        {"type": "AllRecovered", "status": "False"}]);
+    document["status"]["experiment"]["desiredPhase"] = json!("Run");
+    let records = document.pointer_mut("/status/experiment/containerRecords").unwrap();
+    for record in records.as_array_mut().unwrap() {
+        record["events"].as_array_mut().unwrap().truncate(2);
+    }
+    let told = object(&document, &LabelRules::default()).unwrap();
+    check(&told);
+    assert_eq!(types(&told)[2..], ["fault.injected", "experiment.finished"]);
+    assert_eq!(faults(&told), [("cart", None, Some(60_000.0))]);
+    assert_eq!(told.events[3].time.to_string(), "2026-03-01T12:00:02Z");
 }
 
 #[test]
@@ -164,6 +252,7 @@ fn a_result_of_litmus_is_a_run_with_its_probes_and_its_verdict() {
     let EventData::FaultInjected(injected) = &told.events[2].data else { panic!("injected") };
     assert_eq!((injected.kind.as_str(), injected.component.as_str()), ("process_kill", "cart"));
     assert_eq!(injected.parameters["TOTAL_CHAOS_DURATION"], "30");
+    assert_eq!(injected.deadline_ms, NonNegative::new(30_000.0).ok());
     assert_eq!(told.events[0].time.to_string(), "2026-03-01T12:00:00Z");
     let EventData::ExperimentFinished(finished) = &told.events.last().unwrap().data else {
         panic!("finished")
