@@ -20,7 +20,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "TOKEN", env = "FAULTLINE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Trust the server by the certificates of this PEM file instead of the system's
-    #[arg(long, value_name = "FILE", env = "FAULTLINE_CA_FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", env = "FAULTLINE_CA_FILE")]
     ca_file: Option<PathBuf>,
 }
 
