@@ -41,6 +41,9 @@ const USUALLY_WITHOUT_FAILURES: f64 = 0.03;
 const SURGE_FACTOR: f64 = 3.0;
 const SURGE_BY_CALLS: f64 = 30.0;
 const OVERWHELMING_SURGE_FACTOR: f64 = 6.0;
+/// More load has to last for so much longer than anything else, in seconds: a burst that is over by
+/// then hurts nobody, or what it hurts is told by itself.
+const SURGE_LASTS_S: f64 = 20.0;
 const COLLAPSE_FACTOR: f64 = 0.2;
 const COLLAPSE_BY_CALLS: f64 = 15.0;
 const STILL_CALLING: f64 = 0.5;
@@ -337,7 +340,9 @@ fn surge(values: &Values, history: &History, slot: &Slot) -> Option<Verdict> {
     let overwhelming =
         rate >= usual.median.max(1.0) * OVERWHELMING_SURGE_FACTOR && more >= 3.0 * SURGE_BY_CALLS;
     let noise = (usual.median * floor::TRAFFIC_SHARE).max(1.0);
-    Some(Verdict::of(Signal::Traffic, rate, &usual, noise).overwhelming_if(overwhelming))
+    let windows_more = (SURGE_LASTS_S / slot.seconds().max(1.0)) as usize;
+    let verdict = Verdict::of(Signal::Traffic, rate, &usual, noise).overwhelming_if(overwhelming);
+    Some(Verdict { windows_more, ..verdict })
 }
 
 fn down(values: &Values, history: &History) -> Option<Verdict> {

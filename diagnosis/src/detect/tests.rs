@@ -64,6 +64,23 @@ fn unusual(errors: impl IntoIterator<Item = u64>) -> Vec<i64> {
 }
 
 #[test]
+fn a_burst_of_load_is_told_when_it_lasts_or_is_overwhelming() {
+    let first = |rate: u64| {
+        let mut detector = Detector::new(Settings::default());
+        let requests = |number| if number < 30 { 100 } else { rate };
+        (0..60).find(|number| {
+            let mut window = snapshot(*number, 0);
+            let EventData::MetricSnapshotRecorded(data) = &mut window.event.data else { panic!() };
+            data.requests = Some(requests(*number));
+            !detector.observe(&window).is_empty()
+        })
+    };
+    assert_eq!(first(250), None);
+    assert_eq!(first(400), Some(33), "the fourth window of ten seconds");
+    assert_eq!(first(700), Some(30));
+}
+
+#[test]
 fn who_is_wild_for_a_moment_now_and_then_must_be_wild_for_longer() {
     // Every tenth window is wild.
     let blips = |window: i64| if window % 10 == 9 { 50 } else { 0 };
