@@ -87,7 +87,9 @@ pub fn object(document: &Value, rules: &LabelRules) -> Result<Told, InvalidDocum
     let fault = Fault {
         kind,
         once,
-        duration: text(spec, "/duration").and_then(|it| it.parse().ok()),
+        until: text(spec, "/duration")
+            .and_then(|it| it.parse::<SignedDuration>().ok())
+            .and_then(|it| created.checked_add(it).ok()),
         parameters: parameters(spec, NOT_PARAMETERS),
         peers: [false, true].map(|is_target| other_side(spec, is_target, namespace, rules)),
     };
@@ -104,7 +106,8 @@ struct Fault {
     kind: FaultKind,
     /// It is done, and nothing undoes it.
     once: bool,
-    duration: Option<SignedDuration>,
+    /// Chaos Mesh counts the duration from the object's creation, whether it is paused or not.
+    until: Option<Timestamp>,
     parameters: BTreeMap<String, Value>,
     /// The other side of those who are selected, and of those who are their target.
     peers: [Option<ComponentName>; 2],
@@ -170,7 +173,8 @@ fn tell(
     let began = injection.applied.iter().min().copied().unwrap_or_default();
     let [of_selected, of_targets] = &of.peers;
     let peer = if injection.is_target { of_targets } else { of_selected };
-    let most = if of.once { Some(REPLACED_WITHIN) } else { of.duration };
+    let left = of.until.map(|until| until.duration_since(began).max(SignedDuration::ZERO));
+    let most = if of.once { Some(REPLACED_WITHIN) } else { left };
     let injected = FaultInjected {
         fault: fault.clone(),
         experiment: Some(story.experiment.clone()),
@@ -188,10 +192,9 @@ fn tell(
         return began;
     }
     let ended = injection.recovered.iter().max().copied().unwrap_or(began).max(began);
-    // Times are told in seconds.
-    let timed = of
-        .duration
-        .is_some_and(|it| ended.duration_since(began) + SignedDuration::from_secs(1) >= it);
+    // Times are told in whole seconds.
+    let second = SignedDuration::from_secs(1);
+    let timed = of.until.is_some_and(|until| until.duration_since(ended) < second);
     let cleared = FaultCleared {
         fault: fault.clone(),
         experiment: Some(story.experiment.clone()),

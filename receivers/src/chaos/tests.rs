@@ -95,12 +95,12 @@ fn faults(told: &Told) -> Vec<(&str, Option<&str>, Option<f64>)> {
 fn the_side_whose_traffic_is_disturbed_is_at_fault() {
     let stock = "stock-6c7d8f9b5-q1w2r";
     for (direction, expected) in [
-        (json!("to"), vec![("cart", Some("stock"), Some(60_000.0))]),
-        (Value::Null, vec![("cart", Some("stock"), Some(60_000.0))]),
-        (json!("from"), vec![("stock", None, Some(60_000.0))]),
+        (json!("to"), vec![("cart", Some("stock"), Some(59_000.0))]),
+        (Value::Null, vec![("cart", Some("stock"), Some(59_000.0))]),
+        (json!("from"), vec![("stock", None, Some(58_000.0))]),
         (
             json!("both"),
-            vec![("cart", Some("stock"), Some(60_000.0)), ("stock", None, Some(60_000.0))],
+            vec![("cart", Some("stock"), Some(59_000.0)), ("stock", None, Some(58_000.0))],
         ),
     ] {
         let mut document = network("u-1");
@@ -112,6 +112,24 @@ fn the_side_whose_traffic_is_disturbed_is_at_fault() {
         records.as_array_mut().unwrap().push(target);
         let told = object(&document, &LabelRules::default()).unwrap();
         assert_eq!(faults(&told), expected, "{direction}");
+    }
+}
+
+#[test]
+fn a_fault_acts_until_the_duration_since_the_creation_of_its_object() {
+    for (duration, expected) in [
+        (json!("60s"), Some(59_000.0)),
+        (json!("1h30m"), Some(5_399_000.0)),
+        (json!("1.5h"), Some(5_399_000.0)),
+        (json!("1h0m0s"), Some(3_599_000.0)),
+        (json!("500ms"), Some(0.0)),
+        (Value::Null, None),
+    ] {
+        let mut document = network("u-1");
+        document["spec"]["duration"] = duration.clone();
+        let told = object(&document, &LabelRules::default()).unwrap();
+        check(&told);
+        assert_eq!(faults(&told), [("cart", Some("stock"), expected)], "{duration}");
     }
 }
 
@@ -132,13 +150,17 @@ fn what_is_paused_is_not_finished() {
         let events = document.pointer_mut(&events).unwrap().as_array_mut().unwrap();
         let at = |operation: &str, at: &str| json!({"type": "Succeeded", "operation": operation, "timestamp": at});
         events.push(at("Apply", "2026-03-01T12:05:00Z"));
-        events.push(at("Recover", "2026-03-01T12:15:00Z"));
+        events.push(at("Recover", "2026-03-01T12:10:00Z"));
     }
     let resumed = object(&document, &LabelRules::default()).unwrap();
     check(&resumed);
     assert_eq!(resumed.events[..4], told.events[..4], "what was told stays");
     let rest = ["fault.injected", "fault.cleared", "experiment.finished"];
     assert_eq!(types(&resumed)[4..], rest);
+    assert_eq!(faults(&resumed)[1].2, Some(300_000.0), "what is left of ten minutes");
+    let EventData::FaultCleared(cleared) = &resumed.events[5].data else { panic!("cleared") };
+    assert_eq!(cleared.cleared_by, ClearedBy::Deadline, "its ten minutes are over");
+    assert_eq!(resumed.events[6].time.to_string(), "2026-03-01T12:10:00Z");
 }
 
 #[test]
