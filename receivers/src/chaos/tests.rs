@@ -112,6 +112,16 @@ fn the_side_whose_traffic_is_disturbed_is_at_fault() {
         records.as_array_mut().unwrap().push(target);
         let told = object(&document, &LabelRules::default()).unwrap();
         assert_eq!(faults(&told), expected, "{direction}");
+
+        let rule = LabelRule {
+            labels: [("app".to_owned(), "stock".to_owned())].into(),
+            except: Vec::new(),
+            component: "inventory".to_owned(),
+        };
+        let ruled = object(&document, &LabelRules(vec![rule])).unwrap();
+        let of_target = faults(&ruled).iter().any(|(component, ..)| *component == "inventory");
+        let is_told = matches!(direction.as_str(), Some("from" | "both"));
+        assert_eq!(of_target, is_told, "a target is named by the labels of its own selector");
     }
 }
 
@@ -181,6 +191,23 @@ fn a_killed_pod_is_missing_for_a_moment_and_its_experiment_is_over() {
     assert_eq!(types(&told)[2..], ["fault.injected", "experiment.finished"]);
     assert_eq!(faults(&told), [("cart", None, Some(60_000.0))]);
     assert_eq!(told.events[3].time.to_string(), "2026-03-01T12:00:02Z");
+
+    let mut container = document.clone();
+    container["spec"]["action"] = json!("container-kill");
+    let container = object(&container, &LabelRules::default()).unwrap();
+    assert_eq!(types(&container), types(&told));
+
+    let mut partly = document.clone();
+    partly["status"]["conditions"][0]["status"] = json!("False");
+    partly["status"]["experiment"]["containerRecords"][0]["events"].as_array_mut().unwrap().pop();
+    let partly = object(&partly, &LabelRules::default()).unwrap();
+    assert_eq!(partly.events, told.events[..3], "a pod is still to be killed");
+
+    let mut deleted = network("u-1");
+    deleted["kind"] = document["kind"].clone();
+    deleted["spec"] = document["spec"].clone();
+    let deleted = object(&deleted, &LabelRules::default()).unwrap();
+    assert_eq!(deleted.events, told.events, "its deletion tells nothing new");
 }
 
 #[test]
@@ -283,6 +310,17 @@ fn a_result_of_litmus_is_a_run_with_its_probes_and_its_verdict() {
     let measured =
         types(&told).iter().filter(|it| **it == "experiment.steadystatemeasured").count();
     assert_eq!(measured, 2);
+}
+
+#[test]
+fn a_fault_of_litmus_that_still_acts_has_its_duration_as_its_deadline() {
+    let mut document = litmus(0, 0, "Awaited");
+    document["items"][1]["status"]["history"]["targets"][0]["chaosStatus"] = json!("injected");
+    let told = results(&document, &LabelRules::default(), now()).unwrap().remove(0);
+    check(&told);
+    assert_eq!(faults(&told), [("cart", None, Some(30_000.0))]);
+    assert!(!types(&told).contains(&"fault.cleared"));
+    assert!(!types(&told).contains(&"experiment.finished"));
 }
 
 #[test]
