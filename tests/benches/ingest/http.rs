@@ -13,6 +13,8 @@ use super::Load;
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// At how many looks it is told how far everything is.
+const TELL_EVERY: usize = 20;
 /// How long the graph may take to catch up.
 const LIMIT: Duration = Duration::from_secs(1_800);
 
@@ -104,8 +106,14 @@ async fn posted(http: &reqwest::Client, url: &str, body: String) -> usize {
 /// The extremes of what the server says until it ended.
 async fn watched(server: Arc<Server>, ended: Arc<AtomicBool>) -> Posted {
     let mut seen = Posted { always_ready: true, ..Posted::default() };
-    while !ended.load(Ordering::Relaxed) {
+    for looks in 1.. {
+        if ended.load(Ordering::Relaxed) {
+            break;
+        }
         let look = looked(&server).await;
+        if looks % TELL_EVERY == 0 {
+            eprintln!("  {} events in the log, {} in the graph", look.head, look.projected);
+        }
         seen.greatest_lag = seen.greatest_lag.max(look.head.saturating_sub(look.projected));
         seen.memory_mb = seen.memory_mb.max(memory_mb(server.id()));
         seen.always_ready &= server.get("/readyz").await.unwrap().0 == 200;
