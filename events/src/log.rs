@@ -175,6 +175,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// The event with this id.
     fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>>;
 
+    /// The events with these ids, as far as the log has them, by position.
+    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for id in ids {
+                found.extend(self.find(id).await?);
+            }
+            found.sort_unstable_by_key(|recorded| recorded.position);
+            found.dedup_by_key(|recorded| recorded.position);
+            Ok(found)
+        })
+    }
+
     /// Everything behind position `after`, then what is appended, as it becomes durable. Ends
     /// when the log closes.
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>>;

@@ -173,14 +173,10 @@ pub async fn record(
     }
     let order: Vec<EventId> = events.iter().map(|event| event.id).collect();
     let parts = by_stream(events);
-    if parts.len() > 1 {
-        if expected != ExpectedRevision::Any {
-            return Err(IngestError::MixedStreams { streams: parts.len() });
-        }
-        refuse_partly_known(log, &parts).await?;
-    } else {
-        refuse_other_content(log, &parts[0].1).await?;
+    if parts.len() > 1 && expected != ExpectedRevision::Any {
+        return Err(IngestError::MixedStreams { streams: parts.len() });
     }
+    refuse_known(log, &parts).await?;
     let mut places = HashMap::with_capacity(order.len());
     let mut parts = parts.into_iter();
     loop {
@@ -209,12 +205,10 @@ pub async fn record_new(
     let mut seen = HashSet::with_capacity(events.len());
     events.retain(|event| seen.insert(event.id));
     for left in (0..LOOKS).rev() {
-        let mut new = Vec::with_capacity(events.len());
-        for event in &events {
-            if log.find(event.id).await?.is_none() {
-                new.push(event.clone());
-            }
-        }
+        let known = log.find_each(events.iter().map(|event| event.id).collect()).await?;
+        let known: HashSet<EventId> = known.iter().map(|found| found.event.id).collect();
+        let new: Vec<Event> =
+            events.iter().filter(|event| !known.contains(&event.id)).cloned().collect();
         if new.is_empty() {
             break;
         }
@@ -244,18 +238,6 @@ pub fn check_times(
         }
     }
     if rejected.is_empty() { Ok(fine) } else { Err(IngestError::Invalid { rejected, of }) }
-}
-
-/// A part of one stream is known whole or not at all, or the log refuses it: the first event
-/// tells, and what is new costs one look.
-async fn refuse_other_content(log: &dyn EventLog, events: &[Event]) -> Result<(), IngestError> {
-    for event in events {
-        match log.find(event.id).await? {
-            Some(known) => same_content(event, &known)?,
-            None => break,
-        }
-    }
-    Ok(())
 }
 
 /// Whether an event is the one that the log has under its id. The time is not compared: an event
@@ -303,29 +285,28 @@ fn by_stream(events: Vec<Event>) -> Vec<(StreamId, Vec<Event>)> {
     parts
 }
 
-/// The log refuses a part of which it knows some events and not others; here, before any part is
-/// written. Whole parts may be known: that is a retry.
-async fn refuse_partly_known(
+/// An id that stands for something else is refused, and so is, as the log does, a stream's part of
+/// which some events are known and others not; here, before any part is written. Whole parts may
+/// be known: that is a retry.
+async fn refuse_known(
     log: &dyn EventLog,
     parts: &[(StreamId, Vec<Event>)],
 ) -> Result<(), IngestError> {
+    let ids = parts.iter().flat_map(|(_, events)| events.iter().map(|event| event.id));
+    let known = log.find_each(ids.collect()).await?;
+    let known: HashMap<_, _> = known.iter().map(|found| (found.event.id, found)).collect();
     for (stream, events) in parts {
-        let mut known = Vec::with_capacity(events.len());
+        let mut first = None;
         for event in events {
-            let found = log.find(event.id).await?;
-            if let Some(found) = &found
-                && found.stream != *stream
-            {
+            let Some(found) = known.get(&event.id) else { continue };
+            if found.stream != *stream {
                 return Err(AppendError::PartlyKnown { id: event.id }.into());
             }
-            if let Some(found) = &found {
-                same_content(event, found)?;
-            }
-            known.push(found.is_some());
+            same_content(event, found)?;
+            first.get_or_insert(event.id);
         }
-        if known.contains(&true)
-            && let Some(id) = known.iter().position(|known| *known).map(|at| events[at].id)
-            && known.contains(&false)
+        if let Some(id) = first
+            && events.iter().any(|event| !known.contains_key(&event.id))
         {
             return Err(AppendError::PartlyKnown { id }.into());
         }

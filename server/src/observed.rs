@@ -264,6 +264,10 @@ impl EventLog for ObservedLog {
         self.log.find(id)
     }
 
+    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        self.log.find_each(ids)
+    }
+
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {
         self.log.subscribe(after)
     }

@@ -276,13 +276,33 @@ impl EventLog for EmbeddedLog {
     }
 
     fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
-        Box::pin(self.reading(move |index, segments, head| {
-            let Some((position, _)) = index.find(id).map_err(in_index)? else { return Ok(None) };
-            if position > head {
-                return Ok(None);
+        Box::pin(async move { Ok(self.find_each(vec![id]).await?.pop()) })
+    }
+
+    fn find_each(
+        &self,
+        mut ids: Vec<EventId>,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        Box::pin(async move {
+            if let Some(index) = &*self.index.read().expect("no reader panics with the lock") {
+                ids.retain(|id| !index.is_new(*id));
             }
-            Ok(reader::read_each(segments, &[position])?.pop())
-        }))
+            // Who appends asks for what is new.
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.reading(move |index, segments, head| {
+                let mut positions = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let place = index.find(id).map_err(in_index)?;
+                    positions.extend(place.map(|(position, _)| position).filter(|at| *at <= head));
+                }
+                positions.sort_unstable();
+                positions.dedup();
+                reader::read_each(segments, &positions)
+            })
+            .await
+        })
     }
 
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {

@@ -52,6 +52,9 @@ pub async fn events_are_read_back_as_they_were_given(backend: &dyn Backend) {
         assert_eq!(log.find(appended.id).await.unwrap().as_ref(), Some(recorded));
     }
     assert_eq!(log.find(EventId::generate()).await.unwrap(), None);
+    let asked = vec![answer[1].id, EventId::generate(), answer[0].id, answer[1].id];
+    assert_eq!(log.find_each(asked).await.unwrap(), from_stream);
+    assert_eq!(log.find_each(vec![EventId::generate()]).await.unwrap(), []);
 }
 
 pub async fn reads_keep_their_limits(backend: &dyn Backend) {

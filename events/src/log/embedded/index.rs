@@ -87,6 +87,11 @@ impl Index {
         self.tables.see(seen)
     }
 
+    /// Whether the log has no such event, as far as memory alone can tell.
+    pub fn is_new(&self, id: EventId) -> bool {
+        matches!(self.read(|recent| recent.find(id)), recent::Answer::Unknown)
+    }
+
     /// Position and revision of an event.
     pub fn find(&self, id: EventId) -> Result<Option<(u64, u64)>, fjall::Error> {
         // Memory first: entries are in the tables before they leave it.
