@@ -16,8 +16,7 @@ mod embedded;
 mod kurrentdb;
 mod restore;
 
-use std::collections::HashSet;
-
+use ahash::AHashSet;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -119,7 +118,7 @@ fn check_batch(events: &[Event]) -> Result<(), AppendError> {
     if events.is_empty() {
         return Err(AppendError::Empty);
     }
-    let mut ids = HashSet::with_capacity(events.len());
+    let mut ids = AHashSet::with_capacity(events.len());
     match events.iter().find(|event| !ids.insert(event.id)) {
         Some(repeated) => Err(AppendError::RepeatedId { id: repeated.id }),
         None => Ok(()),

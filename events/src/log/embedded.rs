@@ -201,6 +201,8 @@ impl EmbeddedLog {
         let (reply, answer) = oneshot::channel();
         let batch = Batch { stream, expected, drafts };
         self.queue_work(Work::Append { batch, reply }, got_bytes)?;
+        // While it is written.
+        drop(events);
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 

@@ -3,12 +3,12 @@
 mod places;
 mod walk;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ impl EmbeddedLog {
             position: first.header.base - 1,
             chain: first.header.chain,
             recorded_at: Timestamp::MIN,
-            streams: HashMap::new(),
+            streams: AHashMap::new(),
             sum: Sum::default(),
         };
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
@@ -145,7 +145,7 @@ struct Stitched<'a> {
     chain: Chain,
     recorded_at: Timestamp,
     /// The next revision of every stream.
-    streams: HashMap<Box<str>, u64>,
+    streams: AHashMap<Box<str>, u64>,
     sum: Sum,
 }
 

@@ -1,7 +1,8 @@
 //! The entries that are not in the tables yet.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use ahash::AHashMap;
 
 use super::{Applied, Place};
 use crate::id::EventId;
@@ -41,9 +42,9 @@ pub struct Run {
 #[derive(Default)]
 pub struct Entries {
     /// Position and revision by id.
-    pub ids: HashMap<EventId, (u64, u64)>,
+    pub ids: AHashMap<EventId, (u64, u64)>,
     /// Revisions by stream.
-    pub streams: HashMap<Box<str>, Run>,
+    pub streams: AHashMap<Box<str>, Run>,
     /// Where the stretch ends.
     pub until: Option<Applied>,
 }

@@ -1,8 +1,8 @@
 //! Reading one segment, checking all that can be told without those before it.
 
-use std::collections::HashMap;
 use std::io;
 
+use ahash::AHashMap;
 use jiff::Timestamp;
 
 use super::places::Sum;
@@ -42,7 +42,7 @@ pub struct Part {
     /// Its groups.
     pub groups: Vec<Walked>,
     /// Its streams.
-    pub streams: HashMap<Box<str>, Run>,
+    pub streams: AHashMap<Box<str>, Run>,
     /// When its first and its last record were recorded.
     pub recorded_at: Option<(Timestamp, Timestamp)>,
     /// What the index must say of it.

@@ -1,7 +1,6 @@
 //! The records of one group, before they are durable.
 
-use std::collections::HashMap;
-
+use ahash::AHashMap;
 use jiff::Timestamp;
 
 use super::super::index::Entry;
@@ -35,8 +34,8 @@ pub struct Group {
     /// Whether some of them were pruned in the log that they come from.
     pub pruned: bool,
     streams: Vec<StreamId>,
-    ids: HashMap<EventId, usize>,
-    revisions: HashMap<StreamId, u64>,
+    ids: AHashMap<EventId, usize>,
+    revisions: AHashMap<StreamId, u64>,
 }
 
 impl Group {
@@ -106,7 +105,7 @@ impl Group {
 #[derive(Default)]
 pub struct Kept {
     /// The last revision of some streams.
-    revisions: HashMap<StreamId, u64>,
+    revisions: AHashMap<StreamId, u64>,
     /// The memory of the last frame.
     pub buffer: Vec<u8>,
 }
