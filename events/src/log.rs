@@ -146,8 +146,8 @@ pub enum ReadError {
 /// Positions rise with time and are otherwise opaque; 0 is before the first event. Revisions
 /// count from 0 in each stream.
 pub trait EventLog: Send + Sync + 'static {
-    /// Appends `events` to `stream`, all or none, and answers when they are durable. The same
-    /// ids again answer the same coordinates, whatever revision is expected.
+    /// Appends `events` to `stream`, all or none, and answers in their order when they are
+    /// durable. The same ids again answer the same coordinates, whatever revision is expected.
     fn append(
         &self,
         stream: StreamId,
