@@ -10,6 +10,5 @@ mod past;
 mod rebuild;
 mod recovery;
 mod rows;
-mod speed;
 mod split;
 mod steps;
