@@ -14,6 +14,7 @@
 mod attempts;
 mod checkpoint;
 mod diagnose;
+mod early_ends;
 mod learning;
 mod reaction;
 mod remedies;
@@ -44,6 +45,7 @@ use attempts::Attempts;
 use checkpoint::Checkpoint;
 pub(crate) use checkpoint::Checkpoint as ReactorCheckpoint;
 use diagnose::Diagnostician;
+use early_ends::EarlyEnds;
 pub(crate) use learning::School;
 use learning::{Due, Learner};
 use reaction::{of_incident, source};
@@ -103,6 +105,7 @@ pub(crate) struct Reactors {
     log: Arc<dyn EventLog>,
     metrics: Arc<Metrics>,
     checkpoint: Checkpoint,
+    early_ends: EarlyEnds,
     detector: Detector,
     grouping: Grouping,
     truth: Truth,
@@ -134,6 +137,7 @@ impl Reactors {
             metrics,
             diagnostician: Diagnostician::new(graph, progress, models, max_similar),
             learner: config.reactors.learn.then(|| Learner::start(school)),
+            early_ends: EarlyEnds::default(),
             detector: Detector::new(Settings::default()),
             grouping: Grouping::new(GroupingSettings::default()),
             truth: Truth::default(),
@@ -175,13 +179,17 @@ impl Reactors {
     async fn handle(&mut self, recorded: &RecordedEvent) -> Result<(), ReactorError> {
         let decides = self.checkpoint.decides(recorded.position);
         self.count(recorded);
+        let end = self.early_ends.observe(recorded);
         self.remedies.observe(recorded);
         self.due.observe(recorded);
         let anomalies = self.detector.observe(recorded);
-        let decided = self.grouping.observe(recorded, &anomalies);
+        let mut decided = self.grouping.observe(recorded, &anomalies);
+        if let Some(end) = &end {
+            decided.extend(self.grouping.observe(end, &[]));
+        }
         let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
         follows.extend(decided.into_iter().map(incident_event));
-        follows.extend(self.truth.observe(recorded));
+        follows.extend(self.truth.observe(recorded, end.as_ref(), self.grouping.topology()));
         follows.extend(self.reacted.standings().observe(recorded).into_iter().map(burned_event));
         for event in &mut follows {
             event.traceparent.clone_from(&recorded.event.traceparent);

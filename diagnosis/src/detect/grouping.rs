@@ -164,6 +164,11 @@ impl Grouping {
         decided
     }
 
+    /// The calls that the log has told so far.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     // What people, and this grouping's own events when the log is read again, say of incidents.
     fn follow(&mut self, recorded: &RecordedEvent) {
         let at = recorded.event.time;

@@ -71,6 +71,13 @@ impl Topology {
         None
     }
 
+    /// Whether calls are known of both components, and none lead from one to the other in whichever
+    /// direction: two systems.
+    pub fn are_apart(&self, one: &ComponentName, other: &ComponentName) -> bool {
+        let known = |it| self.callees.contains_key(it) || self.callers.contains_key(it);
+        known(one) && known(other) && self.hops(one, other, usize::MAX).is_none()
+    }
+
     /// How many calls lie between a component and the users: 1 is an entrance. Components that
     /// no caller without callers leads to are farthest.
     pub fn depth(&self, component: &ComponentName) -> usize {
@@ -113,6 +120,15 @@ mod tests {
         assert_eq!(graph.hops(&name("cart"), &name("checkout"), 2), Some(2));
         assert_eq!(graph.hops(&name("cart"), &name("checkout"), 1), None);
         assert_eq!(graph.hops(&name("cart"), &name("elsewhere"), 9), None);
+    }
+
+    #[test]
+    fn systems_are_apart_when_calls_are_known_of_both() {
+        let graph = topology(&[("users", "gateway"), ("gateway", "cart"), ("cron", "reports")]);
+        assert!(!graph.are_apart(&name("cart"), &name("users")));
+        assert!(graph.are_apart(&name("cart"), &name("reports")));
+        assert!(!graph.are_apart(&name("cart"), &name("unheard-of")));
+        assert!(!graph.are_apart(&name("unheard-of"), &name("unheard-of")));
     }
 
     #[test]

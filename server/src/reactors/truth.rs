@@ -2,17 +2,21 @@
 //! ended the fault is what fixed the incident.
 //!
 //! The first fault that acted when an incident was opened is its root cause; one that begins
-//! later made it worse, and caused nothing of an incident that no known fault began. The labels
-//! are for later incidents: the diagnosis of the same incident never sees them (DI-3).
+//! later made it worse, and caused nothing of an incident that no known fault began. What is
+//! known to be another system is not concerned. The labels are for later incidents: the diagnosis of the same incident never sees them (DI-3).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use diagnosis::detect::Topology;
 use events::catalogue::experiment::{FaultCleared, FaultInjected};
 use events::catalogue::incident::{IncidentOpened, MitigationApplied};
 use events::catalogue::label::{Claim, LabelAssigned};
 use events::catalogue::telemetry::Window;
 use events::value::{Line, Ratio};
-use events::{Event, EventData, EventId, FaultId, IncidentId, LabelId, RecordedEvent, Timestamp};
+use events::{
+    ComponentName, Event, EventData, EventId, FaultId, IncidentId, LabelId, RecordedEvent,
+    Timestamp,
+};
 
 use jiff::SignedDuration;
 
@@ -21,18 +25,22 @@ use super::reaction::{of_incident, source};
 /// How many windows are remembered by their event: an incident names the windows it was opened
 /// for, and is opened shortly after them.
 const WINDOWS_KEPT: usize = 10_000;
+/// How long a fault is believed to act that has no deadline and whose end nobody tells.
+const LONGEST_UNTOLD: SignedDuration = SignedDuration::from_hours(24);
 /// How many faults, and how many incidents, are remembered: those that are over are forgotten
 /// first, the oldest of them before the others.
 const MOST_REMEMBERED: usize = 2_000;
 
 impl Fault {
-    /// When it stopped acting; the driver undoes what nobody clears at its deadline.
-    fn ended_at(&self) -> Option<Timestamp> {
-        let deadline = || {
-            let ms = self.data.deadline_ms?.get();
-            self.from.saturating_add(SignedDuration::from_millis(ms as i64)).ok()
-        };
-        self.cleared.as_ref().map(|cleared| cleared.at).or_else(deadline)
+    /// When it stopped acting, at the latest; the driver undoes what nobody clears at its
+    /// deadline.
+    fn ended_at(&self) -> Timestamp {
+        if let Some(cleared) = &self.cleared {
+            return cleared.at;
+        }
+        let deadline = self.data.deadline_ms.map(|ms| SignedDuration::from_millis(ms.get() as i64));
+        let lasts = deadline.unwrap_or(LONGEST_UNTOLD);
+        self.from.saturating_add(lasts).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -59,7 +67,22 @@ struct Cleared {
     action: Line,
 }
 
+impl Cleared {
+    fn told(event: &Event, data: &FaultCleared) -> Self {
+        Self { event: event.id, at: event.time, action: data.action.clone() }
+    }
+
+    fn by(event: &Event) -> Option<Self> {
+        match &event.data {
+            EventData::FaultCleared(data) => Some(Self::told(event, data)),
+            _ => None,
+        }
+    }
+}
+
 struct Incident {
+    /// Where it was noticed.
+    component: ComponentName,
     /// Start of the first unusual window.
     from: Timestamp,
     opened_at: Timestamp,
@@ -69,16 +92,22 @@ struct Incident {
 }
 
 impl Truth {
-    /// Takes the next event of the log and answers what follows from it.
-    pub(super) fn observe(&mut self, recorded: &RecordedEvent) -> Vec<Event> {
-        let event = &recorded.event;
+    /// Takes the next event of the log, the end of the fault that it begins when that was told before, and
+    /// the calls that are known. Answers what follows from it.
+    pub(super) fn observe(
+        &mut self,
+        recorded: &RecordedEvent,
+        end: Option<&RecordedEvent>,
+        calls: &Topology,
+    ) -> Vec<Event> {
+        let (event, end) = (&recorded.event, end.map(|end| &end.event));
         match &event.data {
             EventData::MetricSnapshotRecorded(data) => self.remember(event.id, &data.window),
             EventData::TraceEdgesRecorded(data) => self.remember(event.id, &data.window),
             EventData::AnomalyDetected(data) => self.remember(event.id, &data.window),
-            EventData::FaultInjected(data) => return self.injected(event, data),
+            EventData::FaultInjected(data) => return self.injected(event, data, end, calls),
             EventData::FaultCleared(data) => return self.cleared(event, data),
-            EventData::IncidentOpened(data) => return self.opened(event, data),
+            EventData::IncidentOpened(data) => return self.opened(event, data, calls),
             EventData::IncidentResolved(data) => self.ended(&data.incident, Some(event.time)),
             EventData::IncidentMerged(data) => self.ended(&data.incident, Some(event.time)),
             EventData::IncidentReopened(data) => self.ended(&data.incident, None),
@@ -103,15 +132,22 @@ impl Truth {
         }
     }
 
-    fn injected(&mut self, event: &Event, data: &FaultInjected) -> Vec<Event> {
-        let fault = Fault { event: event.id, data: data.clone(), from: event.time, cleared: None };
+    fn injected(
+        &mut self,
+        event: &Event,
+        data: &FaultInjected,
+        end: Option<&Event>,
+        calls: &Topology,
+    ) -> Vec<Event> {
+        let cleared = end.and_then(Cleared::by);
+        let fault = Fault { event: event.id, data: data.clone(), from: event.time, cleared };
         let mut decided = Vec::new();
         for (id, incident) in &mut self.incidents {
-            decided.extend(link(id, incident, &fault, event.id));
+            decided.extend(link(id, incident, &fault, calls, event.id));
         }
         self.faults.insert(data.fault.clone(), fault);
         if self.faults.len() > MOST_REMEMBERED {
-            forget_one(&mut self.faults, |fault| (fault.ended_at().is_none(), fault.from));
+            forget_one(&mut self.faults, |fault| fault.ended_at());
         }
         decided
     }
@@ -120,7 +156,7 @@ impl Truth {
         let Some(fault) = self.faults.get_mut(&data.fault) else {
             return Vec::new();
         };
-        let cleared = Cleared { event: event.id, at: event.time, action: data.action.clone() };
+        let cleared = Cleared::told(event, data);
         fault.cleared = Some(cleared.clone());
         self.incidents
             .iter()
@@ -129,9 +165,10 @@ impl Truth {
             .collect()
     }
 
-    fn opened(&mut self, event: &Event, data: &IncidentOpened) -> Vec<Event> {
+    fn opened(&mut self, event: &Event, data: &IncidentOpened, calls: &Topology) -> Vec<Event> {
         let from = data.evidence.iter().filter_map(|event| self.windows.get(event)).min();
         let mut incident = Incident {
+            component: data.component.clone(),
             from: from.copied().unwrap_or(event.time).min(event.time),
             opened_at: event.time,
             until: None,
@@ -141,7 +178,7 @@ impl Truth {
         faults.sort_by_key(|fault| (fault.from, fault.event));
         let mut decided = Vec::new();
         for fault in faults {
-            decided.extend(link(&data.incident, &mut incident, fault, event.id));
+            decided.extend(link(&data.incident, &mut incident, fault, calls, event.id));
         }
         self.incidents.entry(data.incident.clone()).or_insert(incident);
         if self.incidents.len() > MOST_REMEMBERED {
@@ -159,13 +196,20 @@ fn forget_one<K: Ord + Clone, V, A: Ord>(all: &mut BTreeMap<K, V>, age: impl Fn(
     }
 }
 
-/// Labels the incident with the fault when they overlap in time.
-fn link(id: &IncidentId, incident: &mut Incident, fault: &Fault, cause: EventId) -> Vec<Event> {
+/// Labels the incident with the fault when they overlap in time and may be of one system.
+fn link(
+    id: &IncidentId,
+    incident: &mut Incident,
+    fault: &Fault,
+    calls: &Topology,
+    cause: EventId,
+) -> Vec<Event> {
     let began_before_the_end = incident.until.is_none_or(|until| fault.from < until);
-    let ended_after_the_begin = fault.ended_at().is_none_or(|ended| ended > incident.from);
+    let ended_after_the_begin = fault.ended_at() > incident.from;
     if !(began_before_the_end && ended_after_the_begin)
         || incident.faults.contains(&fault.data.fault)
         || (incident.faults.is_empty() && fault.from > incident.opened_at)
+        || calls.are_apart(&fault.data.component, &incident.component)
     {
         return Vec::new();
     }

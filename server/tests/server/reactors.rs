@@ -226,3 +226,27 @@ async fn the_same_log_gives_the_same_decisions() {
     settled(&copy).await;
     assert_eq!(decided(&all(&copy).await), decided(&log));
 }
+
+/// Two senders, or one that retries, bring the end of an alert before it.
+#[tokio::test]
+async fn an_alert_that_resolved_before_it_was_told_of_is_over() {
+    let server = Server::start().await;
+    let alert = |alert: &str, component: &str| json!({ "alert": alert, "name": "Slow", "component": component, "severity": "error" });
+    let batches = [
+        cloud_event(5, "a-1", "alert.resolved", json!({ "alert": "a-1" })),
+        cloud_event(2, "a-1", "alert.fired", alert("a-1", "gateway")),
+        cloud_event(6, "a-2", "alert.fired", alert("a-2", "payments")),
+    ];
+    feed(&server, &batches).await;
+    let open = "{ incidents(filter: { status: OPEN }) { nodes { component { name } } } }";
+    eventually("one open incident", async || {
+        let answer = server.graphql(open).await;
+        let nodes = &answer["incidents"]["nodes"];
+        let expected = json!([{ "component": { "name": "payments" } }]);
+        if *nodes == expected { Ok(()) } else { Err(nodes.to_string()) }
+    })
+    .await;
+    assert_eq!(server.recorded("io.faultline.incident.opened.v1").await.len(), 2);
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.lines().any(|got| got == "faultline_incidents_open 1"), "{metrics}");
+}

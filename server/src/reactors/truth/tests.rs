@@ -1,34 +1,42 @@
 use super::*;
-use events::StreamId;
 use events::catalogue::experiment::ClearedBy;
 use events::catalogue::incident::{IncidentResolved, Severity};
+use events::catalogue::topology::DependencyObserved;
 use events::value::NonNegative;
 use serde_json::{Value, json};
 
+use crate::reactors::early_ends::EarlyEnds;
+
+#[derive(Default)]
 struct Log {
     truth: Truth,
+    ends: EarlyEnds,
+    calls: Topology,
     position: u64,
 }
 
 impl Log {
     fn new() -> Self {
-        Self { truth: Truth::default(), position: 0 }
+        Self::default()
     }
 
     /// Appends an event of second `at` and answers what the reactor says of it, in short.
     fn event(&mut self, at: i64, data: impl Into<EventData>) -> (EventId, Vec<Event>) {
         self.position += 1;
         let id = EventId(uuid::Uuid::from_u128(self.position.into()));
-        let event = Event::with_id(id, Line::clipped("/test"), second(at), data);
+        let data = data.into();
+        self.calls.observe(&data);
+        let event = Event::with_id(id, Line::clipped("/test"), second(at), data.clone());
         let recorded = RecordedEvent {
-            stream: StreamId::new("s").unwrap(),
+            stream: data.stream(),
             revision: self.position,
             position: self.position,
             recorded_at: second(at),
             event,
             pruned: None,
         };
-        (id, self.truth.observe(&recorded))
+        let end = self.ends.observe(&recorded);
+        (id, self.truth.observe(&recorded, end.as_ref(), &self.calls))
     }
 
     fn inject(&mut self, at: i64, fault: &str, component: &str) -> Vec<Value> {
@@ -75,6 +83,12 @@ impl Log {
             evidence,
         };
         said(&self.event(at, data).1)
+    }
+
+    fn call(&mut self, caller: &str, callee: &str) {
+        let (caller, callee) =
+            (ComponentName::new(caller).unwrap(), ComponentName::new(callee).unwrap());
+        self.event(0, DependencyObserved { caller, callee, protocol: None });
     }
 
     fn resolve(&mut self, at: i64, incident: &str) -> Vec<Value> {
@@ -131,6 +145,38 @@ fn a_fault_that_nobody_cleared_ends_at_its_deadline() {
     assert_eq!(log.open(15, "i1", vec![]), root_cause("i1", "payments"));
     log.resolve(30, "i1");
     assert!(log.open(40, "i2", vec![]).is_empty());
+}
+
+#[test]
+fn a_fault_without_word_of_its_end_acts_for_a_day() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    let day = LONGEST_UNTOLD.as_secs();
+    assert_eq!(log.open(day - 1, "i1", vec![]), root_cause("i1", "payments"));
+    assert!(log.open(day, "i2", vec![]).is_empty());
+}
+
+#[test]
+fn a_fault_that_was_cleared_before_it_was_told_of_labels_what_it_met() {
+    let mut log = Log::new();
+    log.open(5, "i1", vec![]);
+    log.open(15, "i2", vec![]);
+    assert!(log.clear(9, "f1").is_empty());
+    let mut expected = root_cause("i1", "payments").to_vec();
+    expected.push(json!(["i1", "undone", "payments"]));
+    assert_eq!(log.inject(3, "f1", "payments"), expected);
+    assert!(log.open(20, "i3", vec![]).is_empty());
+}
+
+#[test]
+fn a_fault_of_another_system_labels_nothing() {
+    let mut log = Log::new();
+    log.call("users", "gateway");
+    log.call("cron", "reports");
+    log.inject(0, "f1", "reports");
+    assert!(log.open(5, "i1", vec![]).is_empty());
+    // Nothing is known of who calls it: it may be of the same system.
+    assert_eq!(log.inject(4, "f2", "payments"), root_cause("i1", "payments"));
 }
 
 #[test]
