@@ -118,6 +118,16 @@ macro_rules! catalogue {
                 }
             }
 
+            /// Reads `data` of the newest version of `event_type`; `None` for what is wrong, and
+            /// for other types.
+            pub(crate) fn from_right_json(event_type: &str, data: &str) -> Option<Self> {
+                let data = match event_type {
+                    $($event_type => serde_json::from_str(data).map(Self::$variant).ok(),)*
+                    _ => None,
+                }?;
+                data.check().is_ok().then_some(data)
+            }
+
             /// Reads `data` that was checked when it was written, of any known version.
             pub(crate) fn from_stored(
                 event_type: &str,

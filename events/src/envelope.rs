@@ -1,5 +1,6 @@
 //! The CloudEvents 1.0 form of an event, read strictly and written back the same.
 
+mod quick;
 mod record_hash;
 mod wording;
 

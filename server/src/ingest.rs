@@ -12,7 +12,6 @@ use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde::Serialize;
-use serde_json::Value;
 
 /// A batch waits in the log's queue for so many streams at most: one of very many must not take the
 /// queue from everyone else.
@@ -79,18 +78,18 @@ pub enum IngestError {
     Read(#[from] ReadError),
 }
 
-/// Reads every document; if one is invalid the answer lists all that are.
+/// Takes every event as it was read; if one is invalid the answer lists all that are.
 pub fn read(
-    documents: Vec<Value>,
+    offered: impl ExactSizeIterator<Item = Result<Event, InvalidEvent>>,
     received_at: Timestamp,
     max_ahead: SignedDuration,
 ) -> Result<Vec<Event>, IngestError> {
-    let of = documents.len();
+    let of = offered.len();
     let mut events = Vec::with_capacity(of);
     let mut rejected = Vec::new();
     let mut seen = HashSet::with_capacity(of);
-    for (index, document) in documents.into_iter().enumerate() {
-        let event = Event::from_cloud_event(document, received_at)
+    for (index, event) in offered.enumerate() {
+        let event = event
             .map_err(|error| Rejected::new(index, &error))
             .and_then(|event| not_ahead(index, event, received_at, max_ahead))
             .and_then(|event| {

@@ -53,6 +53,8 @@ impl Subject {
         let valid = self.validator.is_valid(&document["data"]);
         let read = Event::from_cloud_event(document.clone(), Timestamp::UNIX_EPOCH);
         let event_type = self.event_type;
+        let quick = Event::from_right_text(&document.to_string(), Timestamp::UNIX_EPOCH);
+        assert_eq!(quick, read.clone().ok().map(|event| vec![event]), "{event_type}: {what}");
         match (valid, read) {
             (true, Ok(event)) => {
                 let again = Event::from_cloud_event(event.to_cloud_event(), Timestamp::UNIX_EPOCH);

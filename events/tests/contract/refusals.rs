@@ -11,6 +11,8 @@ const LABEL: &str = "io.faultline.label.assigned.v1";
 
 #[track_caller]
 fn refused(document: Value, code: &str, pointer: &str, says: &str) {
+    let list = json!([document]).to_string();
+    assert_eq!(Event::from_right_text(&list, Timestamp::UNIX_EPOCH), None, "{list}");
     let error = Event::from_cloud_event(document, Timestamp::UNIX_EPOCH).unwrap_err();
     assert_eq!((error.code.as_str(), &*error.pointer), (code, pointer), "{error}");
     assert!(error.message.contains(says), "{error}");

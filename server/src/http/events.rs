@@ -5,9 +5,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use events::log::ExpectedRevision;
-use events::{EventData, EventId, RecordedEvent};
+use events::{Event, EventData, EventId, RecordedEvent};
 use jiff::SignedDuration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::Instrument;
 
@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::guard::require;
 use super::media::{self, Documents};
 use crate::auth::{Caller, Scope, scope_of_event};
-use crate::ingest::{self, IngestError, Rejected};
+use crate::ingest::{self, IngestError, Recorded, Rejected};
 use crate::observed::on_nobodys_behalf;
 
 /// Query of an append.
@@ -27,6 +27,13 @@ pub(super) struct AppendQuery {
     expected_revision: Option<String>,
 }
 
+/// Where the events of an append are.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    events: Vec<Recorded>,
+    position: Option<u64>,
+}
+
 /// `POST /v1/events`: appends one event or a batch and answers where they are.
 pub(super) async fn append(
     State(app): State<App>,
@@ -34,25 +41,10 @@ pub(super) async fn append(
     Query(query): Query<AppendQuery>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer>, ApiError> {
     let expected = expected_revision(query.expected_revision.as_deref())?;
     let body = media::body(&headers, body, app.config.ingest.max_body_bytes).await?;
-    let Documents { list, batch } = media::documents(&headers, &body)?;
-    if list.is_empty() {
-        return Err(ApiError::bad_request("empty_batch", "a batch needs at least one event").at(""));
-    }
-    let max = app.config.ingest.max_batch_events;
-    if list.len() > max {
-        return Err(ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "batch_too_large",
-            format!("a batch takes at most {max} events, got {}", list.len()),
-        )
-        .with("max_events", max));
-    }
-    let ahead = i64::try_from(app.config.ingest.max_future_ms).unwrap_or(i64::MAX);
-    let events = ingest::read(list, (app.clock)(), SignedDuration::from_millis(ahead))
-        .map_err(|error| refused(error, batch))?;
+    let (events, batch) = read(&app, &headers, &body)?;
     for event in &events {
         let what = event.data.event_type();
         require(&caller, scope_of_event(&event.data)).map_err(|error| error.with("type", what))?;
@@ -67,7 +59,35 @@ pub(super) async fn append(
     };
     let recorded = recorded.map_err(|error| refused(error, batch))?;
     let position = recorded.iter().map(|event| event.position).max();
-    Ok(Json(json!({ "events": recorded, "position": position })))
+    Ok(Json(Answer { events: recorded, position }))
+}
+
+/// The events of a body, and whether it is a list.
+fn read(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(Vec<Event>, bool), ApiError> {
+    let now = (app.clock)();
+    let ahead = i64::try_from(app.config.ingest.max_future_ms).unwrap_or(i64::MAX);
+    let ahead = SignedDuration::from_millis(ahead);
+    let max = app.config.ingest.max_batch_events;
+    if let Some((events, batch)) = media::right_events(headers, body, now)
+        && (1..=max).contains(&events.len())
+    {
+        let read = ingest::read(events.into_iter().map(Ok), now, ahead);
+        return Ok((read.map_err(|error| refused(error, batch))?, batch));
+    }
+    let Documents { list, batch } = media::documents(headers, body)?;
+    if list.is_empty() {
+        return Err(ApiError::bad_request("empty_batch", "a batch needs at least one event").at(""));
+    }
+    if list.len() > max {
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "batch_too_large",
+            format!("a batch takes at most {max} events, got {}", list.len()),
+        )
+        .with("max_events", max));
+    }
+    let events = list.into_iter().map(|document| Event::from_cloud_event(document, now));
+    Ok((ingest::read(events, now, ahead).map_err(|error| refused(error, batch))?, batch))
 }
 
 fn expected_revision(text: Option<&str>) -> Result<ExpectedRevision, ApiError> {

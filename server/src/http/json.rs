@@ -1,5 +1,7 @@
 //! JSON as it was sent: UTF-8, no NaN, no field twice.
 
+use std::borrow::Cow;
+
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -16,6 +18,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| malformed(&error.to_string(), error.line(), error.column()))
+}
+
+/// The text of a document that [`parse`] reads, for those who read it their own way; `None` where
+/// `parse` says what is wrong.
+pub(super) fn right_text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Checked.deserialize(&mut reader).and_then(|()| reader.end()).is_ok().then_some(text)
 }
 
 fn malformed(message: &str, line: usize, column: usize) -> ApiError {
@@ -96,6 +106,71 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// As [`Strict`], and keeps nothing.
+struct Checked;
+
+impl<'de> DeserializeSeed<'de> for Checked {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Strict.expecting(f)
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Checked)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut names = Vec::new();
+        while let Some(Name(name)) = fields.next_key()? {
+            fields.next_value_seed(Checked)?;
+            names.push(name);
+        }
+        names.sort_unstable();
+        match names.windows(2).any(|pair| pair[0] == pair[1]) {
+            true => Err(A::Error::custom("a field stands here twice")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Borrowed from the text unless something in it is escaped.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +198,27 @@ mod tests {
         assert!(refusal(b"{} {}").0.contains("trailing characters"));
         assert!(refusal(b"1e999").0.contains("number out of range"));
         assert!(refusal("[".repeat(10_000).as_bytes()).0.contains("recursion limit"));
+    }
+
+    #[test]
+    fn what_is_read_otherwise_is_as_strict() {
+        let deep = "[".repeat(10_000);
+        let texts: [&[u8]; 12] = [
+            br#"{"a":[1,-2,1.5,true,null,"\u00fc\n"],"b":{"a":18446744073709551615}}"#,
+            b"[]",
+            b" 7 ",
+            br#"{"a":1,"b":2,"a":3}"#,
+            br#"{"a":1,"\u0061":3}"#,
+            br#"{"b":[{"a":1,"a":3}]}"#,
+            b"{\"a\": NaN}",
+            b"[\"\xff\"]",
+            b"{} {}",
+            b"1e999",
+            b"",
+            deep.as_bytes(),
+        ];
+        for text in texts {
+            assert_eq!(right_text(text).is_some(), parse(text).is_ok(), "{text:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use events::{Event, Timestamp};
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 
@@ -45,6 +46,23 @@ pub(super) fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Documents, A
         )
         .at("")),
         (Mode::Single | Mode::Either, value) => Ok(Documents { list: vec![value], batch: false }),
+    }
+}
+
+/// The events of a body in which everything is right, and whether it is a list; `None` where
+/// [`documents`] are to be looked at.
+pub(super) fn right_events(
+    headers: &HeaderMap,
+    body: &[u8],
+    received_at: Timestamp,
+) -> Option<(Vec<Event>, bool)> {
+    let text = json::right_text(body)?;
+    let batch = text.trim_start().starts_with('[');
+    match (mode(headers).ok()?, batch) {
+        (Mode::Batch | Mode::Either, true) | (Mode::Single | Mode::Either, false) => {
+            Some((Event::from_right_text(text, received_at)?, batch))
+        }
+        _ => None,
     }
 }
 
