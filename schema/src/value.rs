@@ -1,14 +1,17 @@
 //! Between the catalogue's values and SurrealDB's.
 //!
 //! Rows are written as SurrealDB values, so that times are times and edges point, and read back
-//! through JSON into the types of [`crate::rows`], a record id becoming the key's id.
+//! into the types of [`crate::rows`], a record id becoming the key's id.
+
+mod reading;
 
 use events::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surrealdb::types::{Array, Datetime, Number, Object, RecordIdKey, Value};
+use surrealdb::types::{Array, Datetime, Number, Object, Value};
 
 use crate::projection::ProjectError;
+pub(crate) use reading::read;
 
 const NANOS: i128 = 1_000_000_000;
 
@@ -109,35 +112,5 @@ pub(crate) fn decode<T: DeserializeOwned>(mut row: Value) -> Result<T, serde_jso
     {
         fields.insert("id", original);
     }
-    serde_json::from_value(to_json(row))
-}
-
-/// JSON with the key in place of a record id and without what is absent.
-pub(crate) fn to_json(value: Value) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match value {
-        Value::RecordId(id) => key_to_json(id.key),
-        Value::Datetime(stored) => Json::String(timestamp(stored).to_string()),
-        Value::Array(items) => Json::Array(items.into_inner().into_iter().map(to_json).collect()),
-        Value::Object(entries) => Json::Object(
-            entries
-                .into_inner()
-                .into_iter()
-                .filter(|(_, entry)| !matches!(entry, Value::None))
-                .map(|(name, entry)| (name, to_json(entry)))
-                .collect(),
-        ),
-        plain => plain.into_json_value(),
-    }
-}
-
-fn key_to_json(key: RecordIdKey) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match key {
-        RecordIdKey::String(key) => Json::String(key),
-        RecordIdKey::Number(key) => key.into(),
-        // A key with a time in front; of an edge's key nobody asks.
-        RecordIdKey::Array(parts) => parts.into_inner().pop().map_or(Json::Null, to_json),
-        other => Json::String(format!("{other:?}")),
-    }
+    read(row)
 }

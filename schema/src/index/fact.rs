@@ -11,7 +11,7 @@ use surrealdb::types::{Object, Value};
 
 use crate::rows::ClaimKind;
 use crate::table::Table;
-use crate::value::to_json;
+use crate::value::read;
 
 /// Which fact: those of a position in the order of tables and keys, whatever told them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,10 +164,8 @@ fn looks(diagnosis: &str, fields: &Object) -> Option<Fact> {
     let incident = IncidentId::new(fields.get("incident").and_then(string)?).ok()?;
     let stored = fields.get("fingerprint").filter(|it| !matches!(it, Value::None))?;
     let told = fields.get("told").filter(|it| !matches!(it, Value::None));
-    let told = told.map_or_else(Told::default, |told| {
-        serde_json::from_value(to_json(told.clone())).unwrap_or_default()
-    });
-    match serde_json::from_value(to_json(stored.clone())) {
+    let told = told.map_or_else(Told::default, |told| read(told.clone()).unwrap_or_default());
+    match read(stored.clone()) {
         Ok(fingerprint) => Some(Fact::Looks(incident, fingerprint, told)),
         Err(error) => {
             tracing::debug!(
@@ -194,7 +192,7 @@ fn labelled(label: &str, fields: &Object) -> Option<Labelled> {
     let columns = ["incident", "claim", "component", "fault_kind", "fault", "confidence", "at"];
     let said = columns.iter().filter_map(|name| Some((*name, fields.get(*name)?.clone())));
     let said: Object = said.map(|(name, value)| (name.to_owned(), value)).collect();
-    let stored: Stored = serde_json::from_value(to_json(Value::Object(said))).ok()?;
+    let stored: Stored = read(Value::Object(said)).ok()?;
     let claim = stored.claim.about(stored.component.as_ref(), stored.fault_kind.as_ref())?;
     let opinion = Opinion {
         label: LabelId::new(label).ok()?,
