@@ -1,7 +1,8 @@
 //! Which anomalies are one incident.
 //!
 //! Trouble spreads along calls, so anomalies that are near in the call graph while an incident is
-//! open belong to it. An incident is over when none of its components was unusual for a while.
+//! open belong to it. An incident is over when none of its components was unusual for a while;
+//! what is told of its time later still belongs to it.
 //! Alerts of other systems open incidents and join them the same way.
 
 mod alerts;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use events::catalogue::incident::{
     IncidentMitigated, IncidentOpened, IncidentResolved, Signal, SymptomAttached,
 };
+use events::catalogue::telemetry::Window;
 use events::value::{Line, Text};
 use events::{
     AlertId, ComponentName, EventData, EventId, IncidentId, MaintenanceId, RecordedEvent,
@@ -95,18 +97,22 @@ struct Open {
     symptoms: BTreeMap<(ComponentName, Option<Signal>), f64>,
     /// Its alerts that fire.
     alerts: BTreeSet<AlertId>,
+    began_at: Timestamp,
     last_unusual: Timestamp,
     window_ms: u64,
     ours: bool,
     /// When something was last done against it, until that is told to have helped.
     acted_at: Option<Timestamp>,
     mitigated: bool,
+    /// Closed because nothing was unusual any more, not by a word.
+    calmed: bool,
 }
 
 impl Open {
     /// One that this grouping opens.
-    fn ours(last_unusual: Timestamp, window_ms: u64) -> Self {
+    fn ours(began_at: Timestamp, last_unusual: Timestamp, window_ms: u64) -> Self {
         Self {
+            began_at,
             symptoms: BTreeMap::new(),
             alerts: BTreeSet::new(),
             last_unusual,
@@ -114,6 +120,7 @@ impl Open {
             ours: true,
             acted_at: None,
             mitigated: false,
+            calmed: false,
         }
     }
 
@@ -151,7 +158,8 @@ impl Grouping {
         let (mut decided, mut strangers) = (self.alert(&recorded.event), Vec::new());
         for anomaly in anomalies {
             let (start, window_ms) = (anomaly.window.start, anomaly.window.duration_ms);
-            match self.home_of(&anomaly.component, start, window_ms, SignedDuration::ZERO) {
+            let home = self.home_of(&anomaly.component, start, window_ms, SignedDuration::ZERO);
+            match home.or_else(|| self.past_home_of(anomaly)) {
                 Some(incident) => decided.extend(self.attach(&incident, anomaly)),
                 None => strangers.push(anomaly),
             }
@@ -177,7 +185,7 @@ impl Grouping {
             EventData::TraceEdgesRecorded(data) => self.advance(data.window.start),
             EventData::IncidentOpened(data) if !self.knows(&data.incident) => {
                 let symptoms = BTreeMap::from([((data.component.clone(), None), 0.0)]);
-                let open = Open { symptoms, ours: false, ..Open::ours(at, 0) };
+                let open = Open { symptoms, ours: false, ..Open::ours(at, at, 0) };
                 self.open.insert(data.incident.clone(), open);
             }
             EventData::MitigationApplied(data) => {
@@ -194,7 +202,7 @@ impl Grouping {
             EventData::IncidentReopened(data) => {
                 if let Some(mut open) = self.closed.remove(&data.incident) {
                     open.ours = false;
-                    (open.acted_at, open.mitigated) = (None, false);
+                    (open.acted_at, open.mitigated, open.calmed) = (None, false, false);
                     open.last_unusual = self.latest_start.map_or(at, |latest| latest.max(at));
                     self.open.insert(data.incident.clone(), open);
                 }
@@ -273,6 +281,9 @@ impl Grouping {
             self.open.iter().filter(|(_, open)| calm(open)).map(|(id, _)| id.clone()).collect();
         over.into_iter()
             .map(|incident| {
+                if let Some(open) = self.open.get_mut(&incident) {
+                    open.calmed = true;
+                }
                 self.close(&incident);
                 let windows = self.settings.calm_windows;
                 let resolution = format!("Nothing unusual for {windows} windows.");
@@ -307,14 +318,35 @@ impl Grouping {
             let held = if open.alerts.is_empty() { least } else { self.settings.alert_span };
             open.is_alive(at, self.patience(open.window_ms.max(window_ms)).max(held))
         };
+        let alive = self.open.iter().filter(|(_, open)| is_alive(open));
+        self.nearest(alive, component)
+    }
+
+    // As [`Self::home_of`], among the incidents that had become calm when the anomaly was told.
+    fn past_home_of(&self, anomaly: &Anomaly) -> Option<IncidentId> {
+        let (start, end) = (anomaly.window.start, anomaly.window.end());
+        let of_its_time = |open: &Open| {
+            let patience = self.patience(open.window_ms.max(anomaly.window.duration_ms));
+            open.calmed
+                && start.duration_since(open.last_unusual) < patience
+                && open.began_at.duration_since(end) < patience
+        };
+        let past = self.closed.iter().filter(|(_, open)| of_its_time(open));
+        self.nearest(past, &anomaly.component)
+    }
+
+    fn nearest<'a>(
+        &self,
+        incidents: impl Iterator<Item = (&'a IncidentId, &'a Open)>,
+        component: &ComponentName,
+    ) -> Option<IncidentId> {
         let distance = |open: &Open| {
             let hops = open
                 .components()
                 .filter_map(|member| self.topology.hops(member, component, self.settings.hops));
             hops.min()
         };
-        let alive = self.open.iter().filter(|(_, open)| is_alive(open));
-        let near = alive.filter_map(|(id, open)| Some((distance(open)?, id)));
+        let near = incidents.filter_map(|(id, open)| Some((distance(open)?, id)));
         near.min().map(|(_, id)| id.clone())
     }
 
@@ -362,8 +394,9 @@ impl Grouping {
             opened_by: Line::clipped(OPENED_BY),
             evidence,
         };
-        self.open
-            .insert(incident.clone(), Open::ours(noticed.window.end(), noticed.window.duration_ms));
+        let Window { start, duration_ms } = noticed.window;
+        let open = Open::ours(start, noticed.window.end(), duration_ms);
+        self.open.insert(incident.clone(), open);
         let decision = Decision::Open { opened, began_at };
         let mut decided = vec![Decided { id, cause, at: noticed.window.end(), decision }];
         for anomaly in cluster {
@@ -373,7 +406,9 @@ impl Grouping {
     }
 
     fn attach(&mut self, incident: &IncidentId, anomaly: &Anomaly) -> Vec<Decided> {
-        let Some(open) = self.open.get_mut(incident) else { return Vec::new() };
+        let known = self.open.get_mut(incident).or_else(|| self.closed.get_mut(incident));
+        let Some(open) = known else { return Vec::new() };
+        open.began_at = open.began_at.min(anomaly.window.start);
         open.last_unusual = open.last_unusual.max(anomaly.window.end());
         open.window_ms = open.window_ms.max(anomaly.window.duration_ms);
         let cause = anomaly.event_id();

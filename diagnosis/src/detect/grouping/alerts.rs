@@ -106,7 +106,7 @@ impl Grouping {
     ) -> Vec<Decided> {
         let id = told.cause.derived("opens an incident");
         let incident = incident_id(id);
-        self.open.insert(incident.clone(), Open::ours(told.at, 0));
+        self.open.insert(incident.clone(), Open::ours(told.at, told.at, 0));
         let opened = IncidentOpened {
             incident: incident.clone(),
             title: title(component, data),

@@ -171,6 +171,27 @@ fn calm_ends_an_incident_once() {
 }
 
 #[test]
+fn what_is_told_late_belongs_to_the_incident_of_its_time() {
+    let mut scene = Scene::new();
+    (0..30).for_each(|_| drop(scene.window(&[])));
+    let late = |component, number| [anomaly(component, number, Signal::Latency, 9.0)];
+    let decided = scene.window(&late("cart", 12));
+    let incident = opened(&decided)[0].incident.clone();
+    assert_eq!(resolved(&decided), [&incident], "it was over when it was told");
+    assert!(scene.window(&late("cart", 14)).is_empty());
+    let [Decided { decision: Decision::Attach(attached), .. }] =
+        &scene.window(&late("gateway", 17))[..]
+    else {
+        panic!("one symptom");
+    };
+    assert_eq!(attached.incident, incident);
+    // Before it began, behind its end, and now.
+    assert_eq!(opened(&scene.window(&late("cart", 6))).len(), 1);
+    assert_eq!(opened(&scene.window(&late("cart", 24))).len(), 1);
+    assert_eq!(opened(&scene.window(&late("cart", 35))).len(), 1);
+}
+
+#[test]
 fn incidents_of_people_are_joined_and_never_ended() {
     let mut scene = Scene::new();
     let by_hand = by_hand("cart");
