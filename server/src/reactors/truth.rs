@@ -25,7 +25,8 @@ use super::reaction::{of_incident, source};
 /// How many windows are remembered by their event: an incident names the windows it was opened
 /// for, and is opened shortly after them.
 const WINDOWS_KEPT: usize = 10_000;
-/// How long a fault is believed to act that has no deadline and whose end nobody tells.
+/// How long a fault is believed to act that has no deadline, and an incident to go on, whose end
+/// nobody tells.
 const LONGEST_UNTOLD: SignedDuration = SignedDuration::from_hours(24);
 /// How many faults, and how many incidents, are remembered: those that are over are forgotten
 /// first, the oldest of them before the others.
@@ -89,6 +90,15 @@ struct Incident {
     until: Option<Timestamp>,
     /// In the order in which they were found; the first is the root cause.
     faults: Vec<FaultId>,
+}
+
+impl Incident {
+    /// When it was over, at the latest.
+    fn ended_at(&self) -> Timestamp {
+        self.until.unwrap_or_else(|| {
+            self.opened_at.saturating_add(LONGEST_UNTOLD).unwrap_or(Timestamp::MAX)
+        })
+    }
 }
 
 impl Truth {
@@ -204,7 +214,7 @@ fn link(
     calls: &Topology,
     cause: EventId,
 ) -> Vec<Event> {
-    let began_before_the_end = incident.until.is_none_or(|until| fault.from < until);
+    let began_before_the_end = fault.from < incident.ended_at();
     let ended_after_the_begin = fault.ended_at() > incident.from;
     if !(began_before_the_end && ended_after_the_begin)
         || incident.faults.contains(&fault.data.fault)

@@ -157,6 +157,16 @@ fn a_fault_without_word_of_its_end_acts_for_a_day() {
 }
 
 #[test]
+fn an_incident_that_was_left_open_meets_no_fault_after_a_day() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    log.open(5, "i1", vec![]);
+    let day = LONGEST_UNTOLD.as_secs();
+    assert_eq!(log.inject(day + 4, "f2", "orders").len(), 1);
+    assert!(log.inject(day + 5, "f3", "orders").is_empty());
+}
+
+#[test]
 fn a_fault_that_was_cleared_before_it_was_told_of_labels_what_it_met() {
     let mut log = Log::new();
     log.open(5, "i1", vec![]);
