@@ -169,7 +169,7 @@ impl Event {
         let causation_id = optional(&mut attributes, "causationid")?
             .map(|text| parsed(text, "/causationid", "a UUID"))
             .transpose()?;
-        if attributes.contains_key(PRUNED_HASH) {
+        if attributes.get(PRUNED_HASH).is_some_and(|hash| !hash.is_null()) {
             return Err(invalid(
                 InvalidEventCode::InvalidValue,
                 format!("/{PRUNED_HASH}"),

@@ -41,7 +41,7 @@ struct Load {
     #[arg(long, default_value_t = 100)]
     batch: usize,
     /// Most events a second that are made ready beforehand.
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 100_000)]
     ready: usize,
     /// Events that are projected and whose rows are inserted.
     #[arg(long, default_value_t = 100_000)]

@@ -1,9 +1,10 @@
 //! How far an operation is: a bar on a terminal, plain lines elsewhere.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -18,16 +19,21 @@ pub(crate) struct Meter {
     done: u64,
 }
 
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // Only a terminal that is gone refuses it.
+    let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+}
+
 impl Meter {
     /// Nothing of `what` is done yet.
     pub(crate) fn new(what: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template(
-                "{prefix} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left",
+                "{prefix} {bar:30} {human_pos}/{human_len} {rate}, {eta} left",
             );
             let bar = ProgressBar::new(0).with_prefix(what);
             match style {
-                Ok(style) => bar.with_style(style),
+                Ok(style) => bar.with_style(style.with_key("rate", rate)),
                 Err(_) => bar,
             }
         });
