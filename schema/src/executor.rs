@@ -9,6 +9,7 @@
 //!   transaction, and the next one follows. When the store refuses a batch, the batch is halved
 //!   until the event at fault stands alone.
 
+mod ahead;
 mod load;
 mod set_aside;
 #[cfg(test)]
@@ -17,17 +18,23 @@ mod traced;
 mod unread;
 mod write;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use events::RecordedEvent;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use surrealdb::Surreal;
+use surrealdb::engine::any::Any;
 use tracing::Instrument;
 
 use crate::fold::Rows;
 use crate::graph::{Checkpoint, Graph, OpenError};
 use crate::projection::{ProjectError, project};
 
+pub(crate) use ahead::Ahead;
+pub use ahead::Batch;
+use ahead::Next;
 pub use set_aside::{SetAside, SetAsideError};
 use write::{Part, WriteError};
 
@@ -92,19 +99,37 @@ fn unreadable(error: OpenError, position: u64) -> ApplyError {
     }
 }
 
+/// What events make of the graph.
+#[derive(Debug)]
+struct Folded {
+    rows: Arc<Rows>,
+    /// Those that make nothing of it.
+    refused: Vec<SetAside>,
+}
+
 impl Graph {
     /// Applies `events`, which stand in the order of the log, and moves the checkpoint behind
     /// them. Events that the graph contains are passed over.
     pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, ApplyError> {
+        self.apply_before(events, None).await
+    }
+
+    /// As [`Self::apply`], and folds `next` meanwhile: the events that are to be applied behind
+    /// them, which are passed again then.
+    pub async fn apply_before(
+        &self,
+        events: &[RecordedEvent],
+        next: Option<&Batch>,
+    ) -> Result<Applied, ApplyError> {
         let mut checkpoint = self.checkpoint.lock().await;
-        match self.apply_behind(&mut checkpoint, events).await {
+        match self.apply_behind(&mut checkpoint, events, next).await {
             // Another writer, or this one when it was dropped after it committed.
             Err(ApplyError::Moved { expected }) => {
                 let stored = self.stored_checkpoint().await;
                 *checkpoint = stored.map_err(|error| unreadable(error, expected))?;
                 // What was committed there was not fed.
                 self.index.reload();
-                self.apply_behind(&mut checkpoint, events).await
+                self.apply_behind(&mut checkpoint, events, next).await
             }
             done => done,
         }
@@ -114,6 +139,7 @@ impl Graph {
         &self,
         checkpoint: &mut Checkpoint,
         events: &[RecordedEvent],
+        next: Option<&Batch>,
     ) -> Result<Applied, ApplyError> {
         let known = events.partition_point(|event| event.position <= checkpoint.position);
         let events = &events[known..];
@@ -121,19 +147,26 @@ impl Graph {
         if events.is_empty() {
             return Ok(Applied::default());
         }
-        self.apply_new(checkpoint, events).instrument(traced::span(events)).await
+        self.apply_new(checkpoint, events, next).instrument(traced::span(events)).await
     }
 
     fn apply_new<'a>(
         &'a self,
         checkpoint: &'a mut Checkpoint,
         events: &'a [RecordedEvent],
+        next: Option<&'a Batch>,
     ) -> BoxFuture<'a, Result<Applied, ApplyError>> {
         async move {
             let Some(last) = events.last() else { return Ok(Applied::default()) };
             let position = checkpoint.position;
             for attempt in 0..ATTEMPTS {
-                let (rows, refused) = self.fold(events).await?;
+                let Folded { rows, refused } = match self.ahead.take(position, events).await {
+                    Some(folded) => folded,
+                    None => fold(&self.db, events, &Rows::default()).await?,
+                };
+                let next = next
+                    .filter(|next| !next.is_empty())
+                    .map(|next| Next::begin(&self.db, next, last.position, Arc::clone(&rows)));
                 let committing = self.index.committing().await;
                 match self
                     .write(*checkpoint, &rows, &refused, Checkpoint::at(last), Part::All)
@@ -142,6 +175,7 @@ impl Graph {
                     Ok(()) => {
                         *checkpoint = Checkpoint::at(last);
                         self.index.feed(committing, position, &rows).await;
+                        self.ahead.keep(next);
                         return Ok(Applied { applied: events.len(), set_aside: refused.len() });
                     }
                     Err(WriteError::Conflict) => {
@@ -186,32 +220,37 @@ impl Graph {
             return Ok(Applied { applied: 1, set_aside: 1 });
         }
         let (first, second) = events.split_at(events.len() / 2);
-        let first = self.apply_new(checkpoint, first).await?;
-        let second = self.apply_new(checkpoint, second).await?;
+        let first = self.apply_new(checkpoint, first, None).await?;
+        let second = self.apply_new(checkpoint, second, None).await?;
         Ok(Applied {
             applied: first.applied + second.applied,
             set_aside: first.set_aside + second.set_aside,
         })
     }
+}
 
-    /// The rows that the events make of the stored ones, and the events that make none.
-    async fn fold(&self, events: &[RecordedEvent]) -> Result<(Rows, Vec<SetAside>), ApplyError> {
-        let projected: Vec<_> = events.iter().map(project).collect();
-        let mut rows = self.load(projected.iter().flatten().flatten()).await?;
-        let mut refused = Vec::new();
-        for (recorded, changes) in events.iter().zip(projected) {
-            rows.note_effect(recorded);
-            if let Err(error) = changes.and_then(|changes| rows.apply(recorded, changes)) {
-                tracing::warn!(
-                    event.id = %recorded.event.id,
-                    event.r#type = recorded.event.data.event_type(),
-                    event.position = recorded.position,
-                    error.code = error.code(),
-                    "event set aside: {error}",
-                );
-                refused.push(SetAside::new(recorded, &error));
-            }
+/// What `events` make of the stored rows and of `before`, those of the events before them that may
+/// not be stored yet.
+async fn fold(
+    db: &Surreal<Any>,
+    events: &[RecordedEvent],
+    before: &Rows,
+) -> Result<Folded, ApplyError> {
+    let projected: Vec<_> = events.iter().map(project).collect();
+    let mut rows = load::load(db, projected.iter().flatten().flatten(), before).await?;
+    let mut refused = Vec::new();
+    for (recorded, changes) in events.iter().zip(projected) {
+        rows.note_effect(recorded);
+        if let Err(error) = changes.and_then(|changes| rows.apply(recorded, changes)) {
+            tracing::warn!(
+                event.id = %recorded.event.id,
+                event.r#type = recorded.event.data.event_type(),
+                event.position = recorded.position,
+                error.code = error.code(),
+                "event set aside: {error}",
+            );
+            refused.push(SetAside::new(recorded, &error));
         }
-        Ok((rows, refused))
     }
+    Ok(Folded { rows: Arc::new(rows), refused })
 }

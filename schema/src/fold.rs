@@ -75,6 +75,9 @@ pub struct Former {
     pub superseded: i64,
 }
 
+/// Rows by the time that they are looked for by.
+pub type Moments = BTreeSet<(Timestamp, RowId)>;
+
 /// Rows in memory and which of them changed.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -82,8 +85,8 @@ pub struct Rows {
     stored: BTreeSet<RowId>,
     changed: BTreeSet<RowId>,
     former: Vec<Former>,
-    deployed: BTreeSet<(Timestamp, RowId)>,
-    opened: BTreeSet<(Timestamp, RowId)>,
+    deployed: Moments,
+    opened: Moments,
 }
 
 impl Rows {
@@ -106,6 +109,21 @@ impl Rows {
     /// Takes a stored `incident` row that a change of the batch may precede.
     pub fn load_opened(&mut self, at: Timestamp, incident: RowId) {
         self.opened.insert((at, incident));
+    }
+
+    /// The row as it is now, if it is in memory.
+    pub fn row(&self, id: &RowId) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    /// The `change` rows in memory, by the time of the change.
+    pub fn deployed(&self) -> &Moments {
+        &self.deployed
+    }
+
+    /// The `incident` rows in memory, by the time they opened.
+    pub fn opened(&self) -> &Moments {
+        &self.opened
     }
 
     /// Makes the changes of one event, all or none.
@@ -262,8 +280,9 @@ fn preceded(change: RowId, at: Timestamp, incident: RowId, opened_at: Timestamp)
         .set("lead_ms", Value::Number(Number::Int(lead_ms)))
 }
 
-fn within(
-    rows: &BTreeSet<(Timestamp, RowId)>,
+/// Those from `from` to `to`, both included.
+pub(crate) fn within(
+    rows: &Moments,
     from: Timestamp,
     to: Timestamp,
 ) -> impl Iterator<Item = &(Timestamp, RowId)> {

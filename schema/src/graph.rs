@@ -13,6 +13,7 @@ use surrealdb::opt::auth::Root;
 use surrealdb::types::{Object, QueryError, Value};
 use tokio::sync::{Mutex, watch};
 
+use crate::executor::Ahead;
 use crate::index::Index;
 use crate::lease::Tenure;
 use crate::migration::{self, MigrateError};
@@ -93,6 +94,8 @@ pub struct Graph {
     pub(crate) db: Surreal<Any>,
     /// Held while a batch is written: the graph has one writer.
     pub(crate) checkpoint: Mutex<Checkpoint>,
+    /// What is to be written next.
+    pub(crate) ahead: Ahead,
     /// Under which it is written, [`Tenure::NONE`] while another server writes it.
     pub(crate) tenure: AtomicU64,
     /// Its number among the generations.
@@ -134,7 +137,8 @@ impl Graph {
         let checkpoint = read_checkpoint(&db, url).await?;
         let (alive, index) = (watch::Sender::new(()), Index::of(&db));
         let tenure = AtomicU64::new(tenure.number());
-        Ok(Self { db, index, checkpoint: Mutex::new(checkpoint), tenure, generation: 1, alive })
+        let (checkpoint, ahead) = (Mutex::new(checkpoint), Ahead::default());
+        Ok(Self { db, index, checkpoint, ahead, tenure, generation: 1, alive })
     }
 
     /// As which generation it was opened.

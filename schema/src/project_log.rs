@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::executor::{Applied, ApplyError};
+use crate::executor::{Applied, ApplyError, Batch};
 use crate::generation::GenerationError;
 use crate::graph::Graph;
 use crate::lease::Tenure;
@@ -209,15 +209,22 @@ impl<L: EventLog + ?Sized> Projector<L> {
         offers: &mut mpsc::Receiver<Offer>,
     ) -> Result<u64, ProjectLogError> {
         let mut after = *self.position.borrow();
-        let mut events = self.log.read_all(after, CATCH_UP_BATCH).await?;
-        while let Some(last) = events.last() {
-            after = last.position;
-            let next = self.log.read_all(after, CATCH_UP_BATCH);
-            let (applied, next) = tokio::join!(self.apply_or_succeed(&events, offers), next);
+        let mut events = self.page(after).await?;
+        let mut next = self.page(end(&events, after)).await?;
+        while !events.is_empty() {
+            after = end(&events, after);
+            let read = self.page(end(&next, after));
+            let (applied, read) =
+                tokio::join!(self.apply_or_succeed(&events, Some(&next), offers), read);
             applied?;
-            events = next?;
+            events = std::mem::replace(&mut next, read?);
         }
         Ok(after)
+    }
+
+    /// The next events behind `after`.
+    async fn page(&self, after: u64) -> Result<Batch, ReadError> {
+        Ok(Batch::new(self.log.read_all(after, CATCH_UP_BATCH).await?))
     }
 
     /// Applies what is appended, as it comes, until more comes at once than that can be done with.
@@ -232,7 +239,7 @@ impl<L: EventLog + ?Sized> Projector<L> {
                 batch = batches.next() => {
                     let Some(batch) = batch else { return Ok(Live::Closed) };
                     let events = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-                    self.apply_or_succeed(&events, offers).await?;
+                    self.apply_or_succeed(&events, None, offers).await?;
                     if events.len() == LIVE_BATCH {
                         return Ok(Live::FellBehind);
                     }
@@ -246,11 +253,12 @@ impl<L: EventLog + ?Sized> Projector<L> {
     async fn apply_or_succeed(
         &self,
         events: &[RecordedEvent],
+        next: Option<&Batch>,
         offers: &mut mpsc::Receiver<Offer>,
     ) -> Result<(), ApplyError> {
         loop {
             tokio::select! {
-                applied = self.apply(events) => return applied,
+                applied = self.apply(events, next) => return applied,
                 Some(offer) = offers.recv() => self.succeed(offer).await,
             }
         }
@@ -308,10 +316,14 @@ impl<L: EventLog + ?Sized> Projector<L> {
         }
     }
 
-    async fn apply(&self, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+    async fn apply(
+        &self,
+        events: &[RecordedEvent],
+        next: Option<&Batch>,
+    ) -> Result<(), ApplyError> {
         let mut pause = Duration::from_millis(100);
         for attempt in 1.. {
-            match self.graph.current().apply(events).await {
+            match self.graph.current().apply_before(events, next).await {
                 Ok(applied) => {
                     self.publish(events, applied);
                     break;
@@ -346,4 +358,9 @@ impl<L: EventLog + ?Sized> Projector<L> {
             "events projected",
         );
     }
+}
+
+/// The position of the last of `events`, which are behind `after`.
+fn end(events: &[RecordedEvent], after: u64) -> u64 {
+    events.last().map_or(after, |last| last.position)
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::Timestamp;
+use surrealdb::Surreal;
+use surrealdb::engine::any::Any;
 use surrealdb::types::{Object, RecordId, Value};
 
 use super::ApplyError;
 use crate::change::{Change, LEAD_MS};
-use crate::fold::{Row, Rows, shifted};
-use crate::graph::Graph;
+use crate::fold::{Moments, Row, Rows, shifted, within};
 use crate::table::{RowId, Table};
 use crate::value::{time, timestamp};
 
@@ -27,55 +28,58 @@ enum Answer {
     Deployed,
 }
 
-impl Graph {
-    /// The stored rows that `changes` read.
-    pub(super) async fn load<'a>(
-        &self,
-        changes: impl Iterator<Item = &'a Change>,
-    ) -> Result<Rows, ApplyError> {
-        let statements = Statements::of(changes);
-        let mut rows = Rows::default();
-        if statements.texts.is_empty() {
-            return Ok(rows);
-        }
-        let failed = |source| ApplyError::Store { position: 0, source: Box::new(source) };
-        let mut response = self
-            .db
-            .query(statements.texts.join(";"))
-            .bind(Value::Object(statements.binds))
-            .await
-            .and_then(|response| response.check())
-            .map_err(failed)?;
-        for (index, answer) in statements.answers.into_iter().enumerate() {
-            for stored in response.take::<Vec<Value>>(index).map_err(failed)? {
-                match answer {
-                    Answer::Rows => {
-                        let (id, row) = from_stored(stored)?;
-                        rows.load(id, row);
-                    }
-                    Answer::Opened => {
-                        let (at, id) = moment_of(stored)?;
-                        rows.load_opened(at, id);
-                    }
-                    Answer::Deployed => {
-                        let (at, id) = moment_of(stored)?;
-                        rows.load_deployed(at, id);
-                    }
+/// The rows that `changes` read: as `before` has them, else as they are stored.
+pub(super) async fn load<'a>(
+    db: &Surreal<Any>,
+    changes: impl Iterator<Item = &'a Change>,
+    before: &Rows,
+) -> Result<Rows, ApplyError> {
+    let mut rows = Rows::default();
+    let statements = Statements::of(changes, before, &mut rows);
+    if statements.texts.is_empty() {
+        return Ok(rows);
+    }
+    let failed = |source| ApplyError::Store { position: 0, source: Box::new(source) };
+    let mut response = db
+        .query(statements.texts.join(";"))
+        .bind(Value::Object(statements.binds))
+        .await
+        .and_then(|response| response.check())
+        .map_err(failed)?;
+    for (index, answer) in statements.answers.into_iter().enumerate() {
+        for stored in response.take::<Vec<Value>>(index).map_err(failed)? {
+            match answer {
+                Answer::Rows => {
+                    let (id, row) = from_stored(stored)?;
+                    rows.load(id, row);
+                }
+                Answer::Opened => {
+                    let (at, id) = moment_of(stored)?;
+                    rows.load_opened(at, id);
+                }
+                Answer::Deployed => {
+                    let (at, id) = moment_of(stored)?;
+                    rows.load_deployed(at, id);
                 }
             }
         }
-        Ok(rows)
     }
+    Ok(rows)
 }
 
 impl Statements {
-    fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Self {
+    /// What is to be asked of the store; what `before` knows goes into `rows`.
+    fn of<'a>(changes: impl Iterator<Item = &'a Change>, before: &Rows, rows: &mut Rows) -> Self {
         let mut wanted: BTreeMap<Table, BTreeSet<&RowId>> = BTreeMap::new();
         let mut opened = Span::default();
         let mut deployed = Span::default();
         for change in changes {
-            if let Some(row) = change.reads() {
-                wanted.entry(row.table).or_default().insert(row);
+            match change.reads().map(|id| (id, before.row(id))) {
+                Some((id, Some(row))) => rows.load(id.clone(), row.clone()),
+                Some((id, None)) => {
+                    wanted.entry(id.table).or_default().insert(id);
+                }
+                None => {}
             }
             match change {
                 Change::LinkToIncidents { at, .. } => opened.cover(*at, shifted(*at, LEAD_MS)),
@@ -91,6 +95,12 @@ impl Statements {
             let ids: Vec<RecordId> = ids.into_iter().map(RowId::record).collect();
             statements.add(format!("SELECT * FROM ${name}"), Answer::Rows);
             statements.binds.insert(name, ids);
+        }
+        for (at, id) in opened.of(before.opened()) {
+            rows.load_opened(*at, id.clone());
+        }
+        for (at, id) in deployed.of(before.deployed()) {
+            rows.load_deployed(*at, id.clone());
         }
         statements.add_span(opened, "incident", "opened_at", Answer::Opened);
         statements.add_span(deployed, "change", "at", Answer::Deployed);
@@ -115,13 +125,18 @@ impl Statements {
 }
 
 /// The time that a batch's changes and incidents reach back and forth over.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Span(Option<(Timestamp, Timestamp)>);
 
 impl Span {
     fn cover(&mut self, from: Timestamp, to: Timestamp) {
         let (first, last) = self.0.unwrap_or((from, to));
         self.0 = Some((first.min(from), last.max(to)));
+    }
+
+    /// Those of `moments` that are within it.
+    fn of(self, moments: &Moments) -> impl Iterator<Item = &(Timestamp, RowId)> {
+        self.0.into_iter().flat_map(|(from, to)| within(moments, from, to))
     }
 }
 

@@ -41,7 +41,8 @@ async fn another_writer(graph: &Graph) -> Graph {
     let alive = tokio::sync::watch::Sender::new(());
     let index = crate::index::Index::of(&graph.db);
     let tenure = graph.tenure().number().into();
-    Graph { db: graph.db.clone(), checkpoint, alive, index, tenure, generation: 1 }
+    let (db, ahead) = (graph.db.clone(), Ahead::default());
+    Graph { db, checkpoint, ahead, alive, index, tenure, generation: 1 }
 }
 
 #[tokio::test]
@@ -92,6 +93,45 @@ async fn parts_are_the_same_graph_and_are_taken_back_when_one_is_refused() {
     whole.apply(&taken).await.unwrap();
     whole.apply(&refused).await.unwrap();
     assert_eq!(graph.content_hash().await.unwrap(), whole.content_hash().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_next_batch_is_folded_on_rows_that_are_still_to_be_written() {
+    let graph = Graph::open("mem://").await.unwrap();
+    let first = [described(1, "a", "ada"), described(2, "b", "bea")];
+    let next = Batch::new(vec![described(3, "a", "grace"), described(4, "c", "ida")]);
+    graph.apply_before(&first, Some(&next)).await.unwrap();
+    assert!(graph.ahead.take(1, &next).await.is_none(), "it is of another place");
+
+    let other = Graph::open("mem://").await.unwrap();
+    other.apply_before(&first, Some(&next)).await.unwrap();
+    let folded = other.ahead.take(2, &next).await.expect("folded ahead");
+    let former: Vec<_> = folded.rows.former().iter().map(|former| former.superseded).collect();
+    assert_eq!(former, [3], "what the first batch said of one row");
+
+    graph.apply(&next).await.unwrap();
+    graph.apply_before(&[described(5, "b", "joan")], None).await.unwrap();
+    assert_eq!(owners(&graph).await, ["grace", "joan", "ida"]);
+}
+
+#[tokio::test]
+async fn what_was_folded_ahead_of_a_batch_that_is_refused_is_folded_anew() {
+    let assertion =
+        "DEFINE FIELD OVERWRITE owner ON component TYPE option<string> ASSERT $value != 'nobody'";
+    let first = [described(1, "a", "ada"), described(2, "b", "nobody")];
+    let next = Batch::new(vec![described(3, "b", "grace"), described(4, "a", "ida")]);
+    let (ahead, alone) =
+        (Graph::open("mem://").await.unwrap(), Graph::open("mem://").await.unwrap());
+    for graph in [&ahead, &alone] {
+        run(graph, assertion).await;
+    }
+    let applied = ahead.apply_before(&first, Some(&next)).await.unwrap();
+    assert_eq!(applied, Applied { applied: 2, set_aside: 1 });
+    ahead.apply(&next).await.unwrap();
+    for event in first.iter().chain(&*next) {
+        alone.apply(std::slice::from_ref(event)).await.unwrap();
+    }
+    assert_eq!(ahead.content_hash().await.unwrap(), alone.content_hash().await.unwrap());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use surrealdb::types::{Array, Object, RecordId, Value};
 use tokio::task::JoinSet;
 
 use super::write::{Part, WriteError, batches, classified, former_versions, insertion};
-use super::{Applied, ApplyError, unreadable};
+use super::{Applied, ApplyError, Folded, fold, unreadable};
 use crate::fold::Rows;
 use crate::graph::{Checkpoint, Graph};
 
@@ -42,7 +42,7 @@ impl Graph {
         }
         let events = &events[events.partition_point(|event| event.position <= held)..];
         let Some(last) = events.last() else { return Ok(Some(Applied::default())) };
-        let (rows, refused) = self.fold(events).await?;
+        let Folded { rows, refused } = fold(&self.db, events, &Rows::default()).await?;
         let committing = self.index.committing().await;
         let mut written = self.insert_new(&rows).await;
         if written.is_ok() {

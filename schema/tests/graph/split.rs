@@ -1,6 +1,8 @@
-//! PR-1 for any history: how events are batched does not show, nor how often they come.
+//! PR-1 for any history: how events are batched does not show, nor how often they come, nor whether
+//! the next ones are known before.
 
 use proptest::prelude::*;
+use schema::executor::Batch;
 use schema::{ContentHash, Graph};
 
 use crate::history::{History, id_at};
@@ -17,18 +19,23 @@ fn told(steps: Vec<Step>) -> History {
     history
 }
 
-async fn hash_of(history: &History, batches: &[usize]) -> ContentHash {
+async fn hash_of(history: &History, batches: &[usize], ahead: bool) -> ContentHash {
     let graph = Graph::open("mem://").await.unwrap();
+    let mut sizes = batches.iter().cycle();
     let mut rest = history.0.as_slice();
-    for size in batches.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (batch, behind) = rest.split_at(rest.len().min(*size));
-        graph.apply(batch).await.unwrap();
-        // PR-3: again, with all that came before.
-        graph.apply(&history.0[..history.0.len() - behind.len()]).await.unwrap();
+    let mut cut = || {
+        let (batch, behind) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
         rest = behind;
+        Batch::new(batch.to_vec())
+    };
+    let (mut batch, mut done) = (cut(), 0);
+    while !batch.is_empty() {
+        let next = cut();
+        graph.apply_before(&batch, ahead.then_some(&next)).await.unwrap();
+        done += batch.len();
+        // PR-3: again, with all that came before.
+        graph.apply(&history.0[..done]).await.unwrap();
+        batch = next;
     }
     graph.content_hash().await.unwrap()
 }
@@ -43,9 +50,14 @@ proptest! {
     ) {
         let history = told(steps);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (whole, split) = runtime.block_on(async {
-            (hash_of(&history, &[usize::MAX]).await, hash_of(&history, &batches).await)
+        let (whole, split, ahead) = runtime.block_on(async {
+            (
+                hash_of(&history, &[usize::MAX], false).await,
+                hash_of(&history, &batches, false).await,
+                hash_of(&history, &batches, true).await,
+            )
         });
         prop_assert_eq!(whole, split);
+        prop_assert_eq!(whole, ahead);
     }
 }
