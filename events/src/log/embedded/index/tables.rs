@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fjall::compaction::Leveled;
+use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
 use super::recent::{Entries, Run};
@@ -70,9 +71,14 @@ impl OnDisk {
         }
         // Writing a table takes memory in proportion to its length.
         let compaction = Leveled::default().with_table_target_size(TABLE_BYTES);
+        // A random id is looked for in every level: whole filters of a few million ids do not fit
+        // into the cache, and would be read and checked again for each.
+        let in_parts = PartitioningPolicy::new([false, true]);
         let options = || {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(1 << 20)
+                .filter_block_partitioning_policy(in_parts.clone())
+                .index_block_partitioning_policy(in_parts.clone())
                 .compaction_strategy(Arc::new(compaction.clone()))
         };
         let ids = database.keyspace("ids", options)?;
