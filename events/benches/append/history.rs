@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::appends::median;
 use crate::process::{cpu_seconds, resident_bytes};
-use crate::workload::{Workload, record_bytes, stored_bytes, stream};
+use crate::workload::{Ids, Workload, record_bytes, stored_bytes, stream};
 
 /// Argument of the child that fills the log and is killed.
 pub const CHILD: &str = "fill-until-killed";
+const RANDOM: &str = "random-ids";
 
 const BATCH: usize = 100;
 /// Batches on their way at once.
@@ -25,16 +26,16 @@ const STREAMS: usize = 50;
 const ROUNDS: usize = 3;
 
 /// Measures a history of `events` events.
-pub fn run(events: u64) {
+pub fn run(events: u64, ids: Ids) {
     let folder = tempfile::tempdir().unwrap();
-    println!("\na history of {events} events, written in batches of {BATCH}");
-    fill_and_kill(folder.path(), events, true);
+    println!("\na history of {events} events, written in batches of {BATCH}; ids: {ids:?}");
+    fill_and_kill(folder.path(), events, ids, true);
     let reopened: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let started = Instant::now();
             drop(EmbeddedLog::open(folder.path(), Options::default()).unwrap());
             let seconds = started.elapsed().as_secs_f64();
-            fill_and_kill(folder.path(), 20_000, false);
+            fill_and_kill(folder.path(), 20_000, ids, false);
             seconds
         })
         .collect();
@@ -49,11 +50,12 @@ pub fn run(events: u64) {
 }
 
 /// Runs the child until it has appended `events`, and kills it while it goes on.
-fn fill_and_kill(folder: &Path, events: u64, tell: bool) {
+fn fill_and_kill(folder: &Path, events: u64, ids: Ids, tell: bool) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg(CHILD)
         .arg(folder)
         .arg(events.to_string())
+        .args((ids == Ids::Random).then_some(RANDOM))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -74,15 +76,16 @@ fn fill_and_kill(folder: &Path, events: u64, tell: bool) {
 pub fn be_killed(mut arguments: impl Iterator<Item = String>) {
     let folder = arguments.next().unwrap();
     let events: u64 = arguments.next().unwrap().parse().unwrap();
+    let ids = if arguments.next().as_deref() == Some(RANDOM) { Ids::Random } else { Ids::Rising };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    runtime.block_on(fill(Path::new(&folder), events));
+    runtime.block_on(fill(Path::new(&folder), events, ids));
 }
 
-async fn fill(folder: &Path, events: u64) {
+async fn fill(folder: &Path, events: u64, ids: Ids) {
     let generator = generator_cpu_micros();
     let before = resident_bytes();
     let log = Arc::new(EmbeddedLog::open(folder, Options::default()).unwrap());
-    let mut workload = Workload::new();
+    let mut workload = Workload::new().with(ids);
     let mut on_the_way = JoinSet::new();
     let (mut appended, mut peak) = (0, 0);
     let tell_every = (events / 10).max(1);
@@ -93,6 +96,9 @@ async fn fill(folder: &Path, events: u64) {
             let (log, batch) = (Arc::clone(&log), workload.batch(BATCH));
             let stream = stream(appended as usize / BATCH % STREAMS);
             on_the_way.spawn(async move {
+                // As the server does, to tell a retry from an id that is taken.
+                let ids = batch.iter().map(|event| event.id).collect();
+                assert!(log.find_each(ids).await.unwrap().is_empty());
                 log.append(stream, ExpectedRevision::Any, batch).await.unwrap();
             });
             appended += BATCH as u64;

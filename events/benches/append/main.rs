@@ -3,7 +3,8 @@
 //! what we add to it. Everything is measured several times in turn, and the median is printed.
 //!
 //! ```text
-//! cargo bench -p events --bench append -- [--only appends|history|compression] [--events N]
+//! cargo bench -p events --bench append -- [--only appends|history|compression] [--events N] \
+//!     [--random-ids]
 //! ```
 //!
 //! It works in the system's folder for temporary files; `TMPDIR` names another disk.
@@ -19,17 +20,21 @@ mod raw;
 mod stores;
 mod workload;
 
+use workload::Ids;
+
 /// Events of a history, unless `--events` says otherwise: what a run of a minute takes.
 const DEFAULT_EVENTS: u64 = 500_000;
 
 fn main() {
     let mut only = None;
     let mut events = DEFAULT_EVENTS;
+    let mut ids = Ids::Rising;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--only" => only = arguments.next(),
             "--events" => events = arguments.next().unwrap().replace('_', "").parse().unwrap(),
+            "--random-ids" => ids = Ids::Random,
             // What cargo adds.
             "--bench" => {}
             // The history's child, see there.
@@ -42,7 +47,7 @@ fn main() {
         appends::run();
     }
     if wanted("history") {
-        history::run(events);
+        history::run(events, ids);
     }
     if wanted("compression") {
         compression::run(events);

@@ -11,12 +11,27 @@ use uuid::Uuid;
 pub struct Workload {
     made: u64,
     run: u64,
+    ids: Ids,
+}
+
+/// How ids relate to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// They rise with it, as UUIDv7: whoever appends knows that they are new.
+    Rising,
+    /// Not at all, as ids made of a name (UUIDv5) or of chance: they are to be looked for.
+    Random,
 }
 
 impl Workload {
     /// A sequence of events; two sequences share no id.
     pub fn new() -> Self {
-        Self { made: 0, run: Uuid::now_v7().as_u64_pair().1 }
+        Self { made: 0, run: Uuid::now_v7().as_u64_pair().1, ids: Ids::Rising }
+    }
+
+    /// The same with other ids.
+    pub fn with(self, ids: Ids) -> Self {
+        Self { ids, ..self }
     }
 
     /// The next events.
@@ -34,7 +49,10 @@ impl Workload {
         self.made += 1;
         let noise = mixed(n ^ self.run);
         // As UUIDv7: milliseconds that rise, then chance.
-        let high = ((1_760_000_000_000 + n / 10) << 16) | 0x7000 | (noise & 0xfff);
+        let high = match self.ids {
+            Ids::Rising => ((1_760_000_000_000 + n / 10) << 16) | 0x7000 | (noise & 0xfff),
+            Ids::Random => mixed(!noise) & !0xf000 | 0x5000,
+        };
         let id = EventId(Uuid::from_u64_pair(high, mixed(noise) >> 2 | 1 << 63));
         let seconds = 1_760_000_000 + (n / 50 * 10) as i64;
         let start = Timestamp::from_second(seconds).unwrap();

@@ -8,6 +8,7 @@
 //! Beside the tables, [`seen`] keeps how far the log was when it last answered: a log that ends
 //! before that has lost acknowledged events.
 
+mod absent;
 mod background;
 #[cfg(test)]
 pub mod memory;
@@ -17,8 +18,9 @@ mod tables;
 mod varint;
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
+use self::absent::Absent;
 pub use self::background::Background;
 use self::recent::Recent;
 pub use self::recent::{Entries, Entry};
@@ -58,6 +60,7 @@ pub enum Place<'a> {
 pub struct Index {
     tables: Arc<dyn Tables>,
     recent: Arc<RwLock<Recent>>,
+    absent: Arc<Mutex<Absent>>,
 }
 
 impl Index {
@@ -68,7 +71,8 @@ impl Index {
     }
 
     fn over(tables: Arc<dyn Tables>, settled: Applied, newest: EventId) -> Self {
-        Self { tables, recent: Arc::new(RwLock::new(Recent::new(settled, newest))) }
+        let recent = Arc::new(RwLock::new(Recent::new(settled, newest)));
+        Self { tables, recent, absent: Arc::default() }
     }
 
     /// How far its entries go; what lies behind is to be [added](Self::add) after opening.
@@ -98,8 +102,25 @@ impl Index {
         match self.read(|recent| recent.find(id)) {
             recent::Answer::Found(place) => Ok(Some(place)),
             recent::Answer::Unknown => Ok(None),
-            recent::Answer::NotHere => self.tables.find(id),
+            recent::Answer::NotHere { settled } => self.find_in_tables(id, settled),
         }
+    }
+
+    /// As [`Self::find`], for what memory did not have behind position `settled`.
+    fn find_in_tables(
+        &self,
+        id: EventId,
+        settled: u64,
+    ) -> Result<Option<(u64, u64)>, fjall::Error> {
+        let absent = || self.absent.lock().expect("nothing panics with the lock");
+        if absent().has(settled, id) {
+            return Ok(None);
+        }
+        let found = self.tables.find(id)?;
+        if found.is_none() {
+            absent().note(settled, id);
+        }
+        Ok(found)
     }
 
     /// Position of one revision of a stream.

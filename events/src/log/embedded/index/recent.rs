@@ -26,8 +26,8 @@ pub enum Answer {
     Found((u64, u64)),
     /// The log has no such event.
     Unknown,
-    /// The tables have to be asked.
-    NotHere,
+    /// The tables, which end at `settled`, have to be asked.
+    NotHere { settled: u64 },
 }
 
 /// Neighbouring revisions of a stream.
@@ -91,7 +91,10 @@ impl Recent {
             return Answer::Unknown;
         }
         let mut found = self.stretches().filter_map(|entries| entries.ids.get(&id));
-        found.next().map_or(Answer::NotHere, |place| Answer::Found(*place))
+        match found.next() {
+            Some(place) => Answer::Found(*place),
+            None => Answer::NotHere { settled: self.settled.position },
+        }
     }
 
     /// The last revision of a stream, if memory has it.
