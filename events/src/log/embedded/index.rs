@@ -5,6 +5,9 @@
 //! waits for no index, and an event costs it one insertion into a hash map. What a crash takes
 //! from memory, recovery reads from the log again: from [`Index::known`] on.
 //!
+//! Ids that rise with time (UUIDv7) need no look into the tables to be known as new. Others do, and
+//! [`absent`] remembers for the writer what was looked for in vain before.
+//!
 //! Beside the tables, [`seen`] keeps how far the log was when it last answered: a log that ends
 //! before that has lost acknowledged events.
 
