@@ -5,6 +5,7 @@
 //! ranker cannot be given it cannot be led by (DI-3).
 
 pub mod alert;
+mod recent;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use alert::{AlertEvidence, Signal};
+pub use recent::{Measured, RecentWindows};
 
 /// A component is known to call another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diagnosis::detect::{Anomaly, Decided, Detector, Grouping, GroupingSettings, Settings};
+use diagnosis::evidence::RecentWindows;
 use diagnosis::objectives::Burned;
 use events::catalogue::diagnosis::DiagnosisProposed;
 use events::log::{AppendError, EventLog, ExpectedRevision, ReadError};
@@ -108,6 +109,7 @@ pub(crate) struct Reactors {
     early_ends: EarlyEnds,
     detector: Detector,
     grouping: Grouping,
+    recent: RecentWindows,
     truth: Truth,
     attempts: Attempts,
     remedies: Remedies,
@@ -140,6 +142,7 @@ impl Reactors {
             early_ends: EarlyEnds::default(),
             detector: Detector::new(Settings::default()),
             grouping: Grouping::new(GroupingSettings::default()),
+            recent: RecentWindows::default(),
             truth: Truth::default(),
             attempts: Attempts::new(config.reactors.max_diagnoses),
             remedies: Remedies::default(),
@@ -182,6 +185,7 @@ impl Reactors {
         let end = self.early_ends.observe(recorded);
         self.remedies.observe(recorded);
         self.due.observe(recorded);
+        self.recent.observe(recorded);
         let anomalies = self.detector.observe(recorded);
         let mut decided = self.grouping.observe(recorded, &anomalies);
         if let Some(end) = &end {
@@ -233,7 +237,9 @@ impl Reactors {
         }
         let found = if decides {
             // A graph that could not be asked is no answer; the next window is another chance.
-            let Ok(found) = self.diagnostician.diagnose(attempt).await else { return Ok(()) };
+            let Ok(found) = self.diagnostician.diagnose(attempt, &self.recent).await else {
+                return Ok(());
+            };
             found
         } else {
             None

@@ -8,7 +8,7 @@ mod row;
 use std::collections::BTreeSet;
 
 use diagnosis::detect::OPENED_BY;
-use diagnosis::evidence::{Evidence, Gathered};
+use diagnosis::evidence::{Evidence, Gathered, Measured, RecentWindows};
 use events::{ComponentName, EventId, IncidentId, Timestamp};
 use serde::Deserialize;
 use surrealdb::types::{Object, RecordId};
@@ -54,9 +54,6 @@ const INCIDENT: &str = "
 // A call that was seen is known for good.
 const AROUND: &str = "
     SELECT in, out FROM calls WHERE since <= $position;
-    SELECT * FROM snapshot:[$from]..[$to] WHERE since <= $position;
-    SELECT * FROM edge_window:[$from]..[$to] WHERE since <= $position;
-    SELECT * FROM log_pattern:[$from]..[$to] WHERE since <= $position;
     SELECT id, component, at, kind, version, previous_version, description FROM change
         WHERE at >= $changes_from AND at < $to AND since <= $position;
     SELECT component, name, labels, fired_at, fired_by FROM alert
@@ -64,6 +61,12 @@ const AROUND: &str = "
     SELECT component, name, labels, fired_at, fired_by FROM was_alert
         WHERE fired_at >= $from AND fired_at < $to AND changed <= $position
             AND superseded > $position;
+";
+
+const MEASURED: &str = "
+    SELECT * FROM snapshot:[$from]..[$to] WHERE since <= $position;
+    SELECT * FROM edge_window:[$from]..[$to] WHERE since <= $position;
+    SELECT * FROM log_pattern:[$from]..[$to] WHERE since <= $position;
 ";
 
 const TITLE: &str = "
@@ -101,9 +104,29 @@ impl Graph {
         self.evidence_over(incident, position, Span::default()).await
     }
 
+    /// As [`Self::evidence`], with the measurements from `recent` where that has them all.
+    pub async fn evidence_beside(
+        &self,
+        recent: &RecentWindows,
+        incident: &IncidentId,
+        position: u64,
+    ) -> Result<Option<Evidence>, ReadGraphError> {
+        self.evidence_with(Some(recent), incident, position, Span::default()).await
+    }
+
     /// As [`Self::evidence`], over `span`.
     pub async fn evidence_over(
         &self,
+        incident: &IncidentId,
+        position: u64,
+        span: Span,
+    ) -> Result<Option<Evidence>, ReadGraphError> {
+        self.evidence_with(None, incident, position, span).await
+    }
+
+    async fn evidence_with(
+        &self,
+        recent: Option<&RecentWindows>,
         incident: &IncidentId,
         position: u64,
         span: Span,
@@ -134,7 +157,7 @@ impl Graph {
             ended,
             span,
         };
-        self.evidence_around(around, position).await.map(Some)
+        self.evidence_around(recent, around, position).await.map(Some)
     }
 
     /// The title that somebody gave `incident`. A detector's own says what was measured, which
@@ -167,22 +190,48 @@ impl Graph {
             ended: None,
             span,
         };
-        self.evidence_around(around, position).await
+        self.evidence_around(None, around, position).await
     }
 
     async fn evidence_around(
         &self,
+        recent: Option<&RecentWindows>,
         around: Around,
         position: u64,
     ) -> Result<Evidence, ReadGraphError> {
         let (from, to) = around.farthest();
+        let measured = match recent.and_then(|recent| recent.between(from, to, position)) {
+            Some(measured) => measured,
+            None => self.measured(from, to, position).await?,
+        };
         let mut binds = Object::new();
         binds.insert("position", at_position(position));
         binds.insert("from", time(from));
         binds.insert("to", time(to));
         binds.insert("changes_from", time(from.min(shifted(around.noticed_by, -LEAD_MS))));
         let answers = self.ask(AROUND, binds).await?;
-        around.gather(answers)
+        around.gather(measured, answers)
+    }
+
+    async fn measured(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        position: u64,
+    ) -> Result<Measured, ReadGraphError> {
+        let mut binds = Object::new();
+        binds.insert("position", at_position(position));
+        binds.insert("from", time(from));
+        binds.insert("to", time(to));
+        let mut answers = self.ask(MEASURED, binds).await?;
+        let snapshots: Vec<SnapshotRow> = answers.rows(0)?;
+        let edges: Vec<EdgeRow> = answers.rows(1)?;
+        let logs: Vec<LogRow> = answers.rows(2)?;
+        Ok(Measured {
+            snapshots: snapshots.into_iter().map(SnapshotRow::into_evidence).collect(),
+            edges: edges.into_iter().flat_map(EdgeRow::into_evidence).collect(),
+            logs: logs.into_iter().map(LogRow::into_evidence).collect(),
+        })
     }
 }
 
@@ -209,35 +258,33 @@ impl Around {
         self.ended.map_or(longest, |ended| ended.min(longest))
     }
 
-    fn gather(self, mut answers: Answers) -> Result<Evidence, ReadGraphError> {
+    fn gather(self, measured: Measured, mut answers: Answers) -> Result<Evidence, ReadGraphError> {
+        let Measured { mut snapshots, mut edges, mut logs } = measured;
         let calls: Vec<CallRow> = answers.rows(0)?;
-        let mut snapshots: Vec<SnapshotRow> = answers.rows(1)?;
-        let mut edges: Vec<EdgeRow> = answers.rows(2)?;
-        let mut logs: Vec<LogRow> = answers.rows(3)?;
-        let changes: Vec<ChangeRow> = answers.rows(4)?;
-        let mut alerts: Vec<AlertRow> = answers.rows(5)?;
-        alerts.extend(answers.rows::<AlertRow>(6)?);
+        let changes: Vec<ChangeRow> = answers.rows(1)?;
+        let mut alerts: Vec<AlertRow> = answers.rows(2)?;
+        alerts.extend(answers.rows::<AlertRow>(3)?);
 
-        let starts = snapshots.iter().map(|row| (row.id, row.window.start));
-        let starts = starts.chain(edges.iter().map(|row| (row.id, row.window.start)));
+        let starts = snapshots.iter().map(|it| (it.event, it.window.start));
+        let starts = starts.chain(edges.iter().map(|it| (it.event, it.window.start)));
         let noticed_at = starts
             .filter(|(event, _)| self.opened_for.contains(event))
             .map(|(_, start)| start)
             .fold(self.noticed_by, Timestamp::min);
         let from = shifted(noticed_at, -i64::from(self.span.before_ms));
         let to = self.end(noticed_at);
-        snapshots.retain(|row| (from..to).contains(&row.window.start));
-        edges.retain(|row| (from..to).contains(&row.window.start));
-        logs.retain(|row| (from..to).contains(&row.window.start));
+        snapshots.retain(|it| (from..to).contains(&it.window.start));
+        edges.retain(|it| (from..to).contains(&it.window.start));
+        logs.retain(|it| (from..to).contains(&it.window.start));
         alerts.retain(|row| (from..to).contains(&row.fired_at));
 
         Ok(Evidence::new(Gathered {
             noticed: self.noticed,
             noticed_at,
             calls: calls.into_iter().map(CallRow::into_evidence).collect(),
-            snapshots: snapshots.into_iter().map(SnapshotRow::into_evidence).collect(),
-            edges: edges.into_iter().flat_map(EdgeRow::into_evidence).collect(),
-            logs: logs.into_iter().map(LogRow::into_evidence).collect(),
+            snapshots,
+            edges,
+            logs,
             changes: changes.into_iter().filter_map(ChangeRow::into_evidence).collect(),
             alerts: alerts.into_iter().filter_map(AlertRow::into_evidence).collect(),
         }))

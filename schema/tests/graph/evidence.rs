@@ -1,6 +1,7 @@
 //! What a diagnosis may see.
 
-use events::EventData;
+use diagnosis::evidence::RecentWindows;
+use events::{EventData, RecordedEvent};
 use schema::Graph;
 use schema::reads::Span;
 use serde_json::json;
@@ -94,6 +95,32 @@ async fn evidence_is_what_was_known_at_the_position() {
     assert_ne!(late.evidence(&incident, u64::MAX).await.unwrap(), Some(then));
     assert_eq!(late.evidence(&incident, 3).await.unwrap(), None, "not yet opened");
     assert_eq!(late.evidence(&"other".parse().unwrap(), u64::MAX).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn who_followed_the_log_has_the_evidence_that_the_store_has() {
+    let history = slow_cart().0;
+    let graph = Graph::open("mem://").await.unwrap();
+    graph.apply(&history).await.unwrap();
+    let mut recent = RecentWindows::default();
+    history.iter().for_each(|recorded| recent.observe(recorded));
+    let incident = "i1".parse().unwrap();
+    let last = history.len() as u64;
+    for position in last - 7..=last {
+        let stored = graph.evidence(&incident, position).await.unwrap();
+        let beside = graph.evidence_beside(&recent, &incident, position).await.unwrap();
+        assert_eq!(beside, stored, "position {position}");
+    }
+    // The store is not asked for measurements, and is where they are not all at hand.
+    let unmeasured = Graph::open("mem://").await.unwrap();
+    let told = |it: &&RecordedEvent| !matches!(it.event.data, EventData::MetricSnapshotRecorded(_));
+    let told: Vec<_> = history.iter().filter(told).cloned().collect();
+    unmeasured.apply(&told).await.unwrap();
+    let beside = unmeasured.evidence_beside(&recent, &incident, last).await.unwrap().unwrap();
+    assert!(!beside.snapshots().is_empty());
+    let nothing = RecentWindows::default();
+    let stored = unmeasured.evidence_beside(&nothing, &incident, last).await.unwrap().unwrap();
+    assert!(stored.snapshots().is_empty());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diagnosis::diagnose::Ranked;
+use diagnosis::evidence::RecentWindows;
 use diagnosis::similarity::PastIncident;
 use events::DiagnosisId;
 use events::catalogue::diagnosis::DiagnosisProposed;
@@ -55,8 +56,9 @@ impl Diagnostician {
     pub(super) async fn diagnose(
         &self,
         attempt: &Attempt,
+        recent: &RecentWindows,
     ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, Undiagnosed> {
-        self.persistently(attempt, || self.attempt(attempt)).await
+        self.persistently(attempt, || self.attempt(attempt, recent)).await
     }
 
     /// The past that an attempt compares with. An error was logged.
@@ -99,11 +101,12 @@ impl Diagnostician {
     async fn attempt(
         &self,
         attempt: &Attempt,
+        recent: &RecentWindows,
     ) -> Result<Option<(DiagnosisProposed, Vec<PastIncident>)>, DiagnoseError> {
         let Attempt { incident, position, .. } = attempt;
         self.progress.reached(*position).await?;
         let graph = self.graph.current();
-        let Some(evidence) = graph.evidence(incident, *position).await? else {
+        let Some(evidence) = graph.evidence_beside(recent, incident, *position).await? else {
             return Ok(None);
         };
         let answering = self.models.answering_now(&graph, incident, *position).await?;

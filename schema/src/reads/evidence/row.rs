@@ -22,10 +22,10 @@ pub(super) struct CallRow {
 
 #[derive(Deserialize)]
 pub(super) struct SnapshotRow {
-    pub(super) id: EventId,
+    id: EventId,
     component: ComponentName,
     #[serde(flatten)]
-    pub(super) window: RowWindow,
+    window: RowWindow,
     requests: Option<u64>,
     errors: Option<u64>,
     latency: Option<Latency>,
@@ -38,25 +38,25 @@ pub(super) struct SnapshotRow {
 
 #[derive(Deserialize)]
 pub(super) struct EdgeRow {
-    pub(super) id: EventId,
+    id: EventId,
     caller: ComponentName,
     #[serde(flatten)]
-    pub(super) window: RowWindow,
+    window: RowWindow,
     edges: Vec<CallStatistics>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct LogRow {
-    pub(super) id: EventId,
+    id: EventId,
     component: ComponentName,
     #[serde(flatten)]
-    pub(super) window: RowWindow,
+    window: RowWindow,
     patterns: Vec<LogPattern>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct ChangeRow {
-    pub(super) id: EventId,
+    id: EventId,
     component: ComponentName,
     at: Timestamp,
     kind: ChangeKind,
