@@ -25,9 +25,10 @@ use super::reaction::{of_incident, source};
 /// How many windows are remembered by their event: an incident names the windows it was opened
 /// for, and is opened shortly after them.
 const WINDOWS_KEPT: usize = 10_000;
-/// How long a fault is believed to act that has no deadline, and an incident to go on, whose end
-/// nobody tells.
+/// How long a fault is believed to act that has no deadline and whose end nobody tells.
 const LONGEST_UNTOLD: SignedDuration = SignedDuration::from_hours(24);
+/// How long an incident is believed to go on that no symptom joins and nobody acknowledges.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_hours(1);
 /// How many faults, and how many incidents, are remembered: those that are over are forgotten
 /// first, the oldest of them before the others.
 const MOST_REMEMBERED: usize = 2_000;
@@ -87,6 +88,8 @@ struct Incident {
     /// Start of the first unusual window.
     from: Timestamp,
     opened_at: Timestamp,
+    /// When it was last opened, acknowledged or joined by a symptom.
+    told_at: Timestamp,
     until: Option<Timestamp>,
     /// In the order in which they were found; the first is the root cause.
     faults: Vec<FaultId>,
@@ -96,7 +99,7 @@ impl Incident {
     /// When it was over, at the latest.
     fn ended_at(&self) -> Timestamp {
         self.until.unwrap_or_else(|| {
-            self.opened_at.saturating_add(LONGEST_UNTOLD).unwrap_or(Timestamp::MAX)
+            self.told_at.saturating_add(LONGEST_SILENCE).unwrap_or(Timestamp::MAX)
         })
     }
 }
@@ -120,7 +123,12 @@ impl Truth {
             EventData::IncidentOpened(data) => return self.opened(event, data, calls),
             EventData::IncidentResolved(data) => self.ended(&data.incident, Some(event.time)),
             EventData::IncidentMerged(data) => self.ended(&data.incident, Some(event.time)),
-            EventData::IncidentReopened(data) => self.ended(&data.incident, None),
+            EventData::IncidentReopened(data) => {
+                self.ended(&data.incident, None);
+                self.told(&data.incident, event.time);
+            }
+            EventData::SymptomAttached(data) => self.told(&data.incident, event.time),
+            EventData::IncidentAcknowledged(data) => self.told(&data.incident, event.time),
             _ => {}
         }
         Vec::new()
@@ -139,6 +147,12 @@ impl Truth {
     fn ended(&mut self, incident: &IncidentId, until: Option<Timestamp>) {
         if let Some(incident) = self.incidents.get_mut(incident) {
             incident.until = until;
+        }
+    }
+
+    fn told(&mut self, incident: &IncidentId, at: Timestamp) {
+        if let Some(incident) = self.incidents.get_mut(incident) {
+            incident.told_at = incident.told_at.max(at);
         }
     }
 
@@ -181,6 +195,7 @@ impl Truth {
             component: data.component.clone(),
             from: from.copied().unwrap_or(event.time).min(event.time),
             opened_at: event.time,
+            told_at: event.time,
             until: None,
             faults: Vec::new(),
         };

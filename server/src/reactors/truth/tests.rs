@@ -1,6 +1,6 @@
 use super::*;
 use events::catalogue::experiment::ClearedBy;
-use events::catalogue::incident::{IncidentResolved, Severity};
+use events::catalogue::incident::{IncidentAcknowledged, IncidentResolved, Severity};
 use events::catalogue::topology::DependencyObserved;
 use events::value::NonNegative;
 use serde_json::{Value, json};
@@ -157,13 +157,20 @@ fn a_fault_without_word_of_its_end_acts_for_a_day() {
 }
 
 #[test]
-fn an_incident_that_was_left_open_meets_no_fault_after_a_day() {
+fn an_incident_that_was_left_open_meets_no_fault_after_an_hour_of_silence() {
     let mut log = Log::new();
     log.inject(0, "f1", "payments");
     log.open(5, "i1", vec![]);
-    let day = LONGEST_UNTOLD.as_secs();
-    assert_eq!(log.inject(day + 4, "f2", "orders").len(), 1);
-    assert!(log.inject(day + 5, "f3", "orders").is_empty());
+    log.open(5, "i2", vec![]);
+    let hour = LONGEST_SILENCE.as_secs();
+    log.event(
+        hour,
+        IncidentAcknowledged { incident: IncidentId::new("i1").unwrap(), by: Line::clipped("a") },
+    );
+    assert_eq!(log.inject(hour + 4, "f2", "orders").len(), 2, "of both");
+    let one = [json!(["i1", { "claim": "contributing_factor", "component": "orders" }])];
+    assert_eq!(log.inject(hour + 5, "f3", "orders"), one);
+    assert!(log.inject(2 * hour, "f4", "orders").is_empty());
 }
 
 #[test]
