@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use events::Timestamp;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
@@ -322,7 +323,7 @@ async fn start_server(config: Config, folder: &Path) -> anyhow::Result<RunningSe
     let path = folder.join("server.log");
     let log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
     tracing_subscriber::fmt().with_writer(log).with_ansi(false).with_max_level(Level::INFO).init();
-    crate::run(config).await.context("starting the demo's server")
+    crate::run(config, &Handle::current()).await.context("starting the demo's server")
 }
 
 fn clock(at: Timestamp) -> String {

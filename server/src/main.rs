@@ -1,6 +1,7 @@
 //! The `faultline` binary.
 
 use std::io::Write;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use server::operations::{
     backup, eval, export, import, rebuild, replay, report, retain, seed, verify,
 };
 use server::{config, demo, telemetry};
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Most of what the graph's store does is to take and give back small pieces of memory: with the
@@ -53,9 +55,10 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
         return print(&config.to_printable()?);
     }
-    run(async {
+    let behind = behind()?;
+    let served = run(async {
         let _telemetry = telemetry::install(&config.telemetry)?;
-        let running = server::run(config).await?;
+        let running = server::run(config, behind.handle()).await?;
         tracing::info!(url = running.url(), "listening");
         for (transport, address) in [("HTTP", running.otlp_http()), ("gRPC", running.otlp_grpc())] {
             if let Some(address) = address {
@@ -69,7 +72,37 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
             Stop::Asked(_) => Ok(()),
             Stop::Failed(part) => anyhow::bail!("{part} ended; the log says why"),
         }
-    })
+    });
+    close(&behind);
+    served
+}
+
+/// How many workers follow the log beside one for each processor. The graph's store answers
+/// questions in the task that asks: with a worker a processor, what is learned and diagnosed would
+/// hold up what is projected.
+const MORE_WORKERS: usize = 4;
+/// How far what follows the log yields to requests, of 19.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// The runtime of what follows the log: it has what requests leave of the processors.
+fn behind() -> anyhow::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut runtime = runtime::Builder::new_multi_thread();
+    runtime.worker_threads(processors + MORE_WORKERS).thread_name("behind");
+    // Elsewhere it would be the whole process that yields.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        // A thread begins as nice as the one that starts it, which may be one of these.
+        let nice = getpriority_process(None).context("asking for the niceness")? + NICE;
+        runtime.on_thread_start(move || {
+            if let Err(error) = setpriority_process(None, nice.min(19)) {
+                tracing::warn!(%error, "what follows the log runs at the priority of requests");
+            }
+        });
+    }
+    runtime.enable_all().build().context("starting tokio behind the log")
 }
 
 /// Why the server stops.
@@ -104,9 +137,15 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Runs a command to its end and to that of its tasks: a graph store closes in one of its own.
 fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let mut runtime = runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().build().context("starting tokio")?;
     let done = runtime.block_on(command);
+    close(&runtime);
+    done
+}
+
+/// Gives the tasks of a command that is done some time to end.
+fn close(runtime: &Runtime) {
     let tasks = runtime.metrics();
     runtime.block_on(async {
         let until = Instant::now() + CLOSING;
@@ -114,7 +153,6 @@ fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T>
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    done
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

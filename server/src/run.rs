@@ -14,6 +14,7 @@ use events::log::EventLog;
 use schema::graphql::{self, Base, Limits};
 use schema::recovery::RecoverError;
 use schema::{Graph, LiveGraph};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -156,11 +157,12 @@ pub enum StartError {
 #[error("{0} did not end within the drain time")]
 pub struct StopError(&'static str);
 
-/// Starts a server by the machine's clock.
-pub async fn run(config: Config) -> Result<RunningServer, StartError> {
+/// Starts a server by the machine's clock. What follows the log (the graph, its projection and the
+/// reactors) runs on `behind`, requests run here.
+pub async fn run(config: Config, behind: &Handle) -> Result<RunningServer, StartError> {
     config.check()?;
     let log = log::open(&config.storage).await?;
-    run_on(log, config, Timestamp::now).await
+    run_on(log, config, Timestamp::now, behind).await
 }
 
 /// Starts a server on a log that is open already: opens the graph or rebuilds it, starts the
@@ -170,6 +172,7 @@ pub async fn run_on(
     log: Arc<dyn EventLog>,
     config: Config,
     clock: Clock,
+    behind: &Handle,
 ) -> Result<RunningServer, StartError> {
     // Bound first: a taken port must not be found out after a rebuild.
     let listeners = Listeners::bind(&config).await?;
@@ -180,7 +183,7 @@ pub async fn run_on(
     let meaning = meaning::configured(&config.search).await?;
     let metrics = Arc::new(Metrics::new(config.telemetry.otlp_endpoint.as_deref())?);
     let log: Arc<dyn EventLog> = Arc::new(ObservedLog::new(log, metrics.clone(), clock));
-    let mut tasks = Tasks::new();
+    let mut tasks = Tasks::new(behind);
     let sharing = Sharing::of(&config, address, &mut tasks).await?;
     let lease = sharing.as_ref().map(|sharing| sharing.lease.clone());
     let Behind { graph, projected, progress, rebuilds, reacted, models } =

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use embedding::Meanings;
 use events::log::EventLog;
 use schema::recovery::RecoverError;
-use schema::{LiveGraph, Models, Projected, Projector};
+use schema::{Lease, LiveGraph, Models, Projected, Projector};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::sharing::Sharing;
 use super::tasks::Tasks;
@@ -39,15 +40,14 @@ impl Behind {
         tasks: &mut Tasks,
     ) -> Result<Self, RecoverError> {
         let url = config.storage.graph_url();
-        let graph = match sharing {
-            None => schema::open_or_rebuild(&url, log.as_ref()).await?,
-            Some(sharing) => schema::open_shared(&url, log.as_ref(), &sharing.lease).await?,
-        };
-        if let Some(meaning) = meaning {
-            graph.index().understand(Arc::new(meaning));
-        }
-        let graph = LiveGraph::from(Arc::new(graph));
-        let projector = Projector::new(graph.clone(), log.clone()).await;
+        let lease = sharing.map(|sharing| sharing.lease.clone());
+        let opening = open(url.clone(), log.clone(), lease, meaning);
+        let opened = AbortOnDropHandle::new(tasks.behind.spawn(opening)).await;
+        let (graph, projector) =
+            opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let runtime = tasks.behind.clone();
+        // All that is spawned here from now on runs there.
+        let _behind = runtime.enter();
         let (projected, successor) = (projector.projected(), projector.successor());
         let progress = Progress::new(projected.watch());
         let role = sharing.map(|sharing| sharing.lease.role());
@@ -87,6 +87,24 @@ impl Behind {
         let reactors = SharedReactors { config, school, lease, reacted, decided };
         tasks.spawn("the reactors", async move { ended(reactors.run().await) });
     }
+}
+
+async fn open(
+    url: String,
+    log: Arc<dyn EventLog>,
+    lease: Option<Arc<Lease>>,
+    meaning: Option<Meanings>,
+) -> Result<(LiveGraph, Projector<dyn EventLog>), RecoverError> {
+    let graph = match lease {
+        None => schema::open_or_rebuild(&url, log.as_ref()).await?,
+        Some(lease) => schema::open_shared(&url, log.as_ref(), &lease).await?,
+    };
+    if let Some(meaning) = meaning {
+        graph.index().understand(Arc::new(meaning));
+    }
+    let graph = LiveGraph::from(Arc::new(graph));
+    let projector = Projector::new(graph.clone(), log).await;
+    Ok((graph, projector))
 }
 
 fn ended<E: std::error::Error + 'static>(result: Result<(), E>) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -9,14 +10,17 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Tasks {
     /// Cancelled when no new work may begin.
     pub(super) draining: CancellationToken,
+    /// The runtime of those that follow the log.
+    pub(super) behind: Handle,
     list: Vec<(&'static str, JoinHandle<()>)>,
     ended: tokio::sync::watch::Sender<Option<&'static str>>,
 }
 
 impl Tasks {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(behind: &Handle) -> Self {
         Self {
             draining: CancellationToken::new(),
+            behind: behind.clone(),
             list: Vec::new(),
             ended: tokio::sync::watch::Sender::new(None),
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use server::RunningServer;
 use server::config::{Config, Listen};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 pub struct Server {
     pub running: RunningServer,
@@ -44,7 +45,8 @@ impl Server {
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let (mut config, data) = settings();
         change(&mut config);
-        let running = server::run(config.clone()).await.expect("the server starts");
+        let running =
+            server::run(config.clone(), &Handle::current()).await.expect("the server starts");
         Self { running, client: Client::new(), config, data }
     }
 
@@ -57,7 +59,7 @@ impl Server {
         change(&mut config);
         let log = EmbeddedLog::open(&data.path().join("log"), Options::default());
         let log = Arc::new(make(log.expect("the log opens")));
-        let running = server::run_on(log, config.clone(), Timestamp::now).await;
+        let running = server::run_on(log, config.clone(), Timestamp::now, &Handle::current()).await;
         let running = running.expect("the server starts");
         Self { running, client: Client::new(), config, data }
     }
@@ -67,7 +69,8 @@ impl Server {
         let Self { running, client, config, data } = self;
         running.stop().await.expect("it drains");
         between(data.path());
-        let running = server::run(config.clone()).await.expect("the server starts again");
+        let running =
+            server::run(config.clone(), &Handle::current()).await.expect("the server starts again");
         Self { running, client, config, data }
     }
 

@@ -11,6 +11,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::harness::{JSON, Server, discovered, eventually, settings};
@@ -128,7 +129,9 @@ async fn the_server_answers_but_is_not_ready_while_the_graph_catches_up() {
     }
     let gate = Arc::new(Semaphore::new(0));
     let gated = Gated { log, gate: gate.clone() };
-    let running = server::run_on(Arc::new(gated), config, Timestamp::now).await.expect("starts");
+    let running = server::run_on(Arc::new(gated), config, Timestamp::now, &Handle::current())
+        .await
+        .expect("starts");
     let ask = async || {
         let answer = reqwest::get(format!("{}/readyz", running.url())).await.expect("an answer");
         let status = answer.status().as_u16();

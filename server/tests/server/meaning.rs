@@ -1,6 +1,7 @@
 //! Full text that knows what is meant.
 
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use crate::harness::{JSON, Server, event, settings};
 use crate::rebuild::ended;
@@ -56,7 +57,7 @@ async fn words_alone_count_where_that_is_configured() {
 async fn an_embedding_that_is_not_there_is_an_error_at_the_start() {
     let (mut config, data) = settings();
     config.search.embedding = server::config::Embedding::Folder(data.path().join("potion"));
-    let error = server::run(config).await.err().expect("refused");
+    let error = server::run(config, &Handle::current()).await.err().expect("refused");
     assert_eq!(error.to_string(), "search.embedding");
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert!(cause.contains("potion"), "{cause}");

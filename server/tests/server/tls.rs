@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use reqwest::{Certificate, Client};
+use tokio::runtime::Handle;
 
 use crate::harness::{Server, eventually};
 
@@ -51,6 +52,6 @@ async fn a_certificate_that_is_none_is_an_error_at_the_start() {
     let (mut config, _data) = crate::harness::settings();
     config.tls.cert = Some(folder.path().join("cert.pem"));
     config.tls.key = Some(folder.path().join("key.pem"));
-    let error = server::run(config).await.err().expect("refused");
+    let error = server::run(config, &Handle::current()).await.err().expect("refused");
     assert!(error.to_string().contains("cert.pem"), "{error}");
 }
