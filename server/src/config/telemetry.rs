@@ -15,8 +15,9 @@ pub enum LogFormat {
     Json,
 }
 
+// A store that was closed warns that it is then dropped by a thread of its own.
 const QUIET_STORES: &str = "info,fjall=warn,lsm_tree=warn,opentelemetry_sdk=warn,surrealdb=warn,surrealkv=warn,\
-     surrealdb_core::kvs::tasks=off";
+     surrealkv::lsm=error,surrealdb_core::kvs::tasks=off";
 
 /// `[telemetry]`: what the server says of itself. Nothing leaves the machine by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct TelemetryConfig {
     /// `text` or `json`, on standard error. Default `text`.
     pub log_format: LogFormat,
     /// Which lines, as `tracing` directives. Default: `info`, and of the stores below only
-    /// warnings.
+    /// warnings or errors.
     pub log_filter: String,
     /// Where the server's own traces, metrics and log lines are sent to by OTLP over gRPC, such
     /// as `http://127.0.0.1:4317`; absent: nowhere.
