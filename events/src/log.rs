@@ -172,20 +172,12 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>>;
 
     /// The event with this id.
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>>;
+    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
+        Box::pin(async move { Ok(self.find_each(vec![id]).await?.pop()) })
+    }
 
     /// The events with these ids, as far as the log has them, by position.
-    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
-        Box::pin(async move {
-            let mut found = Vec::new();
-            for id in ids {
-                found.extend(self.find(id).await?);
-            }
-            found.sort_unstable_by_key(|recorded| recorded.position);
-            found.dedup_by_key(|recorded| recorded.position);
-            Ok(found)
-        })
-    }
+    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>>;
 
     /// Everything behind position `after`, then what is appended, as it becomes durable. Ends
     /// when the log closes.

@@ -256,10 +256,6 @@ impl EventLog for ObservedLog {
         self.log.read_all(after, limit)
     }
 
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
-        self.log.find(id)
-    }
-
     fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
         self.log.find_each(ids)
     }

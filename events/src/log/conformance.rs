@@ -48,6 +48,7 @@ macro_rules! conformance {
             a_stale_expected_revision_is_refused_whole
             concurrent_writers_with_one_expectation_have_one_winner
             an_empty_batch_and_a_repeated_id_are_refused
+            events_of_several_streams_are_found_at_once
             reads_keep_their_limits
             readers_never_see_a_gap_that_later_fills
             subscriptions_catch_up_and_go_live_without_gap_or_duplicate

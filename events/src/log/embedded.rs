@@ -277,10 +277,6 @@ impl EventLog for EmbeddedLog {
         Box::pin(blocking(move || reader::read_all(&segments, after, head, limit)))
     }
 
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
-        Box::pin(async move { Ok(self.find_each(vec![id]).await?.pop()) })
-    }
-
     fn find_each(
         &self,
         mut ids: Vec<EventId>,

@@ -145,16 +145,23 @@ impl EventLog for KurrentLog {
         })
     }
 
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
+    fn find_each(
+        &self,
+        mut ids: Vec<EventId>,
+    ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
         let head = self.head();
         Box::pin(async move {
-            let Some(place) = self.index.look(|index| index.find(id))? else { return Ok(None) };
-            if place.position > head {
-                return Ok(None);
+            ids.sort_unstable();
+            ids.dedup();
+            let mut places = Vec::new();
+            for id in &ids {
+                places.extend(self.index.look(|index| index.find(*id))?);
             }
-            let stream = StreamId::new(place.stream).map_err(|error| other(error.to_string()))?;
-            let mut found = read::stream(&self.server, stream, place.revision, 1, head).await?;
-            Ok(found.pop().filter(|recorded| recorded.event.id == id))
+            places.retain(|place| place.position <= head);
+            let mut found = read::places(&self.server, places, head).await?;
+            found.retain(|recorded| ids.binary_search(&recorded.event.id).is_ok());
+            found.sort_unstable_by_key(|recorded| recorded.position);
+            Ok(found)
         })
     }
 

@@ -206,8 +206,8 @@ impl EventLog for Gated {
         .boxed()
     }
 
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
-        self.log.find(id)
+    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
+        self.log.find_each(ids)
     }
 
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {
@@ -232,7 +232,7 @@ struct Refusing {
     log: EmbeddedLog,
     error: Refusal,
     refuses: Arc<AtomicBool>,
-    /// So many more events are not found, as if they came a moment later.
+    /// So many more looks for events find none, as if they came a moment later.
     overlooks: Arc<AtomicU64>,
 }
 
@@ -277,11 +277,11 @@ impl EventLog for Refusing {
         self.log.read_all(after, limit)
     }
 
-    fn find(&self, id: EventId) -> BoxFuture<'_, Result<Option<RecordedEvent>, ReadError>> {
+    fn find_each(&self, ids: Vec<EventId>) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
         let less = |left: u64| left.checked_sub(1);
         match self.overlooks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-            Ok(_) => ready(Ok(None)).boxed(),
-            Err(_) => self.log.find(id),
+            Ok(_) => ready(Ok(Vec::new())).boxed(),
+            Err(_) => self.log.find_each(ids),
         }
     }
 

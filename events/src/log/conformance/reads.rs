@@ -52,9 +52,26 @@ pub async fn events_are_read_back_as_they_were_given(backend: &dyn Backend) {
         assert_eq!(log.find(appended.id).await.unwrap().as_ref(), Some(recorded));
     }
     assert_eq!(log.find(EventId::generate()).await.unwrap(), None);
-    let asked = vec![answer[1].id, EventId::generate(), answer[0].id, answer[1].id];
-    assert_eq!(log.find_each(asked).await.unwrap(), from_stream);
+}
+
+pub async fn events_of_several_streams_are_found_at_once(backend: &dyn Backend) {
+    let log = backend.open().await;
+    let start = log.head();
+    let streams = [fresh_stream(), fresh_stream()];
+    for length in [3, 1, 5] {
+        for stream in &streams {
+            append(&*log, stream, &batch(length)).await;
+        }
+    }
+    let mut asked = log.read_all(start, 18).await.unwrap();
+    // Neighbours of a stream, and events that stand alone.
+    asked.retain(|recorded| ![2, 5, 7].contains(&recorded.revision));
+    let mut ids = recorded_ids(&asked);
+    ids.reverse();
+    ids.extend([EventId::generate(), ids[3]]);
+    assert_eq!(log.find_each(ids).await.unwrap(), asked);
     assert_eq!(log.find_each(vec![EventId::generate()]).await.unwrap(), []);
+    assert_eq!(log.find_each(Vec::new()).await.unwrap(), []);
 }
 
 pub async fn reads_keep_their_limits(backend: &dyn Backend) {

@@ -4,15 +4,20 @@ use eventstore::{
     Position, ReadAllOptions, ReadStreamOptions, RecordedEvent as Stored, StreamPosition,
     SubscriptionFilter,
 };
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::connection::{Connection, Trouble};
+use super::index::Place;
+use super::other;
 use super::record::{self, TYPE_PREFIX};
 use crate::envelope::RecordedEvent;
-use crate::id::StreamId;
+use crate::id::{InvalidId, StreamId};
 use crate::log::ReadError;
 
 /// Most events of one request.
 const PAGE: usize = 512;
+/// Most requests at once for the events of one batch.
+const READS: usize = 16;
 
 /// Which way `$all` is read.
 #[derive(Clone, Copy)]
@@ -86,6 +91,26 @@ pub async fn stream(
         }
     }
     Ok(events)
+}
+
+/// The events at these places: what stands together in a stream is asked for together.
+pub async fn places(
+    server: &Connection,
+    mut places: Vec<Place>,
+    head: u64,
+) -> Result<Vec<RecordedEvent>, ReadError> {
+    places.sort_unstable_by(|a, b| (&a.stream, a.revision).cmp(&(&b.stream, b.revision)));
+    let runs = places
+        .chunk_by(|a, b| a.stream == b.stream && a.revision + 1 == b.revision)
+        .map(|run| Ok((StreamId::new(run[0].stream.as_str())?, run[0].revision, run.len())))
+        .collect::<Result<Vec<_>, InvalidId>>()
+        .map_err(|error| other(error.to_string()))?;
+    let found: Vec<_> = futures::stream::iter(runs)
+        .map(|(of, first, length)| stream(server, of, first, length, head))
+        .buffer_unordered(READS)
+        .try_collect()
+        .await?;
+    Ok(found.concat())
 }
 
 /// Raw events of `$all` whose type is one of ours.
