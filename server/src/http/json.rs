@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
 use super::error::ApiError;
 
@@ -13,10 +13,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
         let (line, column) = place(&bytes[..error.valid_up_to()]);
         malformed(&format!("the body is not UTF-8 at line {line} column {column}"), line, column)
     })?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    Strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
+    check(text)
+        .and_then(|()| serde_json::from_str(text))
         .map_err(|error| malformed(&error.to_string(), error.line(), error.column()))
 }
 
@@ -24,8 +22,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
 /// `parse` says what is wrong.
 pub(super) fn right_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
+    check(text).is_ok().then_some(text)
+}
+
+fn check(text: &str) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    Checked.deserialize(&mut reader).and_then(|()| reader.end()).is_ok().then_some(text)
+    Checked.deserialize(&mut reader).and_then(|()| reader.end())
 }
 
 fn malformed(message: &str, line: usize, column: usize) -> ApiError {
@@ -38,75 +40,8 @@ fn place(read: &[u8]) -> (usize, usize) {
     (line, column)
 }
 
-/// Reads any value and refuses an object that names a field twice: which of the two was meant
+/// Passes over any value and refuses an object that names a field twice: which of the two was meant
 /// would be a guess.
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format!("field {name:?} stands here twice")));
-            }
-            let value = fields.next_value_seed(Strict)?;
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
-}
-
-/// As [`Strict`], and keeps nothing.
 struct Checked;
 
 impl<'de> DeserializeSeed<'de> for Checked {
@@ -121,7 +56,7 @@ impl<'de> Visitor<'de> for Checked {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Strict.expecting(f)
+        f.write_str("a JSON value")
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
@@ -160,9 +95,9 @@ impl<'de> Visitor<'de> for Checked {
             names.push(name);
         }
         names.sort_unstable();
-        match names.windows(2).any(|pair| pair[0] == pair[1]) {
-            true => Err(A::Error::custom("a field stands here twice")),
-            false => Ok(()),
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(twice) => Err(A::Error::custom(format!("field {:?} stands here twice", twice[0]))),
+            None => Ok(()),
         }
     }
 }
