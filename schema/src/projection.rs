@@ -20,7 +20,7 @@ use events::{EventData, RecordedEvent};
 use crate::change::Change;
 
 /// Version of what the projections make of events. A graph made by another version is rebuilt.
-pub const PROJECTION_VERSION: u32 = 4;
+pub const PROJECTION_VERSION: u32 = 5;
 
 /// Why an event cannot become part of the graph. It stays in the log and is set aside.
 #[derive(Debug, thiserror::Error)]

@@ -181,14 +181,16 @@ impl Reactors {
     /// Below the checkpoint the folds advance and nothing is appended: it is in the log.
     async fn handle(&mut self, recorded: &RecordedEvent) -> Result<(), ReactorError> {
         let decides = self.checkpoint.decides(recorded.position);
-        self.count(recorded);
         let end = self.early_ends.observe(recorded);
+        self.count(recorded);
         self.remedies.observe(recorded);
         self.due.observe(recorded);
         self.recent.observe(recorded);
         let anomalies = self.detector.observe(recorded);
         let mut decided = self.grouping.observe(recorded, &anomalies);
         if let Some(end) = &end {
+            self.count(end);
+            self.detector.observe(end);
             decided.extend(self.grouping.observe(end, &[]));
         }
         let mut follows: Vec<Event> = anomalies.iter().map(anomaly_event).collect();
@@ -209,6 +211,9 @@ impl Reactors {
             );
             trace_context::follow_event(&span, recorded.event.traceparent.as_ref());
             self.attempt(&attempt, decides).instrument(span).await?;
+        }
+        if let Some(end) = &end {
+            self.attempts.observe(end);
         }
         if decides {
             self.checkpoint.advance(recorded.position);

@@ -6,7 +6,7 @@ use events::catalogue::change::{
 };
 
 use super::ProjectError;
-use crate::change::{Change, Required, Upsert, component_seen};
+use crate::change::{Change, Upsert, component_seen};
 use crate::table::{RowId, Table};
 use crate::value::{json, optional, text, texts, time};
 
@@ -51,10 +51,8 @@ pub(super) fn maintenance_started(
 
 pub(super) fn maintenance_ended(recorded: &RecordedEvent, data: &MaintenanceEnded) -> Vec<Change> {
     let at = recorded.event.time;
-    let row = Upsert::node(Table::Maintenance, &data.maintenance);
     vec![
-        Change::Require(row.row.clone(), Required::Known),
-        row.newest(at, "ended_at", time(at)).into(),
+        Upsert::node(Table::Maintenance, &data.maintenance).newest(at, "ended_at", time(at)).into(),
     ]
 }
 

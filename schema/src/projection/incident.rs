@@ -1,7 +1,6 @@
 //! An incident from its opening to its post-mortem.
 //!
-//! Symptoms and mitigations may arrive before the opening and make a stub. A step that somebody
-//! takes on an incident that nobody knows is a mistake of theirs, and set aside.
+//! What is told of an incident may arrive before its opening, and makes a stub.
 
 use events::catalogue::incident::{
     IncidentAcknowledged, IncidentMerged, IncidentMitigated, IncidentOpened, IncidentReopened,
@@ -185,7 +184,7 @@ pub(super) fn postmortem_published(
     step(recorded, &data.incident, row, summary, data.author.as_str())
 }
 
-/// A step that somebody took on a known incident.
+/// A step that somebody took.
 fn step(
     recorded: &RecordedEvent,
     incident: &IncidentId,
@@ -194,5 +193,5 @@ fn step(
     by: &str,
 ) -> Vec<Change> {
     let entry = timeline_entry(recorded, incident, summary).set("by", text(by));
-    vec![Change::Require(row.row.clone(), Required::Known), row.into(), entry.into()]
+    vec![row.into(), entry.into()]
 }

@@ -158,7 +158,12 @@ pub fn everything() -> History {
         "reason": "disk"}),
     );
     h.push(3, "maintenance.ended", json!({"maintenance": "m1"}));
-    h.push(3, "maintenance.ended", json!({"maintenance": "never started"}));
+    h.push(3, "maintenance.ended", json!({"maintenance": "begun unheard"}));
+    h.push(
+        3,
+        "feedback.given",
+        json!({"incident": "i1", "diagnosis": "never proposed", "by": "ada", "confidence": 1.0}),
+    );
     h.push(
         3,
         "alert.fired",

@@ -53,11 +53,11 @@ async fn what_cannot_be_projected_is_listed_and_blocks_nothing() {
     assert_eq!(
         shown,
         [
-            ("unknown_row", "maintenance \"never started\" is not known"),
+            ("unknown_row", "diagnosis \"never proposed\" is not known"),
             ("unknown_row", "label \"never given\" is not known"),
         ]
     );
-    assert_eq!(listed[0].event_type, "io.faultline.maintenance.ended.v1");
+    assert_eq!(listed[0].event_type, "io.faultline.feedback.given.v1");
     assert_eq!(listed[0].event, history[(listed[0].position - 1) as usize].event.id);
     assert_eq!(graph.set_aside_count().await.unwrap(), 2);
 

@@ -1,8 +1,6 @@
-//! Faults and alerts of which the end is told first, as two senders, or one that retries, bring
-//! them into the log. Taken as it comes, such a fault would act, and such an alert fire, for good.
-//!
-//! The end of an incident or of maintenance that nobody knows is a mistake, which the graph sets
-//! aside; it ends nothing later.
+//! Faults, alerts, incidents and maintenance of which the end is told first, as two senders, or one
+//! that retries, bring them into the log. Taken as it comes, such a fault would act, such an alert
+//! fire, and such an incident stay open, for good.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +10,7 @@ use events::{EventData, RecordedEvent, StreamId};
 /// that are missing are near in the log, or never told.
 const KEPT: usize = 2_000;
 
-/// Faults and alerts of which one end is known, each by its stream.
+/// What has a begin and an end of which one is known, each by its stream.
 #[derive(Default)]
 pub(super) struct EarlyEnds {
     begun: Newest<()>,
@@ -25,7 +23,11 @@ impl EarlyEnds {
     pub(super) fn observe(&mut self, recorded: &RecordedEvent) -> Option<RecordedEvent> {
         let (stream, position) = (&recorded.stream, recorded.position);
         match &recorded.event.data {
-            EventData::FaultInjected(_) | EventData::AlertFired(_) => {
+            EventData::FaultInjected(_)
+            | EventData::AlertFired(_)
+            | EventData::IncidentOpened(_)
+            | EventData::IncidentReopened(_)
+            | EventData::MaintenanceStarted(_) => {
                 let end = self.ended.remove(stream);
                 let end = end.filter(|end| end.event.time >= recorded.event.time);
                 if end.is_none() {
@@ -33,7 +35,11 @@ impl EarlyEnds {
                 }
                 end
             }
-            EventData::FaultCleared(_) | EventData::AlertResolved(_) => {
+            EventData::FaultCleared(_)
+            | EventData::AlertResolved(_)
+            | EventData::IncidentResolved(_)
+            | EventData::IncidentMerged(_)
+            | EventData::MaintenanceEnded(_) => {
                 if self.begun.remove(stream).is_none() {
                     self.ended.insert(stream, position, recorded.clone());
                 }

@@ -105,7 +105,7 @@ impl Incident {
 }
 
 impl Truth {
-    /// Takes the next event of the log, the end of the fault that it begins when that was told before, and
+    /// Takes the next event of the log, the end of what it begins when that was told before, and
     /// the calls that are known. Answers what follows from it.
     pub(super) fn observe(
         &mut self,
@@ -120,11 +120,11 @@ impl Truth {
             EventData::AnomalyDetected(data) => self.remember(event.id, &data.window),
             EventData::FaultInjected(data) => return self.injected(event, data, end, calls),
             EventData::FaultCleared(data) => return self.cleared(event, data),
-            EventData::IncidentOpened(data) => return self.opened(event, data, calls),
+            EventData::IncidentOpened(data) => return self.opened(event, data, end, calls),
             EventData::IncidentResolved(data) => self.ended(&data.incident, Some(event.time)),
             EventData::IncidentMerged(data) => self.ended(&data.incident, Some(event.time)),
             EventData::IncidentReopened(data) => {
-                self.ended(&data.incident, None);
+                self.ended(&data.incident, end.map(|end| end.time));
                 self.told(&data.incident, event.time);
             }
             EventData::SymptomAttached(data) => self.told(&data.incident, event.time),
@@ -189,14 +189,20 @@ impl Truth {
             .collect()
     }
 
-    fn opened(&mut self, event: &Event, data: &IncidentOpened, calls: &Topology) -> Vec<Event> {
+    fn opened(
+        &mut self,
+        event: &Event,
+        data: &IncidentOpened,
+        end: Option<&Event>,
+        calls: &Topology,
+    ) -> Vec<Event> {
         let from = data.evidence.iter().filter_map(|event| self.windows.get(event)).min();
         let mut incident = Incident {
             component: data.component.clone(),
             from: from.copied().unwrap_or(event.time).min(event.time),
             opened_at: event.time,
             told_at: event.time,
-            until: None,
+            until: end.map(|end| end.time),
             faults: Vec::new(),
         };
         let mut faults: Vec<&Fault> = self.faults.values().collect();

@@ -227,12 +227,20 @@ async fn the_same_log_gives_the_same_decisions() {
     assert_eq!(decided(&all(&copy).await), decided(&log));
 }
 
-/// Two senders, or one that retries, bring the end of an alert before it.
+/// Two senders, or one that retries, bring the end before the begin.
 #[tokio::test]
-async fn an_alert_that_resolved_before_it_was_told_of_is_over() {
+async fn what_ended_before_it_was_told_of_is_over() {
     let server = Server::start().await;
+    let opened = json!({ "incident": "i-1", "title": "Slow", "component": "cart",
+        "severity": "error", "opened_by": "ada" });
+    let maintained =
+        json!({ "maintenance": "m-1", "components": ["payments"], "reason": "a disk" });
     let alert = |alert: &str, component: &str| json!({ "alert": alert, "name": "Slow", "component": component, "severity": "error" });
     let batches = [
+        cloud_event(5, "i-1", "incident.resolved", json!({ "incident": "i-1", "by": "ada" })),
+        cloud_event(2, "i-1", "incident.opened", opened),
+        cloud_event(5, "m-1", "maintenance.ended", json!({ "maintenance": "m-1" })),
+        cloud_event(2, "m-1", "maintenance.started", maintained),
         cloud_event(5, "a-1", "alert.resolved", json!({ "alert": "a-1" })),
         cloud_event(2, "a-1", "alert.fired", alert("a-1", "gateway")),
         cloud_event(6, "a-2", "alert.fired", alert("a-2", "payments")),
@@ -246,7 +254,7 @@ async fn an_alert_that_resolved_before_it_was_told_of_is_over() {
         if *nodes == expected { Ok(()) } else { Err(nodes.to_string()) }
     })
     .await;
-    assert_eq!(server.recorded("io.faultline.incident.opened.v1").await.len(), 2);
+    assert_eq!(server.recorded("io.faultline.incident.opened.v1").await.len(), 3);
     let metrics = server.get("/metrics").await.text;
     assert!(metrics.lines().any(|got| got == "faultline_incidents_open 1"), "{metrics}");
 }

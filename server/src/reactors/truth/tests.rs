@@ -131,6 +131,15 @@ fn an_incident_of_an_active_fault_is_labelled_and_its_end_is_the_mitigation() {
 }
 
 #[test]
+fn an_incident_of_which_the_end_is_told_first_meets_no_later_fault() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    log.resolve(9, "i1");
+    assert_eq!(log.open(5, "i1", vec![]), root_cause("i1", "payments"));
+    assert!(log.inject(20, "f2", "cart").is_empty());
+}
+
+#[test]
 fn a_fault_that_begins_after_an_incident_was_opened_did_not_cause_it() {
     let mut log = Log::new();
     log.open(5, "i1", vec![]);
