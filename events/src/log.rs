@@ -17,7 +17,7 @@ mod kurrentdb;
 mod restore;
 
 use ahash::AHashSet;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 
 pub use embedded::{Amount, Around, Plan, Policy, PruneError, Pruned, Pruning};
@@ -113,16 +113,28 @@ fn shown(revision: Option<u64>) -> String {
     revision.map_or_else(|| "no stream".to_owned(), |revision| revision.to_string())
 }
 
+/// What became of events that were offered as new.
+#[derive(Debug)]
+pub enum Offered {
+    /// They are in the log, in the order in which they were offered.
+    Appended(Vec<Appended>),
+    /// Nothing was written: the log has one of the ids, or takes no events of several streams at
+    /// once, or not so many.
+    Declined(Vec<(StreamId, Event)>),
+}
+
 /// What no log takes, whatever it holds.
-fn check_batch(events: &[Event]) -> Result<(), AppendError> {
-    if events.is_empty() {
+fn check_batch(ids: impl ExactSizeIterator<Item = EventId>) -> Result<(), AppendError> {
+    if ids.len() == 0 {
         return Err(AppendError::Empty);
     }
-    let mut ids = AHashSet::with_capacity(events.len());
-    match events.iter().find(|event| !ids.insert(event.id)) {
-        Some(repeated) => Err(AppendError::RepeatedId { id: repeated.id }),
-        None => Ok(()),
+    let mut seen = AHashSet::with_capacity(ids.len());
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(AppendError::RepeatedId { id });
+        }
     }
+    Ok(())
 }
 
 /// Why the log could not be read.
@@ -154,6 +166,14 @@ pub trait EventLog: Send + Sync + 'static {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>>;
+
+    /// Appends events to any streams, all or none, if the log has none of their ids.
+    fn append_new(
+        &self,
+        events: Vec<(StreamId, Event)>,
+    ) -> BoxFuture<'_, Result<Offered, AppendError>> {
+        Box::pin(ready(Ok(Offered::Declined(events))))
+    }
 
     /// At most `limit` events of `stream` from `from_revision` on; empty past the end and for an
     /// unknown stream.

@@ -1,13 +1,15 @@
 //! From CloudEvents to the log: everything is validated before anything is appended.
 //!
-//! A batch is appended stream by stream. Within a stream it is all or none; across streams it is
+//! New events are appended together, whole and in their order, where the log takes them so. Those
+//! of which the log knows some, and all that are given to a log that takes one stream at a time,
+//! are appended stream by stream. Within a stream that is all or none; across streams it is
 //! idempotent: when a part is refused for load, sending the same batch again appends what is
 //! missing and answers the positions of the rest.
 
 use std::collections::{HashMap, HashSet};
 
 use events::envelope::InvalidEvent;
-use events::log::{AppendError, Appended, EventLog, ExpectedRevision, ReadError};
+use events::log::{AppendError, Appended, EventLog, ExpectedRevision, Offered, ReadError};
 use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::future::join_all;
 use jiff::SignedDuration;
@@ -158,8 +160,9 @@ fn not_ahead(
 /// Appends a batch and answers in its order.
 ///
 /// With an expected revision the batch must be of one stream and is appended whole or not at
-/// all. Without one, each stream's part is; a part is left out only when the log is overloaded
-/// or stops writing, and the same batch sent again completes it. An id that stands in the log
+/// all. Without one, a batch of new events is too, if the log can; otherwise each stream's part
+/// is: a part is left out only when the log is overloaded or stops writing, and the same batch
+/// sent again completes it. An id that stands in the log
 /// for something else is refused, and nothing is written: its sender would believe otherwise
 /// that the new content was recorded.
 pub async fn record(
@@ -171,6 +174,13 @@ pub async fn record(
         return Err(AppendError::Empty.into());
     }
     let order: Vec<EventId> = events.iter().map(|event| event.id).collect();
+    let mut events = with_streams(events);
+    if expected == ExpectedRevision::Any {
+        match record_together(log, events).await? {
+            Ok(recorded) => return Ok(recorded),
+            Err(back) => events = back,
+        }
+    }
     let parts = by_stream(events);
     if parts.len() > 1 && expected != ExpectedRevision::Any {
         return Err(IngestError::MixedStreams { streams: parts.len() });
@@ -182,7 +192,7 @@ pub async fn record(
         // Many at once, so that one sync of the log serves them.
         let some = parts.by_ref().take(STREAMS_AT_ONCE).map(|(stream, events)| async move {
             let appended = log.append(stream.clone(), expected, events).await?;
-            Ok::<_, AppendError>(appended.into_iter().map(move |at| recorded(&stream, at)))
+            Ok::<_, AppendError>(appended.into_iter().map(move |at| recorded((stream.clone(), at))))
         });
         let appended = join_all(some).await;
         if appended.is_empty() {
@@ -203,11 +213,18 @@ pub async fn record_new(
 ) -> Result<Vec<Recorded>, IngestError> {
     let mut seen = HashSet::with_capacity(events.len());
     events.retain(|event| seen.insert(event.id));
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let events = match record_together(log, with_streams(events)).await? {
+        Ok(recorded) => return Ok(recorded),
+        Err(back) => back,
+    };
     for left in (0..LOOKS).rev() {
-        let known = log.find_each(events.iter().map(|event| event.id).collect()).await?;
+        let known = log.find_each(events.iter().map(|(_, event)| event.id).collect()).await?;
         let known: HashSet<EventId> = known.iter().map(|found| found.event.id).collect();
-        let new: Vec<Event> =
-            events.iter().filter(|event| !known.contains(&event.id)).cloned().collect();
+        let new = events.iter().map(|(_, event)| event).filter(|event| !known.contains(&event.id));
+        let new: Vec<Event> = new.cloned().collect();
         if new.is_empty() {
             break;
         }
@@ -220,6 +237,22 @@ pub async fn record_new(
         }
     }
     Ok(Vec::new())
+}
+
+/// Appends events if the log takes them as new; gives them back if it does not.
+async fn record_together(
+    log: &dyn EventLog,
+    events: Vec<(StreamId, Event)>,
+) -> Result<Result<Vec<Recorded>, Vec<(StreamId, Event)>>, AppendError> {
+    let streams: Vec<StreamId> = events.iter().map(|(stream, _)| stream.clone()).collect();
+    Ok(match log.append_new(events).await? {
+        Offered::Appended(places) => Ok(streams.into_iter().zip(places).map(recorded).collect()),
+        Offered::Declined(events) => Err(events),
+    })
+}
+
+fn with_streams(events: Vec<Event>) -> Vec<(StreamId, Event)> {
+    events.into_iter().map(|event| (event.data.stream(), event)).collect()
 }
 
 /// Refuses events from the future, as [`read`] does.
@@ -265,16 +298,15 @@ fn same_content(offered: &Event, known: &RecordedEvent) -> Result<(), IngestErro
     Err(IngestError::IdTaken { id: offered.id, field })
 }
 
-fn recorded(stream: &StreamId, at: Appended) -> Recorded {
-    Recorded { id: at.id, stream: stream.clone(), revision: at.revision, position: at.position }
+fn recorded((stream, at): (StreamId, Appended)) -> Recorded {
+    Recorded { id: at.id, stream, revision: at.revision, position: at.position }
 }
 
 /// The events of each stream in their order, the streams in the order of their first event.
-fn by_stream(events: Vec<Event>) -> Vec<(StreamId, Vec<Event>)> {
+fn by_stream(events: Vec<(StreamId, Event)>) -> Vec<(StreamId, Vec<Event>)> {
     let mut parts: Vec<(StreamId, Vec<Event>)> = Vec::new();
     let mut places = HashMap::new();
-    for event in events {
-        let stream = event.data.stream();
+    for (stream, event) in events {
         let place = *places.entry(stream.clone()).or_insert_with(|| {
             parts.push((stream, Vec::new()));
             parts.len() - 1

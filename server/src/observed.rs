@@ -9,7 +9,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use events::catalogue::audit::{AuditOutcome, AuditRecorded};
-use events::log::{AppendError, Appended, EmbeddedLog, EventLog, ExpectedRevision, ReadError};
+use events::log::{
+    AppendError, Appended, EmbeddedLog, EventLog, ExpectedRevision, Offered, ReadError,
+};
 use events::value::Line;
 use events::{Event, EventData, EventId, RecordedEvent, StreamId, Timestamp};
 use futures::FutureExt;
@@ -66,66 +68,110 @@ impl ObservedLog {
         expected: ExpectedRevision,
         mut events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
-        if let Some(context) = trace_context::current() {
-            for event in &mut events {
-                event.traceparent.get_or_insert_with(|| context.clone());
-            }
-        }
-        let caller = CALLER.try_with(Clone::clone).ok().flatten();
-        let audit = caller.map(|caller| self.audit(&caller, &events)).unwrap_or_default();
+        let audit = self.prepare(events.iter_mut());
         let (log, metrics) = (self.log.clone(), self.metrics.clone());
-        let work = async move { append(&*log, &metrics, stream, expected, events, audit).await };
-        let mut work = work.in_current_span().boxed();
-        // Queued here, or appends that were made one behind the other would change places.
-        if let Poll::Ready(appended) = futures::poll!(&mut work) {
-            return appended;
-        }
-        match tokio::spawn(work).await {
-            Ok(appended) => appended,
-            Err(error) => Err(AppendError::Poisoned(error.to_string())),
-        }
+        in_a_task(async move {
+            let count = Count::of(&*log, &events);
+            let appended = log.append(stream, expected, events).await?;
+            count.and_audit(&*log, &metrics, &appended, audit).await?;
+            Ok(appended)
+        })
+        .await
     }
 
-    fn audit(&self, caller: &Caller, events: &[Event]) -> Vec<Event> {
-        let audited = |event: &Event| {
-            let (action, incident) = answered_for(&event.data)?;
-            // These may be a machine's too, which has no such scope.
-            if scope_of_event(&event.data) != Scope::Label && !caller.may(Scope::Label) {
-                return None;
+    /// The same of events that may all be new.
+    async fn observed_new(
+        &self,
+        mut events: Vec<(StreamId, Event)>,
+    ) -> Result<Offered, AppendError> {
+        let audit = self.prepare(events.iter_mut().map(|(_, event)| event));
+        let (log, metrics) = (self.log.clone(), self.metrics.clone());
+        in_a_task(async move {
+            let count = Count::of(&*log, events.iter().map(|(_, event)| event));
+            let offered = log.append_new(events).await?;
+            if let Offered::Appended(appended) = &offered {
+                count.and_audit(&*log, &metrics, appended, audit).await?;
             }
-            let data = entry(caller, action, incident, Some(event.id));
-            let id = event.id.derived("audit");
-            let mut audit = Event::with_id(id, Line::clipped(SOURCE), (self.clock)(), data);
-            audit.causation_id = Some(event.id);
-            Some(audit)
-        };
-        events.iter().filter_map(audited).collect()
+            Ok(offered)
+        })
+        .await
+    }
+
+    /// Tells the events whose trace they belong to, and answers what is to be audited of them.
+    fn prepare<'e>(&self, events: impl Iterator<Item = &'e mut Event>) -> Vec<Event> {
+        let context = trace_context::current();
+        let caller = CALLER.try_with(Clone::clone).ok().flatten();
+        let mut audit = Vec::new();
+        for event in events {
+            if let Some(context) = &context {
+                event.traceparent.get_or_insert_with(|| context.clone());
+            }
+            audit.extend(caller.as_ref().and_then(|caller| self.audit(caller, event)));
+        }
+        audit
+    }
+
+    fn audit(&self, caller: &Caller, event: &Event) -> Option<Event> {
+        let (action, incident) = answered_for(&event.data)?;
+        // These may be a machine's too, which has no such scope.
+        if scope_of_event(&event.data) != Scope::Label && !caller.may(Scope::Label) {
+            return None;
+        }
+        let data = entry(caller, action, incident, Some(event.id));
+        let id = event.id.derived("audit");
+        let mut audit = Event::with_id(id, Line::clipped(SOURCE), (self.clock)(), data);
+        audit.causation_id = Some(event.id);
+        Some(audit)
     }
 }
 
-async fn append(
-    log: &dyn EventLog,
-    metrics: &Metrics,
-    stream: StreamId,
-    expected: ExpectedRevision,
-    events: Vec<Event>,
-    audit: Vec<Event>,
-) -> Result<Vec<Appended>, AppendError> {
-    let types: Vec<&'static str> = events.iter().map(|event| event.data.event_type()).collect();
-    let started = Instant::now();
-    // What stands at or before this place was there already: a repeat counts nothing.
-    let head = log.head();
-    let appended = log.append(stream, expected, events).await?;
-    let new = appended.iter().zip(types).filter(|(at, _)| at.position > head);
-    let new: Vec<&'static str> = new.map(|(_, event_type)| event_type).collect();
-    metrics.appended(&new, started.elapsed());
-    // Behind the event, not before it: the audit tells what was done. Its ids follow from
-    // the events, so that a repeat after a crash in between completes it and adds nothing.
-    match record(log, audit).await? {
-        0 => {}
-        count => metrics.appended_of(AUDIT_RECORDED, count),
+/// Does `work` in a task of its own, but for its first step: queued here, appends that were made
+/// one behind the other do not change places.
+async fn in_a_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, AppendError>> + Send + 'static,
+) -> Result<T, AppendError> {
+    let mut work = work.in_current_span().boxed();
+    if let Poll::Ready(done) = futures::poll!(&mut work) {
+        return done;
     }
-    Ok(appended)
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => Err(AppendError::Poisoned(error.to_string())),
+    }
+}
+
+/// What is about to be appended, to be counted when it is.
+struct Count {
+    types: Vec<&'static str>,
+    started: Instant,
+    /// What stands at or before this place was there already: a repeat counts nothing.
+    head: u64,
+}
+
+impl Count {
+    fn of<'e>(log: &dyn EventLog, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let types = events.into_iter().map(|event| event.data.event_type()).collect();
+        Self { types, started: Instant::now(), head: log.head() }
+    }
+
+    async fn and_audit(
+        self,
+        log: &dyn EventLog,
+        metrics: &Metrics,
+        appended: &[Appended],
+        audit: Vec<Event>,
+    ) -> Result<(), AppendError> {
+        let new = appended.iter().zip(self.types).filter(|(at, _)| at.position > self.head);
+        let new: Vec<&'static str> = new.map(|(_, event_type)| event_type).collect();
+        metrics.appended(&new, self.started.elapsed());
+        // Behind the event, not before it: the audit tells what was done. Its ids follow from
+        // the events, so that a repeat after a crash in between completes it and adds nothing.
+        match record(log, audit).await? {
+            0 => {}
+            count => metrics.appended_of(AUDIT_RECORDED, count),
+        }
+        Ok(())
+    }
 }
 
 fn entry(caller: &Caller, action: &str, subject: &str, event: Option<EventId>) -> AuditRecorded {
@@ -237,6 +283,13 @@ impl EventLog for ObservedLog {
         events: Vec<Event>,
     ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
         self.observed(stream, expected, events).boxed()
+    }
+
+    fn append_new(
+        &self,
+        events: Vec<(StreamId, Event)>,
+    ) -> BoxFuture<'_, Result<Offered, AppendError>> {
+        self.observed_new(events).boxed()
     }
 
     fn read_stream(

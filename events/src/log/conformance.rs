@@ -45,6 +45,7 @@ macro_rules! conformance {
             concurrent_retries_are_one_batch
             a_batch_with_known_and_new_ids_is_refused_whole
             ids_known_in_another_stream_are_refused
+            new_events_of_several_streams_are_appended_in_their_order_or_declined_whole
             a_stale_expected_revision_is_refused_whole
             concurrent_writers_with_one_expectation_have_one_winner
             an_empty_batch_and_a_repeated_id_are_refused

@@ -59,8 +59,8 @@ use self::recovery::Recovery;
 use self::segment::Segments;
 use self::storage::{Folder, Storage};
 pub use self::verify::{ChainHash, ParseChainError, Verified, Walked};
-use self::writer::{Batch, Request, Work, Writer};
-use super::{AppendError, Appended, EventLog, ExpectedRevision, ReadError, check_batch};
+use self::writer::{Answer, Batch, Request, Work, Writer};
+use super::{AppendError, Appended, EventLog, ExpectedRevision, Offered, ReadError, check_batch};
 use crate::envelope::{Event, RecordedEvent};
 use crate::id::{EventId, StreamId};
 
@@ -195,15 +195,42 @@ impl EmbeddedLog {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
-        check_batch(&events)?;
+        check_batch(events.iter().map(|event| event.id))?;
         let drafts: Vec<_> = events.iter().map(|event| Draft::new(event, &stream)).collect();
-        let got_bytes = drafts.iter().map(Draft::len).sum();
-        let (reply, answer) = oneshot::channel();
-        let batch = Batch { stream, expected, drafts };
-        self.queue_work(Work::Append { batch, reply }, got_bytes)?;
+        let bytes = drafts.iter().map(Draft::len).sum();
+        let answer = self.queue_batch(Batch::To { stream, expected, drafts }, bytes)?;
         // While it is written.
         drop(events);
         answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    async fn enqueue_new(&self, events: Vec<(StreamId, Event)>) -> Result<Offered, AppendError> {
+        check_batch(events.iter().map(|(_, event)| event.id))?;
+        let drafts: Vec<_> = events
+            .iter()
+            .map(|(stream, event)| (stream.clone(), Draft::new(event, stream)))
+            .collect();
+        let bytes = drafts.iter().map(|(_, draft)| draft.len()).sum();
+        if bytes > self.max_batch_bytes {
+            return Ok(Offered::Declined(events));
+        }
+        match self.queue_batch(Batch::New(drafts), bytes)?.await {
+            Ok(Ok(appended)) => Ok(Offered::Appended(appended)),
+            Ok(Err(AppendError::PartlyKnown { .. })) => Ok(Offered::Declined(events)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(stopped()),
+        }
+    }
+
+    /// Gives the writer a batch with `bytes` of records; what it answers is to be waited for.
+    fn queue_batch(
+        &self,
+        batch: Batch,
+        bytes: usize,
+    ) -> Result<oneshot::Receiver<Answer>, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue_work(Work::Append { batch, reply }, bytes)?;
+        Ok(answer)
     }
 
     /// Gives the writer what it is to do with `bytes` of records.
@@ -251,6 +278,13 @@ impl EventLog for EmbeddedLog {
         events: Vec<Event>,
     ) -> BoxFuture<'_, Result<Vec<Appended>, AppendError>> {
         Box::pin(self.enqueue(stream, expected, events))
+    }
+
+    fn append_new(
+        &self,
+        events: Vec<(StreamId, Event)>,
+    ) -> BoxFuture<'_, Result<Offered, AppendError>> {
+        Box::pin(self.enqueue_new(events))
     }
 
     fn read_stream(

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{Backend, all_after, append, batch, event, fresh_stream, ids, recorded_ids};
-use crate::log::{AppendError, ExpectedRevision};
+use crate::log::{AppendError, ExpectedRevision, Offered};
 
 /// EL-2, EL-3.
 pub async fn positions_rise_and_revisions_are_gapless(backend: &dyn Backend) {
@@ -80,6 +80,57 @@ pub async fn ids_known_in_another_stream_are_refused(backend: &dyn Backend) {
     let refusal = log.append(there.clone(), ExpectedRevision::Any, given).await;
     assert!(matches!(refusal, Err(AppendError::PartlyKnown { .. })), "{refusal:?}");
     assert_eq!(log.read_stream(there, 0, 10).await.unwrap(), []);
+}
+
+/// A log may decline all that is offered; one that takes it takes it whole, and never twice.
+pub async fn new_events_of_several_streams_are_appended_in_their_order_or_declined_whole(
+    backend: &dyn Backend,
+) {
+    let log = backend.open().await;
+    let (start, left, right) = (log.head(), fresh_stream(), fresh_stream());
+    append(&*log, &left, &batch(2)).await;
+    let before = all_after(&*log, start).await;
+    let streams = [&left, &right, &right, &left, &right];
+    let given: Vec<_> = streams.into_iter().cloned().zip(batch(5)).collect();
+    let mut expected = before.len();
+    if let Offered::Appended(places) = log.append_new(given.clone()).await.unwrap() {
+        expected += given.len();
+        let recorded = all_after(&*log, start).await.split_off(before.len());
+        let as_given = recorded.iter().map(|it| (it.stream.clone(), it.event.clone()));
+        assert!(as_given.eq(given.iter().cloned()), "{recorded:?}");
+        let at = recorded.iter().map(|it| (it.event.id, it.revision, it.position));
+        assert!(at.eq(places.iter().map(|at| (at.id, at.revision, at.position))), "{places:?}");
+        assert_eq!(places.iter().map(|at| at.revision).collect::<Vec<_>>(), [2, 0, 1, 3, 2]);
+    }
+    let known = before[1].event.clone();
+    for known in [(left.clone(), known.clone()), (right.clone(), known)] {
+        let mut offered: Vec<_> = vec![(left.clone(), event("new")), known];
+        offered.extend([(right.clone(), event("new"))]);
+        let Offered::Declined(back) = log.append_new(offered.clone()).await.unwrap() else {
+            panic!("a known event was taken for a new one");
+        };
+        assert_eq!(back, offered);
+    }
+    let twice: Vec<_> = streams.into_iter().cloned().zip(vec![event("new"); 2]).collect();
+    match log.append_new(twice.clone()).await {
+        Err(AppendError::RepeatedId { id }) => assert_eq!(id, twice[0].1.id),
+        Ok(Offered::Declined(back)) => assert_eq!(back, twice),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(all_after(&*log, start).await.len(), expected);
+
+    // One of those who say the same at once is the first; what the others are told is not half of
+    // it.
+    let offers = join_all((0..8).map(|_| {
+        let again: Vec<_> = given.iter().map(|(to, _)| to.clone()).zip(batch(5)).collect();
+        let (first, second) = (log.append_new(again.clone()), log.append_new(again));
+        async { (first.await.unwrap(), second.await.unwrap()) }
+    }))
+    .await;
+    let taken = |offered: &Offered| usize::from(matches!(offered, Offered::Appended(_)));
+    assert!(offers.iter().all(|(first, second)| taken(first) + taken(second) <= 1));
+    let appended: usize = offers.iter().map(|(first, second)| taken(first) + taken(second)).sum();
+    assert_eq!(all_after(&*log, start).await.len(), expected + 5 * appended);
 }
 
 /// EL-5.

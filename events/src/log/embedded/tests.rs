@@ -156,6 +156,10 @@ async fn a_batch_over_the_limit_is_refused() {
     let events = (0..10).map(|n| discovered(&format!("c-{n}"))).collect();
     let refusal = log.append(stream("s"), ExpectedRevision::Any, events).await;
     assert!(matches!(refusal, Err(AppendError::TooLarge { max_bytes: 1000, .. })), "{refusal:?}");
+    let events = (0..10).map(|n| (stream("s"), discovered(&format!("c-{n}")))).collect();
+    assert!(
+        matches!(log.append_new(events).await, Ok(Offered::Declined(back)) if back.len() == 10)
+    );
     assert_eq!(log.head(), 0);
 }
 

@@ -30,14 +30,19 @@ const MAX_GROUP_REQUESTS: usize = 1024;
 /// A group takes no further request from this size on.
 const MAX_GROUP_BYTES: usize = 4 << 20;
 
-/// What is to be appended.
-pub struct Batch {
-    /// To which stream.
-    pub stream: StreamId,
-    /// What it must be at.
-    pub expected: ExpectedRevision,
-    /// The encoded events.
-    pub drafts: Vec<Draft>,
+/// Encoded events that are to be appended, all or none.
+pub enum Batch {
+    /// To one stream.
+    To {
+        /// Which.
+        stream: StreamId,
+        /// What it must be at.
+        expected: ExpectedRevision,
+        /// The events; all of them may be known.
+        drafts: Vec<Draft>,
+    },
+    /// To the stream of each. None may be known.
+    New(Vec<(StreamId, Draft)>),
 }
 
 /// An encoded event of another log's history.

@@ -31,7 +31,7 @@ impl KurrentLog {
         expected: ExpectedRevision,
         events: Vec<Event>,
     ) -> Result<Vec<Appended>, AppendError> {
-        check_batch(&events)?;
+        check_batch(events.iter().map(|event| event.id))?;
         if stream.as_str().starts_with('$') {
             return Err(AppendError::Refused(format!(
                 "stream {:?} begins with $, which KurrentDB keeps for itself",

@@ -50,19 +50,30 @@ pub struct Entries {
 }
 
 /// The entries since the tables' last, the ones that are just being moved there first.
+///
+/// New UUIDv7 are greater than all of the log, or than all but those that came in at the same
+/// time, as far as the clocks of those who append agree: the tables need not be asked for them.
 pub struct Recent {
     settled: Applied,
-    moving: Option<Arc<Entries>>,
+    /// No UUIDv7 of the tables is greater.
+    newest_settled: EventId,
+    moving: Option<Moving>,
     filling: Entries,
-    /// No UUIDv7 of the log is greater. New ids are, as long as the clocks of those who append
-    /// agree, and need not be looked for.
+    /// No UUIDv7 of the log is greater.
+    newest: EventId,
+}
+
+/// What is on its way to the tables.
+struct Moving {
+    entries: Arc<Entries>,
+    /// No UUIDv7 up to there is greater.
     newest: EventId,
 }
 
 impl Recent {
     /// Nothing behind `settled`.
     pub fn new(settled: Applied, newest: EventId) -> Self {
-        Self { settled, moving: None, filling: Entries::default(), newest }
+        Self { settled, newest_settled: newest, moving: None, filling: Entries::default(), newest }
     }
 
     /// How far the tables are.
@@ -82,7 +93,11 @@ impl Recent {
 
     /// The stretches, the newer first.
     fn stretches(&self) -> impl Iterator<Item = &Entries> {
-        [Some(&self.filling), self.moving.as_deref()].into_iter().flatten()
+        [Some(&self.filling), self.moved()].into_iter().flatten()
+    }
+
+    fn moved(&self) -> Option<&Entries> {
+        self.moving.as_ref().map(|moving| &*moving.entries)
     }
 
     /// What is known of an id.
@@ -93,6 +108,7 @@ impl Recent {
         let mut found = self.stretches().filter_map(|entries| entries.ids.get(&id));
         match found.next() {
             Some(place) => Answer::Found(*place),
+            None if is_v7(id) && id > self.newest_settled => Answer::Unknown,
             None => Answer::NotHere { settled: self.settled.position },
         }
     }
@@ -108,7 +124,7 @@ impl Recent {
     pub fn positions(&self, stream: &str, from: u64, limit: usize) -> (u64, Vec<u64>) {
         let mut first = u64::MAX;
         let mut positions = Vec::new();
-        for entries in [self.moving.as_deref(), Some(&self.filling)].into_iter().flatten() {
+        for entries in [self.moved(), Some(&self.filling)].into_iter().flatten() {
             let Some(run) = entries.streams.get(stream) else { continue };
             first = first.min(run.first);
             let skip = usize::try_from(from.saturating_sub(run.first)).unwrap_or(usize::MAX);
@@ -158,14 +174,16 @@ impl Recent {
             return None;
         }
         let entries = Arc::new(std::mem::take(&mut self.filling));
-        self.moving = Some(Arc::clone(&entries));
+        self.moving = Some(Moving { entries: Arc::clone(&entries), newest: self.newest });
         Some(entries)
     }
 
     /// What was taken is in the tables.
     pub fn end_move(&mut self) {
-        if let Some(until) = self.moving.take().and_then(|entries| entries.until) {
-            self.settled = until;
+        if let Some(Moving { entries, newest }) = self.moving.take()
+            && let Some(until) = entries.until
+        {
+            (self.settled, self.newest_settled) = (until, newest);
         }
     }
 

@@ -1,5 +1,7 @@
 //! EL-2 to EL-5: the log against a model that fits on a page: a list of events, and what may be added to it.
 
+use std::slice;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -13,6 +15,11 @@ enum Step {
         stream: usize,
         count: usize,
         expected: Expectation,
+    },
+    /// New events, each to a stream, and maybe one of the past among them.
+    Offer {
+        streams: Vec<usize>,
+        known: Option<prop::sample::Index>,
     },
     /// Events from this one of the past on, once more.
     Retry {
@@ -41,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..STREAMS.len(), 1..12usize, expected)
             .prop_map(|(stream, count, expected)| Step::Append { stream, count, expected }),
+        3 => (prop::collection::vec(0..STREAMS.len(), 1..12), any::<Option<prop::sample::Index>>())
+            .prop_map(|(streams, known)| Step::Offer { streams, known }),
         2 => (any::<prop::sample::Index>(), 1..4usize, any::<bool>())
             .prop_map(|(from, count, and_new)| Step::Retry { from, count, and_new }),
         1 => any::<bool>().prop_map(|without_index| Step::Reopen { without_index }),
@@ -85,6 +94,23 @@ async fn append(log: &EmbeddedLog, model: &mut Model, to: usize, count: usize, a
         );
     } else {
         assert_eq!(answer.unwrap(), model.add(&to, &events));
+    }
+}
+
+async fn offer(log: &EmbeddedLog, model: &mut Model, streams: &[usize], known: Option<usize>) {
+    let new = |(n, to): (usize, &usize)| (stream(STREAMS[*to]), discovered(&format!("c-{n}")));
+    let mut events: Vec<_> = streams.iter().enumerate().map(new).collect();
+    if let Some(known) = known {
+        let (to, _, event) = model.0[known].clone();
+        events.insert(known % (events.len() + 1), (to, event));
+    }
+    match log.append_new(events.clone()).await.unwrap() {
+        Offered::Declined(back) => assert!(known.is_some() && back == events),
+        Offered::Appended(answer) => {
+            assert!(known.is_none());
+            let added = events.iter().flat_map(|(to, event)| model.add(to, slice::from_ref(event)));
+            assert_eq!(answer, added.collect::<Vec<_>>());
+        }
     }
 }
 
@@ -133,6 +159,11 @@ async fn run(steps: Vec<Step>) {
         match step {
             Step::Append { stream, count, expected } => {
                 append(&log, &mut model, stream, count, expected).await;
+            }
+            Step::Offer { streams, known } => {
+                let past = model.0.len();
+                let known = known.filter(|_| past > 0).map(|known| known.index(past));
+                offer(&log, &mut model, &streams, known).await;
             }
             Step::Retry { .. } if model.0.is_empty() => {}
             Step::Retry { from, count, and_new } => {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::record::Draft;
 use super::group::{Group, Kept};
 use super::trouble::Failure;
 use super::{Answer, Batch, Historic, Writer};
@@ -23,7 +24,23 @@ impl Writer {
         &self,
         group: &mut Group,
         kept: &Kept,
-        Batch { stream, expected, drafts }: Batch,
+        batch: Batch,
+    ) -> Result<Answer, Failure> {
+        match batch {
+            Batch::To { stream, expected, drafts } => {
+                self.decide_of(group, kept, stream, expected, drafts)
+            }
+            Batch::New(drafts) => self.decide_new(group, kept, drafts),
+        }
+    }
+
+    fn decide_of(
+        &self,
+        group: &mut Group,
+        kept: &Kept,
+        stream: StreamId,
+        expected: ExpectedRevision,
+        drafts: Vec<Draft>,
     ) -> Result<Answer, Failure> {
         // Ids come first: a retry that succeeded unseen finds the stream moved by itself.
         let mut places = Vec::new();
@@ -56,7 +73,45 @@ impl Writer {
             let stream = stream.into();
             return Ok(Err(AppendError::WrongExpectedRevision { stream, actual, expected }));
         }
-        Ok(Ok(group.add(stream, actual, drafts, *self.head.borrow() + 1)))
+        group.reserve(drafts.len());
+        let (stream, first) = (group.stream(stream, actual), self.first());
+        Ok(Ok(drafts.into_iter().map(|draft| group.add(stream, draft, first)).collect()))
+    }
+
+    fn decide_new(
+        &self,
+        group: &mut Group,
+        kept: &Kept,
+        drafts: Vec<(StreamId, Draft)>,
+    ) -> Result<Answer, Failure> {
+        for (_, draft) in &drafts {
+            if self.is_known(group, draft.id)? {
+                return Ok(Err(AppendError::PartlyKnown { id: draft.id }));
+            }
+        }
+        group.reserve(drafts.len());
+        let first = self.first();
+        let mut places = Vec::with_capacity(drafts.len());
+        for (stream, draft) in drafts {
+            let stream = match group.number(&stream) {
+                Some(number) => number,
+                None => {
+                    let last = self.last_revision(group, kept, &stream)?;
+                    group.stream(stream, last)
+                }
+            };
+            places.push(group.add(stream, draft, first));
+        }
+        Ok(Ok(places))
+    }
+
+    /// The first position of the group.
+    fn first(&self) -> u64 {
+        *self.head.borrow() + 1
+    }
+
+    fn is_known(&self, group: &Group, id: EventId) -> Result<bool, Failure> {
+        Ok(group.find(id).is_some() || self.index.find(id)?.is_some())
     }
 
     /// Where `id` is, seen from `stream`.
@@ -97,7 +152,7 @@ impl Writer {
         if position != expected {
             return Ok(Err(RestoreError::Position { expected, got: position }));
         }
-        if group.find(id).is_some() || self.index.find(id)?.is_some() {
+        if self.is_known(group, id)? {
             return Ok(Err(RestoreError::KnownId { position, id }));
         }
         let last = self.last_revision(group, kept, &event.stream)?;

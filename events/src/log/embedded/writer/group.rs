@@ -33,71 +33,75 @@ pub struct Group {
     pub bytes: usize,
     /// Whether some of them were pruned in the log that they come from.
     pub pruned: bool,
-    streams: Vec<StreamId>,
+    /// The streams with their last revisions.
+    streams: Vec<(StreamId, Option<u64>)>,
+    numbers: AHashMap<StreamId, usize>,
     ids: AHashMap<EventId, usize>,
-    revisions: AHashMap<StreamId, u64>,
 }
 
 impl Group {
     /// Where the group has an event, and in which stream.
     pub fn find(&self, id: EventId) -> Option<(&StreamId, Appended)> {
         let placed = &self.placed[*self.ids.get(&id)?];
-        Some((&self.streams[placed.stream], placed.at))
+        Some((&self.streams[placed.stream].0, placed.at))
     }
 
     /// The last revision of a stream, if the group has one.
     pub fn last_revision(&self, stream: &StreamId) -> Option<u64> {
-        self.revisions.get(stream).copied()
+        self.streams[self.number(stream)?].1
     }
 
     /// What the index is told.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.placed.iter().map(|placed| Entry {
             id: placed.at.id,
-            stream: self.streams[placed.stream].as_str(),
+            stream: self.streams[placed.stream].0.as_str(),
             revision: placed.at.revision,
             position: placed.at.position,
         })
     }
 
-    /// Gives `drafts` the next places; `next` is the first position of the group.
-    pub fn add(
-        &mut self,
-        stream: StreamId,
-        last_revision: Option<u64>,
-        drafts: Vec<Draft>,
-        next: u64,
-    ) -> Vec<Appended> {
-        let mut revision = last_revision.map_or(0, |last| last + 1);
-        let mut places = Vec::with_capacity(drafts.len());
-        self.placed.reserve(drafts.len());
-        self.ids.reserve(drafts.len());
-        for draft in drafts {
-            let position = next + self.placed.len() as u64;
-            let at = Appended { id: draft.id, revision, position };
-            self.push(draft, at, None);
-            places.push(at);
-            revision += 1;
-        }
-        self.revisions.insert(stream.clone(), revision - 1);
-        self.streams.push(stream);
-        places
+    /// Makes room for events that are about to be added.
+    pub fn reserve(&mut self, events: usize) {
+        self.placed.reserve(events);
+        self.ids.reserve(events);
+    }
+
+    /// The number of a stream in the group, where it has one.
+    pub fn number(&self, stream: &StreamId) -> Option<usize> {
+        self.numbers.get(stream).copied()
+    }
+
+    /// Gives a stream, of which the log has the revisions up to `last`, a number if it has none.
+    pub fn stream(&mut self, stream: StreamId, last: Option<u64>) -> usize {
+        *self.numbers.entry(stream).or_insert_with_key(|stream| {
+            self.streams.push((stream.clone(), last));
+            self.streams.len() - 1
+        })
+    }
+
+    /// Gives an event the next place of the stream with this number; `first` is the first position
+    /// of the group.
+    pub fn add(&mut self, stream: usize, draft: Draft, first: u64) -> Appended {
+        let revision = self.streams[stream].1.map_or(0, |last| last + 1);
+        let at = Appended { id: draft.id, revision, position: first + self.placed.len() as u64 };
+        self.push(stream, draft, at, None);
+        at
     }
 
     /// Gives an event the place that it had.
     pub fn add_historic(&mut self, event: Historic) {
         let Historic { draft, stream, at, recorded_at } = event;
-        self.push(draft, at, Some(recorded_at));
-        self.revisions.insert(stream.clone(), at.revision);
-        self.streams.push(stream);
+        let stream = self.stream(stream, None);
+        self.push(stream, draft, at, Some(recorded_at));
     }
 
-    /// Adds a record of the stream that is added next.
-    fn push(&mut self, draft: Draft, at: Appended, recorded_at: Option<Timestamp>) {
+    fn push(&mut self, stream: usize, draft: Draft, at: Appended, recorded_at: Option<Timestamp>) {
+        self.streams[stream].1 = Some(at.revision);
         self.bytes += draft.len();
         self.pruned |= draft.is_pruned;
         self.ids.insert(at.id, self.placed.len());
-        self.placed.push(Placed { draft, stream: self.streams.len(), at, recorded_at });
+        self.placed.push(Placed { draft, stream, at, recorded_at });
     }
 }
 
@@ -113,10 +117,11 @@ pub struct Kept {
 impl Kept {
     /// A group became durable.
     pub fn add(&mut self, group: Group) {
-        if self.revisions.len() + group.revisions.len() > MAX_CACHED_STREAMS {
+        if self.revisions.len() + group.streams.len() > MAX_CACHED_STREAMS {
             self.revisions.clear();
         }
-        self.revisions.extend(group.revisions);
+        let last = |(stream, last): (StreamId, Option<u64>)| Some((stream, last?));
+        self.revisions.extend(group.streams.into_iter().filter_map(last));
     }
 
     /// The last revision of a stream, if it is at hand.

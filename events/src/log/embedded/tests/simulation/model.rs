@@ -9,29 +9,30 @@ use super::super::super::reader;
 use super::super::super::segment::Segments;
 use super::super::*;
 
-/// Events that were given together, with the places that are theirs.
+/// Events that were given together, with the places that are theirs: what an append of it
+/// answers, however often.
 #[derive(Debug)]
 pub struct Batch {
-    pub stream: StreamId,
-    pub events: Vec<Event>,
-    pub first: u64,
-    pub revision: u64,
+    pub events: Vec<(StreamId, Event)>,
+    pub places: Vec<Appended>,
 }
 
 impl Batch {
-    /// The last position.
-    pub fn last(&self) -> u64 {
-        self.first + self.events.len() as u64 - 1
+    /// The first position.
+    fn first(&self) -> u64 {
+        self.places[0].position
     }
 
-    /// What an append of it answers, however often.
-    pub fn places(&self) -> Vec<Appended> {
-        let place = |(event, at): (&Event, u64)| Appended {
-            id: event.id,
-            revision: self.revision + at,
-            position: self.first + at,
-        };
-        self.events.iter().zip(0..).map(place).collect()
+    /// The last position.
+    pub fn last(&self) -> u64 {
+        self.places[self.places.len() - 1].position
+    }
+
+    /// The one stream of all, and the events; `None` where there are several.
+    pub fn of_one_stream(&self) -> Option<(StreamId, Vec<Event>)> {
+        let (stream, _) = &self.events[0];
+        let events = self.events.iter().map(|(to, event)| (to == stream).then(|| event.clone()));
+        Some((stream.clone(), events.collect::<Option<_>>()?))
     }
 }
 
@@ -69,16 +70,25 @@ impl Model {
     }
 
     /// `events` with the places that an append gives them now.
-    pub fn batch(&self, stream: StreamId, events: Vec<Event>) -> Arc<Batch> {
-        let revision = self.revision(&stream).map_or(0, |last| last + 1);
-        Arc::new(Batch { stream, events, first: self.head() + 1, revision })
+    pub fn batch(&self, events: Vec<(StreamId, Event)>) -> Arc<Batch> {
+        let mut next = HashMap::new();
+        let place = |((stream, event), position): (&(StreamId, Event), u64)| {
+            let first = || self.revision(stream).map_or(0, |last| last + 1);
+            let next = next.entry(stream.clone()).or_insert_with(first);
+            let at = Appended { id: event.id, revision: *next, position };
+            *next += 1;
+            at
+        };
+        let places = events.iter().zip(self.head() + 1..).map(place).collect();
+        Arc::new(Batch { events, places })
     }
 
     pub fn acknowledge(&mut self, batch: Arc<Batch>, chain: Chain) {
         let index = self.index_with(&batch, chain);
         self.indexes.push(index.entries());
-        let last = batch.revision + batch.events.len() as u64 - 1;
-        self.revisions.insert(batch.stream.clone(), last);
+        for ((stream, _), at) in batch.events.iter().zip(&batch.places) {
+            self.revisions.insert(stream.clone(), at.revision);
+        }
         self.batches.push(batch);
     }
 
@@ -89,11 +99,11 @@ impl Model {
 
     /// The index behind the last batch whose number is `batch`'s, and `batch`.
     fn index_with(&self, batch: &Batch, chain: Chain) -> Index {
-        let before = self.batches.partition_point(|known| known.first < batch.first);
+        let before = self.batches.partition_point(|known| known.first() < batch.first());
         let index = self.index(before);
         let mut changes = index.changes();
-        for at in batch.places() {
-            changes.add(at.id, batch.stream.as_str(), at.revision, at.position);
+        for ((stream, _), at) in batch.events.iter().zip(&batch.places) {
+            changes.add(at.id, stream.as_str(), at.revision, at.position);
         }
         changes.commit(Applied { position: batch.last(), chain }).unwrap();
         index
@@ -121,7 +131,7 @@ impl Model {
             assert_eq!(chain, CHAIN_START);
             return false;
         };
-        let last_id = last.events[last.events.len() - 1].id;
+        let last_id = last.places[last.places.len() - 1].id;
         let salts = segments.all().iter().map(|segment| segment.header.salt).collect();
         let history = (chain, salts);
         if self.compared.get(&history) != Some(&last_id) {
@@ -145,8 +155,8 @@ impl Model {
     ) {
         let expected = self.batches[..known].iter().chain(more);
         let mut expected = expected.flat_map(|batch| {
-            let events = batch.places().into_iter().zip(&batch.events);
-            events.map(|(at, event)| (batch.stream.as_str(), at, event))
+            let events = batch.events.iter().zip(&batch.places);
+            events.map(|((stream, event), at)| (stream.as_str(), *at, event))
         });
         reader::scan(segments, 1, head, &mut |position, view| {
             let (stream, at, event) = expected.next().expect("the last event is at the head");

@@ -189,7 +189,7 @@ impl Run {
         let until = self.random.below(log.head() as usize + 1) as u64;
         let mut pruning = Pruning::default();
         pruning.until.insert(TelemetryKind::Metrics, until);
-        for event in self.model.batches.iter().flat_map(|batch| &batch.events) {
+        for (_, event) in self.model.batches.iter().flat_map(|batch| &batch.events) {
             match self.random.one_in(4) {
                 true => pruning.pinned.insert(event.id),
                 false => self.model.prunable.insert(event.id),
@@ -209,11 +209,14 @@ impl Run {
         }
     }
 
+    /// For one stream, and each third time for several.
     fn new_batch(&mut self) -> Arc<Batch> {
-        let to = stream(self.random.pick(&STREAMS));
+        let to = self.random.below(STREAMS.len());
         let count = 1 + self.random.below(4);
-        let events = (0..count).map(|_| self.event()).collect();
-        self.model.batch(to, events)
+        let apart = usize::from(self.model.batches.len() % 3 == 2);
+        let to = |n: usize| stream(STREAMS[(to + n * apart) % STREAMS.len()]);
+        let events = (0..count).map(|n| (to(n), self.event())).collect();
+        self.model.batch(events)
     }
 
     fn event(&mut self) -> Event {
@@ -240,18 +243,23 @@ impl Run {
 
     /// Appends a batch, again after a full disk got room; whether it is known to be there now.
     fn append(&mut self, disk: &Disk, log: &EmbeddedLog, batch: &Arc<Batch>) -> bool {
-        let expected = match (self.random.below(2), batch.revision.checked_sub(1)) {
+        let expected = match (self.random.below(2), batch.places[0].revision.checked_sub(1)) {
             (0, _) => ExpectedRevision::Any,
             (_, Some(last)) => ExpectedRevision::Exact(last),
             (_, None) => ExpectedRevision::NoStream,
         };
         loop {
             disk.watched(|watch| watch.in_flight = Some(Arc::clone(batch)));
-            let answer = log.append(batch.stream.clone(), expected, batch.events.clone());
+            let answer = async {
+                match batch.of_one_stream() {
+                    Some((stream, events)) => log.append(stream, expected, events).await,
+                    None => offer(log, batch).await,
+                }
+            };
             match futures::executor::block_on(answer) {
                 Ok(places) => {
                     // EL-3, EL-4: the next places, or those that it got before a crash.
-                    assert_eq!(places, batch.places());
+                    assert_eq!(places, batch.places);
                     self.acknowledged(disk, batch);
                     return true;
                 }
@@ -286,10 +294,14 @@ impl Run {
     fn try_in_vain(&mut self, log: &EmbeddedLog) {
         if let Some(known) = self.model.batches.len().checked_sub(1) {
             let known = Arc::clone(&self.model.batches[self.random.below(known + 1)]);
-            let again =
-                log.append(known.stream.clone(), ExpectedRevision::NoStream, known.events.clone());
+            let again = async {
+                match known.of_one_stream() {
+                    Some((to, events)) => log.append(to, ExpectedRevision::NoStream, events).await,
+                    None => offer(log, &known).await,
+                }
+            };
             match futures::executor::block_on(again) {
-                Ok(places) => assert_eq!(places, known.places()),
+                Ok(places) => assert_eq!(places, known.places),
                 Err(AppendError::Poisoned(_)) => return,
                 Err(other) => panic!("{other}"),
             }
@@ -366,5 +378,20 @@ impl Run {
         assert!(self.append(&start.disk, &log, &batch));
         let verified = log.verify(&mut |_| ()).unwrap();
         assert_eq!(verified.position, self.model.head());
+    }
+}
+
+/// Offers events of several streams, which the log takes, or has already and declines.
+async fn offer(log: &EmbeddedLog, batch: &Batch) -> Result<Vec<Appended>, AppendError> {
+    match log.append_new(batch.events.clone()).await? {
+        Offered::Appended(places) => Ok(places),
+        Offered::Declined(_) => {
+            let index = log.index.read().unwrap();
+            let known = batch.places.iter().filter_map(|at| {
+                let (position, revision) = index.as_ref().unwrap().find(at.id).unwrap()?;
+                Some(Appended { id: at.id, revision, position })
+            });
+            Ok(known.collect())
+        }
     }
 }
