@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use diagnosis::detect::Topology;
+use diagnosis::detect::{OPENED_BY, Topology};
 use events::catalogue::experiment::{FaultCleared, FaultInjected};
 use events::catalogue::incident::{IncidentOpened, MitigationApplied};
 use events::catalogue::label::{Claim, LabelAssigned};
@@ -27,10 +27,12 @@ use super::reaction::{of_incident, source};
 const WINDOWS_KEPT: usize = 10_000;
 /// How long a fault is believed to act that has no deadline and whose end nobody tells.
 const LONGEST_UNTOLD: SignedDuration = SignedDuration::from_hours(24);
-/// How long an incident is believed to go on that no symptom joins and nobody acknowledges.
+/// How long an incident is believed to go on that somebody opened and of which nothing is told any
+/// more. The detector says when one of its own is over, however long that takes, and tells a symptom
+/// again only when it is much stronger: of those an end is believed after [`LONGEST_UNTOLD`].
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_hours(1);
-/// How many faults, and how many incidents, are remembered: those that are over are forgotten
-/// first, the oldest of them before the others.
+/// How many faults, and how many incidents, are remembered: those that ended first, or are believed
+/// to end first, are forgotten first.
 const MOST_REMEMBERED: usize = 2_000;
 
 impl Fault {
@@ -88,8 +90,10 @@ struct Incident {
     /// Start of the first unusual window.
     from: Timestamp,
     opened_at: Timestamp,
-    /// When it was last opened, acknowledged or joined by a symptom.
+    /// When it was opened, joined by a symptom or dealt with, the last time.
     told_at: Timestamp,
+    /// Opened by the detector.
+    detected: bool,
     until: Option<Timestamp>,
     /// In the order in which they were found; the first is the root cause.
     faults: Vec<FaultId>,
@@ -99,7 +103,8 @@ impl Incident {
     /// When it was over, at the latest.
     fn ended_at(&self) -> Timestamp {
         self.until.unwrap_or_else(|| {
-            self.told_at.saturating_add(LONGEST_SILENCE).unwrap_or(Timestamp::MAX)
+            let lasts = if self.detected { LONGEST_UNTOLD } else { LONGEST_SILENCE };
+            self.told_at.saturating_add(lasts).unwrap_or(Timestamp::MAX)
         })
     }
 }
@@ -129,6 +134,8 @@ impl Truth {
             }
             EventData::SymptomAttached(data) => self.told(&data.incident, event.time),
             EventData::IncidentAcknowledged(data) => self.told(&data.incident, event.time),
+            EventData::MitigationApplied(data) => self.told(&data.incident, event.time),
+            EventData::IncidentMitigated(data) => self.told(&data.incident, event.time),
             _ => {}
         }
         Vec::new()
@@ -171,7 +178,7 @@ impl Truth {
         }
         self.faults.insert(data.fault.clone(), fault);
         if self.faults.len() > MOST_REMEMBERED {
-            forget_one(&mut self.faults, |fault| fault.ended_at());
+            forget_one(&mut self.faults, Fault::ended_at);
         }
         decided
     }
@@ -202,6 +209,7 @@ impl Truth {
             from: from.copied().unwrap_or(event.time).min(event.time),
             opened_at: event.time,
             told_at: event.time,
+            detected: data.opened_by.as_str() == OPENED_BY,
             until: end.map(|end| end.time),
             faults: Vec::new(),
         };
@@ -213,7 +221,7 @@ impl Truth {
         }
         self.incidents.entry(data.incident.clone()).or_insert(incident);
         if self.incidents.len() > MOST_REMEMBERED {
-            forget_one(&mut self.incidents, |known| (known.until.is_none(), known.from));
+            forget_one(&mut self.incidents, Incident::ended_at);
         }
         decided
     }

@@ -1,8 +1,10 @@
 use super::*;
 use events::catalogue::experiment::ClearedBy;
-use events::catalogue::incident::{IncidentAcknowledged, IncidentResolved, Severity};
+use events::catalogue::incident::{
+    IncidentAcknowledged, IncidentReopened, IncidentResolved, Severity, Signal, SymptomAttached,
+};
 use events::catalogue::topology::DependencyObserved;
-use events::value::NonNegative;
+use events::value::{Finite, NonNegative};
 use serde_json::{Value, json};
 
 use crate::reactors::early_ends::EarlyEnds;
@@ -74,12 +76,16 @@ impl Log {
     }
 
     fn open(&mut self, at: i64, incident: &str, evidence: Vec<EventId>) -> Vec<Value> {
+        self.open_by("somebody", at, incident, evidence)
+    }
+
+    fn open_by(&mut self, by: &str, at: i64, incident: &str, evidence: Vec<EventId>) -> Vec<Value> {
         let data = IncidentOpened {
             incident: IncidentId::new(incident).unwrap(),
             title: Line::clipped("t"),
             component: events::ComponentName::new("gateway").unwrap(),
             severity: Severity::Error,
-            opened_by: Line::clipped("detector"),
+            opened_by: Line::clipped(by),
             evidence,
         };
         said(&self.event(at, data).1)
@@ -95,6 +101,18 @@ impl Log {
         let incident = IncidentId::new(incident).unwrap();
         let by = Line::clipped("detector");
         said(&self.event(at, IncidentResolved { incident, by, resolution: None }).1)
+    }
+}
+
+fn symptom(incident: &str) -> SymptomAttached {
+    SymptomAttached {
+        incident: IncidentId::new(incident).unwrap(),
+        component: ComponentName::new("gateway").unwrap(),
+        signal: Signal::Errors,
+        strength: Finite::new(9.0).unwrap(),
+        observed: None,
+        baseline: None,
+        evidence: Vec::new(),
     }
 }
 
@@ -169,17 +187,53 @@ fn a_fault_without_word_of_its_end_acts_for_a_day() {
 fn an_incident_that_was_left_open_meets_no_fault_after_an_hour_of_silence() {
     let mut log = Log::new();
     log.inject(0, "f1", "payments");
-    log.open(5, "i1", vec![]);
-    log.open(5, "i2", vec![]);
+    let all = ["acknowledged", "joined", "joined late", "reopened", "silent"];
+    for incident in all {
+        log.open(5, incident, vec![]);
+    }
     let hour = LONGEST_SILENCE.as_secs();
-    log.event(
-        hour,
-        IncidentAcknowledged { incident: IncidentId::new("i1").unwrap(), by: Line::clipped("a") },
-    );
-    assert_eq!(log.inject(hour + 4, "f2", "orders").len(), 2, "of both");
-    let one = [json!(["i1", { "claim": "contributing_factor", "component": "orders" }])];
-    assert_eq!(log.inject(hour + 5, "f3", "orders"), one);
+    let incident = |id: &str| IncidentId::new(id).unwrap();
+    let by = Line::clipped("ada");
+    log.event(hour, IncidentAcknowledged { incident: incident("acknowledged"), by: by.clone() });
+    log.event(hour, symptom("joined"));
+    log.event(3, symptom("joined late"));
+    log.resolve(7, "reopened");
+    let reason = Line::clipped("not over");
+    log.event(hour, IncidentReopened { incident: incident("reopened"), by, reason });
+    assert_eq!(log.inject(hour + 4, "f2", "orders").len(), all.len());
+    let factor = |id: &str| json!([id, { "claim": "contributing_factor", "component": "orders" }]);
+    let told = ["acknowledged", "joined", "reopened"].map(factor);
+    assert_eq!(log.inject(hour + 5, "f3", "orders"), told);
     assert!(log.inject(2 * hour, "f4", "orders").is_empty());
+}
+
+/// It tells a symptom that stays as it is once.
+#[test]
+fn an_incident_of_the_detector_goes_on_until_the_detector_ends_it() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    log.open_by(OPENED_BY, 5, "i1", vec![]);
+    let factor = [json!(["i1", { "claim": "contributing_factor", "component": "orders" }])];
+    assert_eq!(log.inject(3 * LONGEST_SILENCE.as_secs(), "f2", "orders"), factor);
+    log.resolve(4 * LONGEST_SILENCE.as_secs(), "i1");
+    assert!(log.inject(5 * LONGEST_SILENCE.as_secs(), "f3", "orders").is_empty());
+}
+
+#[test]
+fn incidents_that_nobody_ended_are_forgotten_before_those_that_go_on() {
+    let mut log = Log::new();
+    log.inject(0, "f1", "payments");
+    for left in 0..MOST_REMEMBERED {
+        log.open(5, &format!("left {left}"), vec![]);
+    }
+    let later = 5 + LONGEST_SILENCE.as_secs();
+    log.open(later, "i1", vec![]);
+    log.resolve(later + 9, "i1");
+    log.open(later + 1, "i2", vec![]);
+    let undone = [json!(["i1", "undone", "payments"]), json!(["i2", "undone", "payments"])];
+    let said = log.clear(later + 20, "f1");
+    assert!(undone.iter().all(|undone| said.contains(undone)), "{said:?}");
+    assert_eq!(said.len(), MOST_REMEMBERED);
 }
 
 #[test]
