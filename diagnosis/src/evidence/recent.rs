@@ -1,4 +1,4 @@
-//! The measurements of the last minutes, for who follows the log.
+//! The measurements of the last minutes, for whoever follows the log.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,10 @@ use super::{EdgeEvidence, LogEvidence, SnapshotEvidence};
 /// How far behind an event's time windows are kept: evidence reaches some 25 minutes back from the
 /// last window that it asks for.
 const KEPT: SignedDuration = SignedDuration::from_mins(40);
-/// How many windows are kept at most: as many as two thousand components have in that time that
-/// measure every ten seconds. The oldest are forgotten first.
-const MOST_WINDOWS: usize = 480_000;
+/// How many measurements are kept at most, a snapshot, a call and a log pattern each one: as many as
+/// 500 components have in that time that tell four every ten seconds. A snapshot takes some 800
+/// bytes. The oldest windows are forgotten first.
+const MOST_MEASUREMENTS: usize = 480_000;
 
 /// What was measured in a span of time, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,24 +27,40 @@ pub struct Measured {
 }
 
 /// A fold over the log, from its begin: the windows that the newest incidents are about, so that
-/// who follows the log need not read them back from a store.
-#[derive(Debug, Default)]
+/// whoever follows the log need not read them back from a store.
+#[derive(Debug)]
 pub struct RecentWindows {
-    windows: BTreeMap<(Timestamp, u64), Recorded>,
+    windows: BTreeMap<(Timestamp, u64), Measurements>,
+    /// How many measurements these have.
+    count: usize,
+    most: usize,
     /// Of what begins from here on nothing was forgotten.
     complete_from: Option<Timestamp>,
     /// Of what the log holds up to here nothing is missing.
     followed_to: u64,
 }
 
+impl Default for RecentWindows {
+    fn default() -> Self {
+        Self {
+            windows: BTreeMap::new(),
+            count: 0,
+            most: MOST_MEASUREMENTS,
+            complete_from: None,
+            followed_to: 0,
+        }
+    }
+}
+
+/// Of one event.
 #[derive(Clone, Debug)]
-enum Recorded {
+enum Measurements {
     Snapshot(SnapshotEvidence),
     Edges(Vec<EdgeEvidence>),
     Logs(LogEvidence),
 }
 
-impl Recorded {
+impl Measurements {
     /// The measurements of an event, and the start of their window. What was pruned has none.
     fn read(recorded: &RecordedEvent) -> Option<(Timestamp, Self)> {
         if recorded.pruned.is_some() {
@@ -63,21 +80,30 @@ impl Recorded {
             _ => return None,
         })
     }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Snapshot(_) => 1,
+            Self::Edges(edges) => edges.len().max(1),
+            Self::Logs(logs) => logs.patterns.len().max(1),
+        }
+    }
 }
 
 impl RecentWindows {
     /// Takes the next event of the log.
     pub fn observe(&mut self, recorded: &RecordedEvent) {
         self.followed_to = recorded.position;
-        let Some((start, window)) = Recorded::read(recorded) else { return };
+        let Some((start, window)) = Measurements::read(recorded) else { return };
         let oldest = recorded.event.time.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
         self.forget_before(oldest);
         if self.complete_from.is_some_and(|from| start < from) {
             return;
         }
+        self.count += window.count();
         self.windows.insert((start, recorded.position), window);
-        while self.windows.len() > MOST_WINDOWS
-            && let Some(((forgotten, _), _)) = self.windows.pop_first()
+        while self.count > self.most
+            && let Some(forgotten) = self.forget_first()
         {
             let next = Timestamp::from_nanosecond(forgotten.as_nanosecond() + 1);
             self.forget_before(next.unwrap_or(Timestamp::MAX));
@@ -90,8 +116,15 @@ impl RecentWindows {
         }
         self.complete_from = Some(oldest);
         while self.windows.first_entry().is_some_and(|first| first.key().0 < oldest) {
-            self.windows.pop_first();
+            self.forget_first();
         }
+    }
+
+    /// Forgets the first window; when it began.
+    fn forget_first(&mut self) -> Option<Timestamp> {
+        let ((start, _), window) = self.windows.pop_first()?;
+        self.count -= window.count();
+        Some(start)
     }
 
     /// What was measured in the windows that begin at `from` or later and before `to`, as far as
@@ -110,9 +143,9 @@ impl RecentWindows {
                 continue;
             }
             match window.clone() {
-                Recorded::Snapshot(snapshot) => measured.snapshots.push(snapshot),
-                Recorded::Edges(edges) => measured.edges.extend(edges),
-                Recorded::Logs(logs) => measured.logs.push(logs),
+                Measurements::Snapshot(snapshot) => measured.snapshots.push(snapshot),
+                Measurements::Edges(edges) => measured.edges.extend(edges),
+                Measurements::Logs(logs) => measured.logs.push(logs),
             }
         }
         Some(measured)
@@ -188,6 +221,17 @@ mod tests {
         }
     }
 
+    fn calls(at: i64, count: usize) -> TraceEdgesRecorded {
+        let edge = CallStatistics {
+            callee: cart(),
+            calls: 1,
+            errors: 0,
+            latency: None,
+            exemplar_trace_ids: Vec::new(),
+        };
+        TraceEdgesRecorded { caller: cart(), window: window(at), edges: vec![edge; count] }
+    }
+
     #[test]
     fn a_span_has_the_windows_that_begin_in_it_and_were_told_by_then() {
         let mut log = Log::default();
@@ -195,15 +239,7 @@ mod tests {
         for at in [4, 0, 2, 6] {
             log.snapshot(at);
         }
-        let edges = CallStatistics {
-            callee: cart(),
-            calls: 1,
-            errors: 0,
-            latency: None,
-            exemplar_trace_ids: Vec::new(),
-        };
-        let trace = TraceEdgesRecorded { caller: cart(), window: window(2), edges: vec![edges; 2] };
-        log.push(4, trace, false);
+        log.push(4, calls(2, 2), false);
         let patterns =
             LogPatternsRecorded { component: cart(), window: window(2), patterns: Vec::new() };
         log.push(4, patterns, false);
@@ -233,14 +269,21 @@ mod tests {
     }
 
     #[test]
-    fn no_more_windows_are_kept_than_there_is_room_for() {
+    fn no_more_is_kept_than_there_is_room_for() {
         let mut log = Log::default();
-        for _ in 0..MOST_WINDOWS {
+        log.recent.most = 9;
+        for _ in 0..7 {
             log.snapshot(0);
         }
-        assert_eq!(log.starts(0, 9).map(|all| all.len()), Some(MOST_WINDOWS));
-        log.snapshot(2);
+        log.push(2, calls(2, 2), false);
+        assert_eq!(log.starts(0, 9), Some(vec![0; 7]));
+        log.snapshot(3);
         assert_eq!(log.starts(0, 9), None, "one of the first second is gone");
-        assert_eq!(log.starts(1, 9), Some(vec![2]));
+        assert_eq!(log.starts(1, 9), Some(vec![3]));
+        assert_eq!(log.recent.count, 3);
+        log.push(4, calls(4, 9), false);
+        assert_eq!((log.recent.count, log.starts(4, 9)), (9, Some(vec![])));
+        log.push(5, calls(5, 10), false);
+        assert_eq!((log.recent.count, log.starts(5, 9)), (0, None), "too many by themselves");
     }
 }

@@ -1,7 +1,7 @@
 //! What a diagnosis may see.
 
 use diagnosis::evidence::RecentWindows;
-use events::{EventData, RecordedEvent};
+use events::{EventData, RecordHash, RecordedEvent};
 use schema::Graph;
 use schema::reads::Span;
 use serde_json::json;
@@ -99,15 +99,40 @@ async fn evidence_is_what_was_known_at_the_position() {
 
 #[tokio::test]
 async fn who_followed_the_log_has_the_evidence_that_the_store_has() {
-    let history = slow_cart().0;
+    let mut history = slow_cart();
+    let opened = history.0.len() as u64 - 1;
+    let full = json!({
+        "component": "cart", "window": crate::history::window(60), "requests": 10, "errors": 1,
+        "latency": {"mean_ms": 2.0, "p50_ms": 1.0, "p95_ms": 3.0, "p99_ms": 4.0},
+        "saturation": 0.5, "cpu_cores": 0.25, "memory_bytes": 4096.0, "extras": {"up": 1.0},
+    });
+    let lines = json!({
+        "component": "cart", "window": crate::history::window(60),
+        "patterns": [
+            {"template": "timeout of <*>", "severity": "error", "count": 4,
+             "exemplar_trace_ids": ["4bf92f3577b34da6a3ce929d0e0e4736"]},
+            {"template": "started", "severity": "info", "count": 1},
+        ],
+    });
+    history.push(62, "metrics.snapshotrecorded", full);
+    history.push(62, "logs.patternsrecorded", lines);
+    history.calls(60, "gateway", "cart");
+    // Late, and as retention leaves it.
+    history.snapshot(30, "gateway", 7.0);
+    history.snapshot(62, "gateway", 7.0);
+    let mut history = history.0;
+    let pruned = history.last_mut().unwrap();
+    pruned.event.data = pruned.event.data.kept().unwrap();
+    pruned.pruned = Some(RecordHash([7; 32]));
     let graph = Graph::open("mem://").await.unwrap();
     graph.apply(&history).await.unwrap();
     let mut recent = RecentWindows::default();
     history.iter().for_each(|recorded| recent.observe(recorded));
     let incident = "i1".parse().unwrap();
     let last = history.len() as u64;
-    for position in last - 7..=last {
+    for position in opened..=last {
         let stored = graph.evidence(&incident, position).await.unwrap();
+        assert!(stored.is_some(), "position {position}");
         let beside = graph.evidence_beside(&recent, &incident, position).await.unwrap();
         assert_eq!(beside, stored, "position {position}");
     }
