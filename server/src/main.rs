@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::num::NonZero;
 use std::process::ExitCode;
+#[cfg(target_os = "linux")]
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -55,9 +57,10 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
         return print(&config.to_printable()?);
     }
-    let behind = behind()?;
+    let mut behind = None;
     let served = run(async {
         let _telemetry = telemetry::install(&config.telemetry)?;
+        let behind = behind.insert(runtime_behind()?);
         let running = server::run(config, behind.handle()).await?;
         tracing::info!(url = running.url(), "listening");
         for (transport, address) in [("HTTP", running.otlp_http()), ("gRPC", running.otlp_grpc())] {
@@ -73,7 +76,9 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
             Stop::Failed(part) => anyhow::bail!("{part} ended; the log says why"),
         }
     });
-    close(&behind);
+    if let Some(behind) = behind {
+        close(&behind);
+    }
     served
 }
 
@@ -86,7 +91,7 @@ const MORE_WORKERS: usize = 4;
 const NICE: i32 = 10;
 
 /// The runtime of what follows the log: it has what requests leave of the processors.
-fn behind() -> anyhow::Result<Runtime> {
+fn runtime_behind() -> anyhow::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut runtime = runtime::Builder::new_multi_thread();
     runtime.worker_threads(processors + MORE_WORKERS).thread_name("behind");
@@ -95,10 +100,13 @@ fn behind() -> anyhow::Result<Runtime> {
     {
         use rustix::process::{getpriority_process, setpriority_process};
         // A thread begins as nice as the one that starts it, which may be one of these.
-        let nice = getpriority_process(None).context("asking for the niceness")? + NICE;
+        let nice = getpriority_process(None).map(|nice| (nice + NICE).min(19));
+        let told = Once::new();
         runtime.on_thread_start(move || {
-            if let Err(error) = setpriority_process(None, nice.min(19)) {
-                tracing::warn!(%error, "what follows the log runs at the priority of requests");
+            if let Err(error) = nice.and_then(|nice| setpriority_process(None, nice)) {
+                told.call_once(|| {
+                    tracing::warn!(%error, "what follows the log runs at the priority of requests");
+                });
             }
         });
     }
@@ -135,7 +143,7 @@ async fn stop_asked(running: &server::RunningServer) -> anyhow::Result<Stop> {
 /// How long the tasks of a command that is done may go on.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// Runs a command to its end and to that of its tasks: a graph store closes in one of its own.
+/// Runs a command to its end and to that of its tasks: a graph store that it opened closes in one.
 fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let mut runtime = runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().build().context("starting tokio")?;

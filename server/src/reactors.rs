@@ -6,7 +6,8 @@
 //!
 //! - measurements → error budgets that burn ([`diagnosis::objectives`]);
 //! - telemetry → anomalies → incidents, their symptoms and their end ([`diagnosis::detect`]);
-//! - an open incident → diagnoses, from what the graph holds up to a position (`attempts`);
+//! - an open incident → diagnoses, from what was known up to a position: the graph, and the last
+//!   minutes of measurements (`attempts`);
 //! - labels → models (`learning`);
 //! - a diagnosis → remedies that helped before (`remedies`);
 //! - an injected fault → labels and the mitigation of its incident (`truth`).
@@ -127,10 +128,10 @@ impl Reactors {
     /// The reactors of the only server.
     pub(crate) fn new(config: &Config, school: School, reacted: Reacted) -> Self {
         let checkpoint = Checkpoint::read(&config.storage.data, school.log.head());
-        Self { reacted, ..Self::behind(checkpoint, config, school) }
+        Self { reacted, ..Self::resumed(checkpoint, config, school) }
     }
 
-    fn behind(checkpoint: Checkpoint, config: &Config, school: School) -> Self {
+    fn resumed(checkpoint: Checkpoint, config: &Config, school: School) -> Self {
         let School { log, graph, progress, models, metrics, .. } = school.clone();
         let max_similar = config.reactors.max_similar;
         Self {

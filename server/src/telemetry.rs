@@ -1,6 +1,8 @@
 //! Log lines and, when configured, the server's own traces, metrics and log records by OTLP.
 //! Nothing leaves the machine by default.
 
+use std::fmt;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{
@@ -9,9 +11,12 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::field::Field;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, TelemetryConfig};
 
@@ -33,6 +38,24 @@ pub enum TelemetryError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// Passes over what a store says at every stop that was closed, and is then dropped by a thread of
+/// its own.
+struct Closed;
+
+const NOT_CLOSED: &str = "No runtime available for closing the store correctly";
+
+impl<S: Subscriber> Layer<S> for Closed {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let mut enabled = true;
+        if *event.metadata().level() == Level::WARN {
+            event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+                enabled &= field.name() != "message" || format!("{value:?}") != NOT_CLOSED;
+            });
+        }
+        enabled
+    }
+}
+
 /// Keeps the exporters of traces and log records; dropping it sends what is left.
 #[must_use = "nothing is exported once it is dropped"]
 pub struct Telemetry(Option<(SdkTracerProvider, SdkLoggerProvider)>);
@@ -51,7 +74,7 @@ impl Drop for Telemetry {
 /// Installs the process's subscriber. With an OTLP endpoint it must run inside a tokio runtime.
 pub fn install(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log_filter)?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = layer().with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(console::colors_enabled_stderr()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -66,18 +89,18 @@ pub fn install(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
             Ok(spans.with_filter(filter()?).and_then(records.with_filter(filter()?)))
         })
         .transpose()?;
-    tracing_subscriber::registry().with(lines.with_filter(filter)).with(layers).try_init()?;
+    let lines = lines.with_filter(filter);
+    tracing_subscriber::registry().with(lines).with(layers).with(Closed).try_init()?;
     Ok(Telemetry(exported))
 }
 
 /// Warnings on standard error, for commands that come to an end by themselves. Events that cannot
-/// be projected are not among them: a history may have thousands, and the graph lists them. Nor
-/// is what a store says that was closed, and is then dropped by a thread of its own.
+/// be projected are not among them: a history may have thousands, and the graph lists them.
 pub fn install_warnings() {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let lines = layer().with_writer(std::io::stderr).with_target(false).without_time();
     let lines = lines.with_ansi(console::colors_enabled_stderr());
-    let filter = EnvFilter::new("warn,schema::executor=error,surrealkv::lsm=error");
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    let filter = EnvFilter::new("warn,schema::executor=error");
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(Closed).init();
 }
 
 fn exported(endpoint: &str) -> Result<(SdkTracerProvider, SdkLoggerProvider), TelemetryError> {

@@ -15,9 +15,8 @@ pub enum LogFormat {
     Json,
 }
 
-// A store that was closed warns that it is then dropped by a thread of its own.
 const QUIET_STORES: &str = "info,fjall=warn,lsm_tree=warn,opentelemetry_sdk=warn,surrealdb=warn,surrealkv=warn,\
-     surrealkv::lsm=error,surrealdb_core::kvs::tasks=off";
+     surrealdb_core::kvs::tasks=off";
 
 /// `[telemetry]`: what the server says of itself. Nothing leaves the machine by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! One diagnosis: what the graph holds up to a position, given to the pure ranking.
+//! One diagnosis: what was known up to a position, given to the pure ranking.
 
 use std::time::Duration;
 

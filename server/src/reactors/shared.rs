@@ -81,7 +81,7 @@ impl SharedReactors {
         let checkpoint = Checkpoint::taken_over(left, data, self.decided.clone(), head);
         let reactors = Reactors {
             reacted: self.reacted.clone(),
-            ..Reactors::behind(checkpoint, &self.config, self.school.clone())
+            ..Reactors::resumed(checkpoint, &self.config, self.school.clone())
         };
         let saving = saving(&self.lease, tenure, &self.school.log, self.decided.subscribe());
         tokio::select! {
