@@ -1,7 +1,8 @@
 //! Past a limit, or when the log cannot take more, the answer is clear and nothing is written.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use events::log::{
     AppendError, Appended, EmbeddedLog, EventLog, ExpectedRevision, Options, ReadError,
@@ -11,7 +12,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::Semaphore;
 
 use crate::harness::{JSON, Server, discovered, eventually, settings};
@@ -128,7 +129,7 @@ async fn the_server_answers_but_is_not_ready_while_the_graph_catches_up() {
         log.append(stream, ExpectedRevision::Any, vec![event]).await.expect("appended");
     }
     let gate = Arc::new(Semaphore::new(0));
-    let gated = Gated { log, gate: gate.clone() };
+    let gated = Gated { log, gate: gate.clone(), readers: Arc::default() };
     let running = server::run_on(Arc::new(gated), config, Timestamp::now, &Handle::current())
         .await
         .expect("starts");
@@ -152,6 +153,35 @@ async fn the_server_answers_but_is_not_ready_while_the_graph_catches_up() {
     .await;
 }
 
+/// ADR 30.
+#[tokio::test]
+async fn what_follows_the_log_has_threads_of_its_own() {
+    let behind = Builder::new_multi_thread().thread_name("behind").enable_all().build();
+    let behind = behind.expect("a runtime");
+    let (config, data) = settings();
+    let log = EmbeddedLog::open(&data.path().join("log"), Options::default()).expect("it opens");
+    let readers = Arc::<Mutex<BTreeSet<String>>>::default();
+    let gated = Gated { log, gate: Arc::new(Semaphore::new(1_000)), readers: readers.clone() };
+    let running = server::run_on(Arc::new(gated), config, Timestamp::now, behind.handle())
+        .await
+        .expect("starts");
+    let body = discovered("a").to_string();
+    let posted = reqwest::Client::new()
+        .post(format!("{}/v1/events", running.url()))
+        .header("content-type", JSON)
+        .body(body);
+    assert_eq!(posted.send().await.expect("an answer").status(), 200);
+    eventually("the reactors at the head", async || match running.reacted() {
+        1 => Ok(()),
+        reacted => Err(reacted.to_string()),
+    })
+    .await;
+    running.stop().await.expect("it drains");
+    behind.shutdown_background();
+    let readers = readers.lock().expect("nothing panics with the lock").clone();
+    assert_eq!(readers, ["behind".to_owned()].into());
+}
+
 #[tokio::test]
 async fn a_request_past_its_time_is_503() {
     let server = Server::start_with(|config| config.http.request_timeout_ms = 200).await;
@@ -169,10 +199,18 @@ async fn a_request_past_its_time_is_503() {
     assert_eq!(body["error"]["code"], "timeout");
 }
 
-/// A log that is read as slowly as its gate opens.
+/// A log that is read as slowly as its gate opens, and knows by which threads.
 struct Gated {
     log: EmbeddedLog,
     gate: Arc<Semaphore>,
+    readers: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Gated {
+    fn note_reader(&self) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        self.readers.lock().expect("nothing panics with the lock").insert(name);
+    }
 }
 
 impl EventLog for Gated {
@@ -200,6 +238,7 @@ impl EventLog for Gated {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<RecordedEvent>, ReadError>> {
         async move {
+            self.note_reader();
             let _permit = self.gate.acquire().await.expect("the gate stays");
             self.log.read_all(after, limit).await
         }
@@ -211,6 +250,7 @@ impl EventLog for Gated {
     }
 
     fn subscribe(&self, after: u64) -> BoxStream<'static, Result<RecordedEvent, ReadError>> {
+        self.note_reader();
         self.log.subscribe(after)
     }
 
