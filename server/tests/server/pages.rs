@@ -56,7 +56,7 @@ async fn metrics_count_requests_and_events_with_bounded_labels() {
         r#"faultline_http_requests_total{method="GET",route="/v1/events/{id}",status="404"} 1"#,
         r#"faultline_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
         r#"faultline_events_appended_total{type="io.faultline.component.discovered.v1"} 2"#,
-        "faultline_log_append_duration_seconds_count 2",
+        "faultline_log_append_duration_seconds_count 1",
         "faultline_log_head_position 2",
         "faultline_projection_set_aside_events 0",
         "faultline_incidents_open 0",
