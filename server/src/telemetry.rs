@@ -121,3 +121,38 @@ pub(crate) fn resource() -> Resource {
     let version = opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     Resource::builder().with_service_name("faultline").with_attribute(version).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_the_warnings_of_stores_one_is_passed_over() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let shown = layer().with_writer(move || written.clone());
+        let layers = tracing_subscriber::registry().with(shown).with(Closed);
+        tracing::subscriber::with_default(layers, || {
+            tracing::warn!("{NOT_CLOSED}");
+            tracing::warn!("a segment was repaired");
+        });
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(!lines.contains(NOT_CLOSED) && lines.contains("was repaired"), "{lines}");
+    }
+}
