@@ -11,8 +11,8 @@ use super::{EdgeEvidence, LogEvidence, SnapshotEvidence};
 /// last window that it asks for.
 const KEPT: SignedDuration = SignedDuration::from_mins(40);
 /// How many measurements are kept at most, a snapshot, a call and a log pattern each one: as many as
-/// 500 components have in that time that tell four every ten seconds. A snapshot takes some 800
-/// bytes. The oldest windows are forgotten first.
+/// 500 components have in that time that tell four every ten seconds. The oldest windows are
+/// forgotten first.
 const MOST_MEASUREMENTS: usize = 480_000;
 
 /// What was measured in a span of time, in any order.
