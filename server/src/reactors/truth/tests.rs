@@ -1,7 +1,8 @@
 use super::*;
 use events::catalogue::experiment::ClearedBy;
 use events::catalogue::incident::{
-    IncidentAcknowledged, IncidentReopened, IncidentResolved, Severity, Signal, SymptomAttached,
+    IncidentAcknowledged, IncidentMitigated, IncidentReopened, IncidentResolved, Severity, Signal,
+    SymptomAttached,
 };
 use events::catalogue::topology::DependencyObserved;
 use events::value::{Finite, NonNegative};
@@ -116,6 +117,16 @@ fn symptom(incident: &str) -> SymptomAttached {
     }
 }
 
+fn action(incident: &str) -> MitigationApplied {
+    MitigationApplied {
+        incident: IncidentId::new(incident).unwrap(),
+        action: Line::clipped("restarted it"),
+        component: None,
+        runbook: None,
+        by: Line::clipped("ada"),
+    }
+}
+
 fn second(at: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + at).unwrap()
 }
@@ -187,7 +198,8 @@ fn a_fault_without_word_of_its_end_acts_for_a_day() {
 fn an_incident_that_was_left_open_meets_no_fault_after_an_hour_of_silence() {
     let mut log = Log::new();
     log.inject(0, "f1", "payments");
-    let all = ["acknowledged", "joined", "joined late", "reopened", "silent"];
+    let all =
+        ["acknowledged", "acted on", "joined", "joined late", "mitigated", "reopened", "silent"];
     for incident in all {
         log.open(5, incident, vec![]);
     }
@@ -195,14 +207,16 @@ fn an_incident_that_was_left_open_meets_no_fault_after_an_hour_of_silence() {
     let incident = |id: &str| IncidentId::new(id).unwrap();
     let by = Line::clipped("ada");
     log.event(hour, IncidentAcknowledged { incident: incident("acknowledged"), by: by.clone() });
+    log.event(hour, action("acted on"));
     log.event(hour, symptom("joined"));
+    log.event(hour, IncidentMitigated { incident: incident("mitigated"), by: by.clone() });
     log.event(3, symptom("joined late"));
     log.resolve(7, "reopened");
     let reason = Line::clipped("not over");
     log.event(hour, IncidentReopened { incident: incident("reopened"), by, reason });
     assert_eq!(log.inject(hour + 4, "f2", "orders").len(), all.len());
     let factor = |id: &str| json!([id, { "claim": "contributing_factor", "component": "orders" }]);
-    let told = ["acknowledged", "joined", "reopened"].map(factor);
+    let told = ["acknowledged", "acted on", "joined", "mitigated", "reopened"].map(factor);
     assert_eq!(log.inject(hour + 5, "f3", "orders"), told);
     assert!(log.inject(2 * hour, "f4", "orders").is_empty());
 }
